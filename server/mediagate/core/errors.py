@@ -1,0 +1,182 @@
+"""Every failure a caller can meet, as one closed tree.
+
+MediagateError                     status  reason                    a retry can help
+├── InvalidRequest                 400     INVALID_REQUEST           no
+│   ├── InvalidField               400     INVALID_FIELD             no
+│   ├── TruncatedUpload            400     UPLOAD_TRUNCATED          no (the SDK's blind retry would send the same bytes)
+│   ├── ChecksumMismatch           400     CHECKSUM_MISMATCH         no
+│   ├── StateConflict              400     STATE_CONFLICT            no (OpenAI's SDKs repeat every 409, so it is a 400)
+│   └── ContentPolicyViolation     400     CONTENT_POLICY_VIOLATION  no
+├── Unauthenticated                401     INVALID_API_KEY           no
+├── PermissionDenied               403     PERMISSION_DENIED         no
+├── NotFound                       404     NOT_FOUND                 no
+├── PayloadTooLarge                413     PAYLOAD_TOO_LARGE         no
+├── UnsupportedMediaType           415     UNSUPPORTED_MEDIA_TYPE    no
+├── RangeNotSatisfiable            416     RANGE_NOT_SATISFIABLE     no
+├── RateLimited                    429     RATE_LIMITED              yes, after `retry_after_s`
+├── Unsupported                    501     UNSUPPORTED               no
+├── InternalError                  500     INTERNAL                  no (the outcome is not known)
+└── Unavailable                    503     UNAVAILABLE               yes, with back-off
+
+A class knows its reason, HTTP status, gRPC code and OpenAI `type`; nothing else does that mapping. `message` is
+written for the caller: no exception text, SQL, path or host goes into one.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class MediagateError(Exception):
+    """Base of the tree. `metadata` holds every dynamic value of the message, for `google.rpc.ErrorInfo`."""
+
+    reason: ClassVar[str]
+    http_status: ClassVar[int]
+    grpc_code: ClassVar[str]
+    openai_type: ClassVar[str] = "invalid_request_error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        retry_after_s: float | None = None,
+        **metadata: object,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code or self.reason.lower()
+        self.retry_after_s = retry_after_s
+        self.metadata = {key: str(value) for key, value in metadata.items()}
+
+
+class InvalidRequest(MediagateError):
+    """The request as a whole cannot be understood."""
+
+    reason = "INVALID_REQUEST"
+    http_status = 400
+    grpc_code = "INVALID_ARGUMENT"
+
+
+class InvalidField(InvalidRequest):
+    """One field is wrong; `param` names it."""
+
+    reason = "INVALID_FIELD"
+
+
+class TruncatedUpload(InvalidRequest):
+    """The bytes ended before their proof of completeness."""
+
+    reason = "UPLOAD_TRUNCATED"
+
+
+class ChecksumMismatch(InvalidRequest):
+    """The bytes that arrived are not the bytes that were announced."""
+
+    reason = "CHECKSUM_MISMATCH"
+
+
+class StateConflict(InvalidRequest):
+    """The object's state does not allow this."""
+
+    reason = "STATE_CONFLICT"
+    grpc_code = "FAILED_PRECONDITION"
+
+
+class ContentPolicyViolation(InvalidRequest):
+    """A guardrail or a provider refuses this content."""
+
+    reason = "CONTENT_POLICY_VIOLATION"
+
+
+class Unauthenticated(MediagateError):
+    """No key, or one that is not known."""
+
+    reason = "INVALID_API_KEY"
+    http_status = 401
+    grpc_code = "UNAUTHENTICATED"
+    openai_type = "authentication_error"
+
+
+class PermissionDenied(MediagateError):
+    """The key is known and may not do this."""
+
+    reason = "PERMISSION_DENIED"
+    http_status = 403
+    grpc_code = "PERMISSION_DENIED"
+    openai_type = "permission_error"
+
+
+class NotFound(MediagateError):
+    """Unknown, deleted, expired and foreign ids all read like this."""
+
+    reason = "NOT_FOUND"
+    http_status = 404
+    grpc_code = "NOT_FOUND"
+
+
+class PayloadTooLarge(MediagateError):
+    """More bytes than a configured limit."""
+
+    reason = "PAYLOAD_TOO_LARGE"
+    http_status = 413
+    grpc_code = "INVALID_ARGUMENT"
+
+
+class UnsupportedMediaType(MediagateError):
+    """The request's content type has no reader."""
+
+    reason = "UNSUPPORTED_MEDIA_TYPE"
+    http_status = 415
+    grpc_code = "INVALID_ARGUMENT"
+
+
+class RangeNotSatisfiable(MediagateError):
+    """A `Range` that lies outside the content."""
+
+    reason = "RANGE_NOT_SATISFIABLE"
+    http_status = 416
+    grpc_code = "OUT_OF_RANGE"
+
+
+class RateLimited(MediagateError):
+    """Too much at once; `retry_after_s` says when to come back."""
+
+    reason = "RATE_LIMITED"
+    http_status = 429
+    grpc_code = "RESOURCE_EXHAUSTED"
+    openai_type = "rate_limit_error"
+    retryable = True
+
+
+class Unsupported(MediagateError):
+    """The chosen provider has no such capability."""
+
+    reason = "UNSUPPORTED"
+    http_status = 501
+    grpc_code = "UNIMPLEMENTED"
+
+
+class InternalError(MediagateError):
+    """A fault of ours. The message is always the same sentence; the log has the cause."""
+
+    reason = "INTERNAL"
+    http_status = 500
+    grpc_code = "INTERNAL"
+    openai_type = "server_error"
+
+    def __init__(self) -> None:
+        super().__init__("The server had an error while processing your request. Quote the request id when you report it.")
+
+
+class Unavailable(MediagateError):
+    """Something this needs is away for the moment."""
+
+    reason = "UNAVAILABLE"
+    http_status = 503
+    grpc_code = "UNAVAILABLE"
+    openai_type = "server_error"
+    retryable = True
