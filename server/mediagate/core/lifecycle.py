@@ -1,0 +1,270 @@
+"""Life-cycles as tables: if a pair of state and event is not in its table, it cannot happen.
+
+A state that no row starts from is final. Callers hold the row's lock, or compare and set, so an impossible transition is
+a fault of ours and never an answer to a caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum, auto
+from typing import Final, TypeVar
+
+State = TypeVar("State", bound=StrEnum)
+Event = TypeVar("Event", bound=StrEnum)
+
+
+class ImpossibleTransition(ValueError):
+    """A bug: `event` reached an object whose `state` cannot meet it."""
+
+    def __init__(self, state: StrEnum, event: StrEnum) -> None:
+        super().__init__(f"{type(state).__name__} {state!s} cannot meet {event!s}")
+        self.state = state
+        self.event = event
+
+
+def advance(table: Mapping[tuple[State, Event], State], state: State, event: Event) -> State:
+    """Return the state that follows. Raises `ImpossibleTransition` where the table has no such row."""
+    try:
+        return table[state, event]
+    except KeyError:
+        raise ImpossibleTransition(state, event) from None
+
+
+class FileState(StrEnum):
+    """A file, as a whole."""
+
+    RECEIVING = auto()
+    """The row is there, the bytes are on their way; nobody but the upload sees it."""
+    PROCESSED = auto()
+    """Complete and readable."""
+    DISCARDED = auto()
+    """Final: it never became complete."""
+    DELETING = auto()
+    """Reads as not found; replicas are still there."""
+    DELETED = auto()
+    """Final: nothing of it is left in any store."""
+
+
+class FileEvent(StrEnum):
+    """What can happen to a file."""
+
+    BYTES_VERIFIED = auto()
+    UPLOAD_ABORTED = auto()
+    LEASE_EXPIRED = auto()
+    """The process that received it is gone."""
+    DELETE_REQUESTED = auto()
+    EXPIRED = auto()
+    REPLICAS_GONE = auto()
+
+
+FILE_TRANSITIONS: Final[Mapping[tuple[FileState, FileEvent], FileState]] = {
+    (FileState.RECEIVING, FileEvent.BYTES_VERIFIED): FileState.PROCESSED,
+    (FileState.RECEIVING, FileEvent.UPLOAD_ABORTED): FileState.DISCARDED,
+    (FileState.RECEIVING, FileEvent.LEASE_EXPIRED): FileState.DISCARDED,
+    (FileState.PROCESSED, FileEvent.DELETE_REQUESTED): FileState.DELETING,
+    (FileState.PROCESSED, FileEvent.EXPIRED): FileState.DELETING,
+    (FileState.DELETING, FileEvent.REPLICAS_GONE): FileState.DELETED,
+}
+
+
+class ReplicaState(StrEnum):
+    """One copy of a file in one store."""
+
+    WRITING = auto()
+    READY = auto()
+    LOST = auto()
+    """The store says that it does not have it."""
+    DELETING = auto()
+    DELETED = auto()
+    """Final."""
+
+
+class ReplicaEvent(StrEnum):
+    """What can happen to a replica."""
+
+    COMMITTED = auto()
+    WRITE_FAILED = auto()
+    LEASE_EXPIRED = auto()
+    """The process that wrote it is gone."""
+    MISSING = auto()
+    FOUND = auto()
+    REPAIR_STARTED = auto()
+    DELETE_REQUESTED = auto()
+    GONE = auto()
+    """The store confirmed that nothing is left."""
+
+
+# A write that failed may have left bytes behind, so it is deleted like any other; deleting what is absent succeeds.
+REPLICA_TRANSITIONS: Final[Mapping[tuple[ReplicaState, ReplicaEvent], ReplicaState]] = {
+    (ReplicaState.WRITING, ReplicaEvent.COMMITTED): ReplicaState.READY,
+    (ReplicaState.WRITING, ReplicaEvent.WRITE_FAILED): ReplicaState.DELETING,
+    (ReplicaState.WRITING, ReplicaEvent.LEASE_EXPIRED): ReplicaState.DELETING,
+    (ReplicaState.WRITING, ReplicaEvent.DELETE_REQUESTED): ReplicaState.DELETING,
+    (ReplicaState.READY, ReplicaEvent.MISSING): ReplicaState.LOST,
+    (ReplicaState.READY, ReplicaEvent.DELETE_REQUESTED): ReplicaState.DELETING,
+    (ReplicaState.LOST, ReplicaEvent.FOUND): ReplicaState.READY,
+    (ReplicaState.LOST, ReplicaEvent.REPAIR_STARTED): ReplicaState.WRITING,
+    (ReplicaState.LOST, ReplicaEvent.DELETE_REQUESTED): ReplicaState.DELETING,
+    (ReplicaState.DELETING, ReplicaEvent.GONE): ReplicaState.DELETED,
+}
+
+
+class UploadState(StrEnum):
+    """An upload in parts."""
+
+    PENDING = auto()
+    """Takes parts."""
+    COMPLETING = auto()
+    """Takes nothing; its parts are being checked and joined."""
+    COMPLETED = auto()
+    CANCELLED = auto()
+    EXPIRED = auto()
+
+
+class UploadEvent(StrEnum):
+    """What can happen to an upload."""
+
+    COMPLETE_REQUESTED = auto()
+    PARTS_REFUSED = auto()
+    """A part is missing, or size or checksum differ: the caller may send more and try again."""
+    LEASE_EXPIRED = auto()
+    """The process that joined the parts is gone."""
+    BYTES_VERIFIED = auto()
+    CANCEL_REQUESTED = auto()
+    EXPIRED = auto()
+
+
+UPLOAD_TRANSITIONS: Final[Mapping[tuple[UploadState, UploadEvent], UploadState]] = {
+    (UploadState.PENDING, UploadEvent.COMPLETE_REQUESTED): UploadState.COMPLETING,
+    (UploadState.PENDING, UploadEvent.CANCEL_REQUESTED): UploadState.CANCELLED,
+    (UploadState.PENDING, UploadEvent.EXPIRED): UploadState.EXPIRED,
+    (UploadState.COMPLETING, UploadEvent.BYTES_VERIFIED): UploadState.COMPLETED,
+    (UploadState.COMPLETING, UploadEvent.PARTS_REFUSED): UploadState.PENDING,
+    (UploadState.COMPLETING, UploadEvent.LEASE_EXPIRED): UploadState.PENDING,
+}
+
+
+class VideoPhase(StrEnum):
+    """A video, finer than OpenAI's four words."""
+
+    HELD = auto()
+    """Waits with us: for a provider's limit, a rate or a budget. Nothing is paid for."""
+    SUBMITTING = auto()
+    """The provider is being asked: from here on it may cost money."""
+    PROVIDER_QUEUED = auto()
+    RENDERING = auto()
+    FINALIZING = auto()
+    ARCHIVING = auto()
+    """The provider is done; the bytes are on their way to us."""
+    READY = auto()
+    """The bytes can be fetched from us."""
+    FAILED = auto()
+    CANCELLED = auto()
+    EXPIRED = auto()
+    """It was ready; its bytes are gone by their time."""
+    FATE_UNKNOWN = auto()
+    """Nobody can say whether the provider has it. Neither repeated nor settled before the provider answers."""
+
+
+class VideoEvent(StrEnum):
+    """What can happen to a video."""
+
+    SUBMIT_STARTED = auto()
+    DEFERRED = auto()
+    """It has to wait, or the provider surely did not take it and it may be asked again."""
+    ACCEPTED = auto()
+    PROVIDER_QUEUED = auto()
+    PROGRESSED = auto()
+    """The provider says that it renders."""
+    FINALIZING = auto()
+    ARCHIVING = auto()
+    """The provider says that it is done."""
+    VERIFIED = auto()
+    """The bytes are with us and are a video."""
+    FAILED = auto()
+    """A verdict: of the provider, of ours before any submit, or of an operator who gives up a lost one."""
+    CANCELLED = auto()
+    DEADLINE_PASSED = auto()
+    LOST_CONTACT = auto()
+    """A submit or a poll whose answer says nothing about the job."""
+    EXPIRED = auto()
+
+
+# What a provider may say of a job it has. Some put a rendering job back into their queue, so any may follow any.
+_PROVIDER_WORDS: Final = {
+    VideoEvent.PROVIDER_QUEUED: VideoPhase.PROVIDER_QUEUED,
+    VideoEvent.PROGRESSED: VideoPhase.RENDERING,
+    VideoEvent.FINALIZING: VideoPhase.FINALIZING,
+    VideoEvent.ARCHIVING: VideoPhase.ARCHIVING,
+    VideoEvent.FAILED: VideoPhase.FAILED,
+    VideoEvent.CANCELLED: VideoPhase.CANCELLED,
+}
+_WITH_PROVIDER: Final = (VideoPhase.PROVIDER_QUEUED, VideoPhase.RENDERING, VideoPhase.FINALIZING)
+
+VIDEO_TRANSITIONS: Final[Mapping[tuple[VideoPhase, VideoEvent], VideoPhase]] = {
+    (VideoPhase.HELD, VideoEvent.DEFERRED): VideoPhase.HELD,
+    (VideoPhase.HELD, VideoEvent.SUBMIT_STARTED): VideoPhase.SUBMITTING,
+    (VideoPhase.HELD, VideoEvent.CANCELLED): VideoPhase.CANCELLED,
+    (VideoPhase.HELD, VideoEvent.FAILED): VideoPhase.FAILED,
+    # Never submitted, so its fate is known.
+    (VideoPhase.HELD, VideoEvent.DEADLINE_PASSED): VideoPhase.FAILED,
+    (VideoPhase.SUBMITTING, VideoEvent.DEFERRED): VideoPhase.HELD,
+    (VideoPhase.SUBMITTING, VideoEvent.ACCEPTED): VideoPhase.PROVIDER_QUEUED,
+    (VideoPhase.SUBMITTING, VideoEvent.FAILED): VideoPhase.FAILED,
+    (VideoPhase.SUBMITTING, VideoEvent.CANCELLED): VideoPhase.CANCELLED,
+    (VideoPhase.SUBMITTING, VideoEvent.LOST_CONTACT): VideoPhase.FATE_UNKNOWN,
+    (VideoPhase.SUBMITTING, VideoEvent.DEADLINE_PASSED): VideoPhase.FATE_UNKNOWN,
+    **{(phase, event): following for phase in _WITH_PROVIDER for event, following in _PROVIDER_WORDS.items()},
+    **{(phase, VideoEvent.LOST_CONTACT): VideoPhase.FATE_UNKNOWN for phase in _WITH_PROVIDER},
+    **{(phase, VideoEvent.DEADLINE_PASSED): VideoPhase.FATE_UNKNOWN for phase in _WITH_PROVIDER},
+    **{(VideoPhase.FATE_UNKNOWN, event): following for event, following in _PROVIDER_WORDS.items()},
+    # Only for providers whose submit is idempotent: the same token again makes no second job.
+    (VideoPhase.FATE_UNKNOWN, VideoEvent.SUBMIT_STARTED): VideoPhase.SUBMITTING,
+    (VideoPhase.FATE_UNKNOWN, VideoEvent.ACCEPTED): VideoPhase.PROVIDER_QUEUED,
+    (VideoPhase.FATE_UNKNOWN, VideoEvent.VERIFIED): VideoPhase.READY,
+    (VideoPhase.FATE_UNKNOWN, VideoEvent.LOST_CONTACT): VideoPhase.FATE_UNKNOWN,
+    (VideoPhase.FATE_UNKNOWN, VideoEvent.DEADLINE_PASSED): VideoPhase.FATE_UNKNOWN,
+    (VideoPhase.ARCHIVING, VideoEvent.ARCHIVING): VideoPhase.ARCHIVING,
+    (VideoPhase.ARCHIVING, VideoEvent.VERIFIED): VideoPhase.READY,
+    (VideoPhase.ARCHIVING, VideoEvent.FAILED): VideoPhase.FAILED,
+    (VideoPhase.ARCHIVING, VideoEvent.CANCELLED): VideoPhase.CANCELLED,
+    # The provider has delivered: neither silence nor the clock changes that.
+    (VideoPhase.ARCHIVING, VideoEvent.LOST_CONTACT): VideoPhase.ARCHIVING,
+    (VideoPhase.ARCHIVING, VideoEvent.DEADLINE_PASSED): VideoPhase.ARCHIVING,
+    (VideoPhase.READY, VideoEvent.EXPIRED): VideoPhase.EXPIRED,
+}
+
+OVER: Final = frozenset({VideoPhase.READY, VideoPhase.FAILED, VideoPhase.CANCELLED, VideoPhase.EXPIRED})
+"""The phases in which nothing more is made or paid for; a watcher's stream ends with one of them."""
+
+
+class VideoStatus(StrEnum):
+    """OpenAI's four words."""
+
+    QUEUED = auto()
+    IN_PROGRESS = auto()
+    COMPLETED = auto()
+    FAILED = auto()
+
+
+_STATUS: Final = {
+    VideoPhase.HELD: VideoStatus.QUEUED,
+    VideoPhase.SUBMITTING: VideoStatus.QUEUED,
+    VideoPhase.PROVIDER_QUEUED: VideoStatus.QUEUED,
+    VideoPhase.RENDERING: VideoStatus.IN_PROGRESS,
+    VideoPhase.FINALIZING: VideoStatus.IN_PROGRESS,
+    VideoPhase.ARCHIVING: VideoStatus.IN_PROGRESS,
+    # A word that ends SDKs' polling would turn a late success into a failure.
+    VideoPhase.FATE_UNKNOWN: VideoStatus.IN_PROGRESS,
+    VideoPhase.READY: VideoStatus.COMPLETED,
+    VideoPhase.FAILED: VideoStatus.FAILED,
+    VideoPhase.CANCELLED: VideoStatus.FAILED,
+    # It did complete; `expires_at` says that its bytes are gone.
+    VideoPhase.EXPIRED: VideoStatus.COMPLETED,
+}
+
+
+def status_of(phase: VideoPhase) -> VideoStatus:
+    """Return OpenAI's word for a phase: `cancelled` reads `failed`, and an expired output stays `completed`."""
+    return _STATUS[phase]

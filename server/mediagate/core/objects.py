@@ -1,0 +1,151 @@
+"""The things that mediagate keeps, as plain values. Nothing here knows a database, a wire format or a provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from mediagate.core.lifecycle import FileState, UploadState, VideoPhase
+
+PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
+"""What a caller may upload a file for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is calling. Every object belongs to an owner; another owner's object does not exist for this one."""
+
+    owner_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file and its one replica's place."""
+
+    id: str
+    owner_id: str
+    filename: str
+    purpose: str
+    size_bytes: int
+    sha256: str
+    content_type: str
+    state: FileState
+    created_at: datetime
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One copy of a file at one provider. `ref` is the provider's own name for it."""
+
+    file_id: str
+    provider: str
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file on its way, in parts."""
+
+    id: str
+    owner_id: str
+    size_bytes: int
+    filename: str
+    mime_type: str
+    purpose: str
+    state: UploadState
+    created_at: datetime
+    expires_at: datetime
+    file_expires_after_s: int | None = None
+    file_id: str | None = None
+    part_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UploadPart:
+    """One part of an upload."""
+
+    id: str
+    upload_id: str
+    size_bytes: int
+    ref: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A video that was asked for, from the first row to its end."""
+
+    id: str
+    owner_id: str
+    model: str
+    deployment: str
+    provider: str
+    provider_model: str
+    kind: str
+    phase: VideoPhase
+    prompt: str
+    seconds: int
+    width: int
+    height: int
+    seq: int
+    created_at: datetime
+    deadline_at: datetime
+    progress: int = 0
+    progress_source: str | None = None
+    position: int | None = None
+    eta: Mapping[str, Any] | None = None
+    provider_ref: str | None = None
+    attempts: int = 0
+    submit_started_at: datetime | None = None
+    render_started_at: datetime | None = None
+    completed_at: datetime | None = None
+    expires_at: datetime | None = None
+    cancel_requested_at: datetime | None = None
+    cancellation: Mapping[str, Any] | None = None
+    source_video_id: str | None = None
+    image_file_id: str | None = None
+    source_file_id: str | None = None
+    failure: Mapping[str, Any] | None = None
+    output: Mapping[str, Any] | None = None
+    end_user: str | None = None
+
+    @property
+    def size(self) -> str:
+        """`WIDTHxHEIGHT` in pixels."""
+        return f"{self.width}x{self.height}"
+
+
+@dataclass(frozen=True, slots=True)
+class VideoEvent:
+    """One thing that happened to a video. `payload` holds the member of the wire event that `type` names."""
+
+    video_id: str
+    seq: int
+    time: datetime
+    type: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Character:
+    """A character that videos can refer to."""
+
+    id: str
+    owner_id: str
+    name: str
+    file_id: str
+    created_at: datetime
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list, and whether more follows it."""
+
+    items: tuple[T, ...]
+    has_more: bool

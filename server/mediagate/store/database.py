@@ -1,0 +1,90 @@
+"""The connection to PostgreSQL: transactions that hold a state change and the jobs that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import procrastinate
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+VIDEO_CHANNEL = "mediagate_video"
+"""NOTIFY channel; the payload is `VIDEO_ID SEQ`."""
+
+
+def engine_url(database_url: str) -> str:
+    """A libpq URL as SQLAlchemy's URL for psycopg."""
+    scheme, separator, rest = database_url.partition("://")
+    if not separator or scheme not in ("postgres", "postgresql"):
+        raise ValueError("the database URL must start with postgresql://")
+    return f"postgresql+psycopg://{rest}"
+
+
+class Transaction:
+    """One unit of work. Everything done through it becomes true together, or not at all."""
+
+    def __init__(self, connection: AsyncConnection, queue: procrastinate.App) -> None:
+        self.connection = connection
+        self._queue = queue
+
+    async def enqueue(
+        self,
+        task: str,
+        *,
+        queue: str = "default",
+        lock: str | None = None,
+        delay_s: int | None = None,
+        **arguments: Any,
+    ) -> None:
+        """Enqueue a job that exists exactly if this transaction commits. Jobs with the same `lock` run one at a time."""
+        raw = await self.connection.get_raw_connection()
+        schedule: Mapping[str, Any] = {"schedule_in": {"seconds": delay_s}} if delay_s else {}
+        await self._queue.configure_task(
+            task, queue=queue, lock=lock, connection=raw.driver_connection, **schedule
+        ).defer_async(**arguments)
+
+    async def notify(self, channel: str, payload: str) -> None:
+        """Tell every listener, once this transaction commits."""
+        await self.connection.execute(
+            text("SELECT pg_notify(:channel, :payload)"), {"channel": channel, "payload": payload}
+        )
+
+
+class Database:
+    """A pool of connections to one PostgreSQL database."""
+
+    def __init__(self, database_url: str, *, connections_max: int = 16) -> None:
+        self.url = database_url
+        self._engine: AsyncEngine = create_async_engine(
+            engine_url(database_url),
+            pool_size=4,
+            max_overflow=connections_max - 4,
+            pool_recycle=1800,
+            pool_pre_ping=False,
+            connect_args={"prepare_threshold": 1, "application_name": "mediagate"},
+        )
+        self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._queue = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=database_url))
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Commits when the block ends, rolls back when it raises."""
+        async with self._engine.begin() as connection:
+            yield Transaction(connection, self._queue)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for single statements, without the round trips of a transaction."""
+        async with self._autocommit.connect() as connection:
+            yield connection
+
+    async def ping(self) -> None:
+        """Raises whatever the driver raises when the database does not answer."""
+        async with self.reading() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()

@@ -1,0 +1,25 @@
+"""Alembic's entry: runs the revisions on the connection that `mediagate.store.migrate` hands over."""
+
+from __future__ import annotations
+
+from alembic import context
+from sqlmodel import SQLModel
+
+from mediagate.store import tables
+
+assert tables.FileRow.metadata is SQLModel.metadata
+
+
+def include_object(_object: object, name: str | None, kind: str, _reflected: bool, _other: object) -> bool:
+    """Leave the job engine's tables to the job engine."""
+    return not (kind == "table" and (name or "").startswith("procrastinate_"))
+
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=SQLModel.metadata,
+    include_object=include_object,
+    compare_type=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

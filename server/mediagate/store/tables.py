@@ -1,0 +1,175 @@
+"""The tables. Ids sort by time, so every list is a range of its primary key under one owner."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, DateTime, Index, Table, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TEXT
+from sqlmodel import Field, SQLModel
+
+# Ids are compared byte by byte, whatever the database's locale: their order is the order of lists.
+ID: Any = TEXT(collation="C")
+
+
+def _time(*, nullable: bool = False) -> Any:
+    return Field(default=None, sa_type=DateTime(timezone=True), nullable=nullable)  # type: ignore[call-overload]
+
+
+def _json() -> Any:
+    return Field(default=None, sa_column=Column(JSONB, nullable=True))
+
+
+class FileRow(SQLModel, table=True):
+    """A file. `lease_expires_at` bounds how long a row may stay `receiving`; `internal` files are inputs of videos,
+    which no list shows."""
+
+    __tablename__ = "file"
+    __table_args__ = (
+        Index("file_listed", "owner_id", "id", postgresql_where=text("state = 'processed' AND NOT internal")),
+        Index("file_expiring", "expires_at", postgresql_where=text("state = 'processed' AND expires_at IS NOT NULL")),
+        Index("file_leased", "lease_expires_at", postgresql_where=text("state = 'receiving'")),
+        Index("file_deleting", "id", postgresql_where=text("state = 'deleting'")),
+    )
+
+    id: str = Field(primary_key=True, sa_type=ID)
+    owner_id: str
+    filename: str = ""
+    purpose: str = ""
+    size_bytes: int = Field(default=0, sa_type=BigInteger)
+    sha256: str = ""
+    content_type: str = ""
+    state: str
+    internal: bool = False
+    created_at: datetime = _time()
+    expires_at: datetime | None = _time(nullable=True)
+    lease_expires_at: datetime | None = _time(nullable=True)
+
+
+class ReplicaRow(SQLModel, table=True):
+    """One copy of a file at one provider."""
+
+    __tablename__ = "file_replica"
+
+    file_id: str = Field(primary_key=True, sa_type=ID, foreign_key="file.id", ondelete="CASCADE")
+    provider: str = Field(primary_key=True)
+    ref: str
+    state: str
+
+
+class UploadRow(SQLModel, table=True):
+    """A file on its way, in parts."""
+
+    __tablename__ = "upload"
+    __table_args__ = (Index("upload_open", "expires_at", postgresql_where=text("state IN ('pending', 'completing')")),)
+
+    id: str = Field(primary_key=True, sa_type=ID)
+    owner_id: str
+    size_bytes: int = Field(sa_type=BigInteger)
+    filename: str
+    mime_type: str
+    purpose: str
+    state: str
+    created_at: datetime = _time()
+    expires_at: datetime = _time()
+    file_expires_after_s: int | None = None
+    file_id: str | None = None
+    part_ids: list[str] | None = Field(default=None, sa_column=Column(ARRAY(TEXT), nullable=True))
+
+
+class UploadPartRow(SQLModel, table=True):
+    """One part of an upload."""
+
+    __tablename__ = "upload_part"
+
+    id: str = Field(primary_key=True, sa_type=ID)
+    upload_id: str = Field(sa_type=ID, foreign_key="upload.id", ondelete="CASCADE", index=True)
+    size_bytes: int = Field(sa_type=BigInteger)
+    ref: str
+    created_at: datetime = _time()
+
+
+class VideoRow(SQLModel, table=True):
+    """A video. `seq` is the number of its newest event and the version of every compare-and-set."""
+
+    __tablename__ = "video"
+    __table_args__ = (
+        Index("video_listed", "owner_id", "id", postgresql_where=text("deleted_at IS NULL")),
+        Index("video_running", "id", postgresql_where=text("ended_at IS NULL AND deleted_at IS NULL")),
+        Index(
+            "video_finished",
+            "provider",
+            "provider_model",
+            "seconds",
+            "width",
+            "height",
+            "completed_at",
+            postgresql_where=text("completed_at IS NOT NULL"),
+        ),
+    )
+
+    id: str = Field(primary_key=True, sa_type=ID)
+    owner_id: str
+    model: str
+    deployment: str
+    provider: str
+    provider_model: str
+    kind: str
+    phase: str
+    prompt: str
+    seconds: int
+    width: int
+    height: int
+    seq: int
+    created_at: datetime = _time()
+    deadline_at: datetime = _time()
+    progress: int = 0
+    progress_source: str | None = None
+    position: int | None = None
+    eta: dict[str, Any] | None = _json()
+    provider_ref: str | None = None
+    attempts: int = 0
+    submit_started_at: datetime | None = _time(nullable=True)
+    render_started_at: datetime | None = _time(nullable=True)
+    completed_at: datetime | None = _time(nullable=True)
+    ended_at: datetime | None = _time(nullable=True)
+    expires_at: datetime | None = _time(nullable=True)
+    cancel_requested_at: datetime | None = _time(nullable=True)
+    deleted_at: datetime | None = _time(nullable=True)
+    cancellation: dict[str, Any] | None = _json()
+    source_video_id: str | None = None
+    image_file_id: str | None = None
+    source_file_id: str | None = None
+    failure: dict[str, Any] | None = _json()
+    output: dict[str, Any] | None = _json()
+    end_user: str | None = None
+
+
+class VideoEventRow(SQLModel, table=True):
+    """One thing that happened to a video."""
+
+    __tablename__ = "video_event"
+
+    video_id: str = Field(primary_key=True, sa_type=ID, foreign_key="video.id", ondelete="CASCADE")
+    seq: int = Field(primary_key=True)
+    time: datetime = _time()
+    type: str
+    payload: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
+
+
+class CharacterRow(SQLModel, table=True):
+    """A character that videos can refer to."""
+
+    __tablename__ = "character"
+
+    id: str = Field(primary_key=True, sa_type=ID)
+    owner_id: str
+    name: str
+    file_id: str
+    created_at: datetime = _time()
+
+
+def table(model: type[SQLModel]) -> Table:
+    """The SQLAlchemy table behind a model, for statements that need no objects."""
+    return model.__table__  # type: ignore[attr-defined,no-any-return]

@@ -1,0 +1,169 @@
+"""Videos, their events and characters in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, bindparam, extract, insert, select, text, update
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mediagate.core.lifecycle import VideoPhase
+from mediagate.core.objects import Character, Page, Video, VideoEvent
+from mediagate.store.tables import CharacterRow, VideoEventRow, VideoRow, table
+
+VIDEO = table(VideoRow)
+EVENT = table(VideoEventRow)
+CHARACTER = table(CharacterRow)
+_COLUMNS = tuple(VIDEO.c[field.name] for field in fields(Video))
+_GET = select(*_COLUMNS).where(
+    VIDEO.c.id == bindparam("video_id"), VIDEO.c.owner_id == bindparam("owner"), VIDEO.c.deleted_at.is_(None)
+)
+
+
+def _video(row: Row[Any]) -> Video:
+    values = row._asdict()
+    return Video(**{**values, "phase": VideoPhase(values["phase"])})
+
+
+class VideoRepository:
+    """Reads and writes videos through one connection."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, video: Video) -> None:
+        """Insert a new video: the intent, before anything that costs money."""
+        values = {field.name: getattr(video, field.name) for field in fields(Video)}
+        await self._connection.execute(insert(VIDEO).values(**{**values, "phase": video.phase.value}))
+
+    async def get(self, owner_id: str, video_id: str) -> Video | None:
+        """A video of its owner that was not deleted."""
+        row = (await self._connection.execute(_GET, {"video_id": video_id, "owner": owner_id})).first()
+        return None if row is None else _video(row)
+
+    async def find(self, video_id: str) -> Video | None:
+        """A video whoever owns it, for jobs; None once it was deleted."""
+        query = select(*_COLUMNS).where(VIDEO.c.id == video_id, VIDEO.c.deleted_at.is_(None))
+        row = (await self._connection.execute(query)).first()
+        return None if row is None else _video(row)
+
+    async def page(self, owner_id: str, *, after: str | None, limit: int, ascending: bool) -> Page[Video]:
+        """The owner's videos, ordered by id, which is by time."""
+        conditions: list[ColumnElement[bool]] = [VIDEO.c.owner_id == owner_id, VIDEO.c.deleted_at.is_(None)]
+        if after is not None:
+            conditions.append(VIDEO.c.id > after if ascending else VIDEO.c.id < after)
+        order = VIDEO.c.id.asc() if ascending else VIDEO.c.id.desc()
+        query = select(*_COLUMNS).where(*conditions).order_by(order).limit(limit + 1)
+        rows = (await self._connection.execute(query)).all()
+        return Page(tuple(_video(row) for row in rows[:limit]), has_more=len(rows) > limit)
+
+    async def change(self, video_id: str, *, expected_seq: int, values: Mapping[str, Any]) -> bool:
+        """Compare-and-set: write `values` if nobody wrote since `expected_seq`; False otherwise."""
+        result = await self._connection.execute(
+            update(VIDEO)
+            .where(VIDEO.c.id == video_id, VIDEO.c.seq == expected_seq, VIDEO.c.deleted_at.is_(None))
+            .values(**values)
+        )
+        return result.rowcount == 1
+
+    async def request_cancel(self, video_id: str, *, now: datetime) -> bool:
+        """Ask the tracker to stop a video that has not ended; False where it has."""
+        result = await self._connection.execute(
+            update(VIDEO)
+            .where(VIDEO.c.id == video_id, VIDEO.c.ended_at.is_(None), VIDEO.c.deleted_at.is_(None))
+            .values(cancel_requested_at=now)
+        )
+        return result.rowcount == 1
+
+    async def entomb(self, owner_id: str, video_id: str, *, now: datetime) -> bool:
+        """The tombstone: from here on the video does not exist for anybody; its outputs still have to go."""
+        result = await self._connection.execute(
+            update(VIDEO)
+            .where(VIDEO.c.id == video_id, VIDEO.c.owner_id == owner_id, VIDEO.c.deleted_at.is_(None))
+            .values(deleted_at=now)
+        )
+        return result.rowcount == 1
+
+    async def entombed(self, video_id: str) -> Video | None:
+        """A deleted video, for the job that removes its outputs."""
+        query = select(*_COLUMNS).where(VIDEO.c.id == video_id, VIDEO.c.deleted_at.is_not(None))
+        row = (await self._connection.execute(query)).first()
+        return None if row is None else _video(row)
+
+    async def purge(self, video_id: str) -> None:
+        """Forget a deleted video whose outputs are gone."""
+        await self._connection.execute(VIDEO.delete().where(VIDEO.c.id == video_id, VIDEO.c.deleted_at.is_not(None)))
+
+    async def untracked(self, *, limit: int) -> list[str]:
+        """Videos that have not ended and for which no job is waiting or running."""
+        query = text(
+            "SELECT v.id FROM video v WHERE v.ended_at IS NULL AND v.deleted_at IS NULL AND NOT EXISTS ("
+            " SELECT 1 FROM procrastinate_jobs j WHERE j.lock = v.id AND j.status IN ('todo', 'doing')) LIMIT :limit"
+        )
+        return [row.id for row in (await self._connection.execute(query, {"limit": limit})).all()]
+
+    async def undeleted_outputs(self, *, limit: int) -> list[str]:
+        """Deleted videos whose outputs may still be there and for which no job is waiting or running."""
+        query = text(
+            "SELECT v.id FROM video v WHERE v.deleted_at IS NOT NULL AND NOT EXISTS ("
+            " SELECT 1 FROM procrastinate_jobs j WHERE j.lock = v.id AND j.status IN ('todo', 'doing')) LIMIT :limit"
+        )
+        return [row.id for row in (await self._connection.execute(query, {"limit": limit})).all()]
+
+    async def add_events(self, events: Sequence[VideoEvent]) -> None:
+        """Append to the life of a video."""
+        await self._connection.execute(
+            insert(EVENT),
+            [
+                {"video_id": e.video_id, "seq": e.seq, "time": e.time, "type": e.type, "payload": dict(e.payload)}
+                for e in events
+            ],
+        )
+
+    async def events(self, video_id: str, *, after_seq: int) -> list[VideoEvent]:
+        """What happened to a video after `after_seq`, in order."""
+        query = (
+            select(EVENT.c.video_id, EVENT.c.seq, EVENT.c.time, EVENT.c.type, EVENT.c.payload)
+            .where(EVENT.c.video_id == video_id, EVENT.c.seq > after_seq)
+            .order_by(EVENT.c.seq)
+        )
+        return [VideoEvent(*row) for row in (await self._connection.execute(query)).all()]
+
+    async def newest_seq(self, video_ids: Sequence[str]) -> dict[str, int]:
+        """The number of the newest event of each video that still exists."""
+        query = select(VIDEO.c.id, VIDEO.c.seq).where(VIDEO.c.id.in_(video_ids), VIDEO.c.deleted_at.is_(None))
+        return {row.id: row.seq for row in (await self._connection.execute(query)).all()}
+
+    async def finished_durations_s(self, video: Video, *, limit: int) -> list[float]:
+        """Seconds from the first frame to the end of the newest finished videos that were like `video`."""
+        query = (
+            select(extract("epoch", VIDEO.c.completed_at - VIDEO.c.render_started_at))
+            .where(
+                VIDEO.c.provider == video.provider,
+                VIDEO.c.provider_model == video.provider_model,
+                VIDEO.c.seconds == video.seconds,
+                VIDEO.c.width == video.width,
+                VIDEO.c.height == video.height,
+                VIDEO.c.completed_at.is_not(None),
+                VIDEO.c.render_started_at.is_not(None),
+            )
+            .order_by(VIDEO.c.completed_at.desc())
+            .limit(limit)
+        )
+        return [float(row[0]) for row in (await self._connection.execute(query)).all()]
+
+    async def add_character(self, character: Character) -> None:
+        """Insert a character."""
+        await self._connection.execute(
+            insert(CHARACTER).values(**{field.name: getattr(character, field.name) for field in fields(Character)})
+        )
+
+    async def get_character(self, owner_id: str, character_id: str) -> Character | None:
+        """A character of its owner."""
+        query = select(CHARACTER).where(CHARACTER.c.id == character_id, CHARACTER.c.owner_id == owner_id)
+        row = (await self._connection.execute(query)).first()
+        return None if row is None else Character(**row._asdict())

@@ -1,0 +1,120 @@
+"""Write everything that follows from the protos: stubs, the edge's descriptor set and its route table.
+
+`python tools/generate.py` writes; with `--check` it writes into a temporary folder and exits 1 where the committed files
+differ.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from google.api import annotations_pb2
+from google.protobuf import descriptor_pb2
+
+ROOT = Path(__file__).resolve().parent.parent
+PROTO = ROOT / "proto"
+PACKAGE = ROOT / "server" / "mediagate"
+OWN = sorted(path.relative_to(PROTO).as_posix() for path in (PROTO / "mediagate").rglob("*.proto"))
+VENDORED = ["buf/validate/validate.proto"]
+# Envoy prints error details only where it knows their types.
+EDGE_ONLY = ["google/rpc/error_details.proto", "google/rpc/status.proto"]
+VERBS = ("get", "put", "post", "delete", "patch")
+
+
+def protoc(*arguments: str) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTO}", f"-I{PROTO / 'third_party'}", *arguments], check=True
+    )
+
+
+def generate_stubs(out: Path) -> None:
+    """Stubs with imports rooted in this package, so that nothing else on `sys.path` can shadow or meet them."""
+    protoc(f"--python_out={out}", f"--pyi_out={out}", *OWN, *VENDORED)
+    protoc(f"--grpc_python_out={out}", *OWN)
+    for path in out.rglob("*.py*"):
+        text = path.read_text()
+        text = re.sub(r"^from (mediagate\.v1|buf\.validate) import", r"from mediagate._gen.\1 import", text, flags=re.M)
+        path.write_text(text)
+    for folder in {out, *(path.parent for path in out.rglob("*.py")), out / "mediagate", out / "buf"}:
+        (folder / "__init__.py").touch()
+
+
+def generate_edge(out: Path) -> None:
+    """The descriptor set that Envoy transcodes by, and one regular expression per REST path with its methods."""
+    target = out / "api.binpb"
+    protoc(f"--descriptor_set_out={target}", "--include_imports", *OWN, *EDGE_ONLY)
+    descriptors = descriptor_pb2.FileDescriptorSet.FromString(target.read_bytes())
+    routes: dict[str, set[str]] = {}
+    streaming: list[str] = []
+    for file in descriptors.file:
+        if not file.package.startswith("mediagate."):
+            continue
+        for service in file.service:
+            for method in service.method:
+                if method.client_streaming or method.server_streaming:
+                    streaming.append(f"/{file.package}.{service.name}/{method.name}")
+                rule = method.options.Extensions[annotations_pb2.http]
+                for binding in (rule, *rule.additional_bindings):
+                    kind = binding.WhichOneof("pattern")
+                    if kind in VERBS:
+                        routes.setdefault(getattr(binding, kind), set()).add(kind.upper())
+                    elif kind == "custom":
+                        routes.setdefault(binding.custom.path, set()).add(binding.custom.kind)
+    table = {
+        "streaming_methods": sorted(streaming),
+        "paths": [{"regex": path_regex(path), "methods": sorted(methods)} for path, methods in sorted(routes.items())],
+    }
+    (out / "routes.json").write_text(json.dumps(table, indent=1) + "\n")
+
+
+def path_regex(template: str) -> str:
+    """`/v1/files/{file_id}` as a regular expression over the path without its query."""
+    parts = []
+    for segment in template.strip("/").split("/"):
+        if segment.endswith("=**}"):
+            parts.append(".+")
+        elif segment.startswith("{"):
+            parts.append("[^/]+")
+        else:
+            parts.append(re.escape(segment).replace("\\-", "-"))
+    return "/" + "/".join(parts)
+
+
+def differences(left: Path, right: Path) -> list[str]:
+    """Relative names of the files under `left` that `right` lacks or has differently."""
+    found = []
+    for path in sorted(left.rglob("*")):
+        other = right / path.relative_to(left)
+        if path.is_file() and (not other.is_file() or not filecmp.cmp(path, other, shallow=False)):
+            found.append(str(other))
+    return found
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        stubs, edge = Path(folder, "stubs"), Path(folder, "edge")
+        stubs.mkdir()
+        edge.mkdir()
+        generate_stubs(stubs)
+        generate_edge(edge)
+        if "--check" in sys.argv:
+            stale = differences(stubs, PACKAGE / "_gen") + differences(edge, PACKAGE / "envoy")
+            for name in stale:
+                print(f"not current: {name}", file=sys.stderr)
+            return 1 if stale else 0
+        shutil.rmtree(PACKAGE / "_gen", ignore_errors=True)
+        shutil.copytree(stubs, PACKAGE / "_gen")
+        for path in edge.iterdir():
+            shutil.copy(path, PACKAGE / "envoy" / path.name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
