@@ -52,12 +52,17 @@ def generate_edge(out: Path) -> None:
     protoc(f"--descriptor_set_out={target}", "--include_imports", *OWN, *EDGE_ONLY)
     descriptors = descriptor_pb2.FileDescriptorSet.FromString(target.read_bytes())
     routes: dict[str, set[str]] = {}
+    services: list[str] = []
+    uploads: list[str] = []
     streaming: list[str] = []
     for file in descriptors.file:
         if not file.package.startswith("mediagate."):
             continue
         for service in file.service:
+            services.append(f"{file.package}.{service.name}")
             for method in service.method:
+                if method.client_streaming:
+                    uploads.append(f"/{file.package}.{service.name}/{method.name}")
                 if method.client_streaming or method.server_streaming:
                     streaming.append(f"/{file.package}.{service.name}/{method.name}")
                 rule = method.options.Extensions[annotations_pb2.http]
@@ -68,6 +73,8 @@ def generate_edge(out: Path) -> None:
                     elif kind == "custom":
                         routes.setdefault(binding.custom.path, set()).add(binding.custom.kind)
     table = {
+        "services": sorted(services),
+        "client_streaming_methods": sorted(uploads),
         "streaming_methods": sorted(streaming),
         "paths": [{"regex": path_regex(path), "methods": sorted(methods)} for path, methods in sorted(routes.items())],
     }

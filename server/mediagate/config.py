@@ -219,8 +219,12 @@ class Settings:
     }
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] = os.environ, **flags: str | None) -> Self:
-        """Resolve the settings, load the config file they name, or raise `ConfigError`. An empty value counts as unset."""
+    def from_env(cls, environ: Mapping[str, str] = os.environ, flags: Mapping[str, str | None] | None = None) -> Self:
+        """Resolve the settings and load the config file they name. An empty value counts as unset.
+
+        `flags` has the keys of `ENVIRONMENT`. Raises `ConfigError`.
+        """
+        flags = flags or {}
         given = {name: flags.get(name) or environ.get(variable) for name, variable in cls.ENVIRONMENT.items()}
         path = Path(given["config_path"]).absolute() if given["config_path"] else None
         config = load_config(path, environ)
@@ -281,7 +285,7 @@ _Loader.yaml_implicit_resolvers = {
 
 def _read(source: str) -> dict[str, Any]:
     try:
-        tree = yaml.load(Path(source).read_bytes(), _Loader)
+        tree = yaml.load(Path(source).read_bytes(), _Loader)  # noqa: S506 (a safe loader)
     except OSError as error:
         raise ConfigError(source, [f"the file cannot be read: {error.strerror}"]) from None
     except yaml.MarkedYAMLError as error:

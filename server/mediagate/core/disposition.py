@@ -22,9 +22,7 @@ _UNQUOTABLE: Final = frozenset('"\\%/')
 def safe_filename(name: str) -> str:
     """Return the base name of a file name from outside: no path in either style, no control, bidirectional-override or
     lone surrogate character, at most 255 bytes of UTF-8 with the extension kept, and never empty (`upload`)."""
-    kept = "".join(
-        char for char in name if char not in _BIDI and unicodedata.category(char) not in _DROPPED_CATEGORIES
-    )
+    kept = "".join(char for char in name if char not in _BIDI and unicodedata.category(char) not in _DROPPED_CATEGORIES)
     base = kept.replace("\\", "/").rpartition("/")[2].strip()
     if base in {"", ".", ".."}:
         return FILENAME_DEFAULT
@@ -32,7 +30,7 @@ def safe_filename(name: str) -> str:
 
 
 def content_disposition(filename: str, *, inline: bool = False) -> str:
-    """Return a `Content-Disposition` value by RFC 6266 for any `filename`: ASCII only and without a way out of the quotes;
+    """Return a `Content-Disposition` value by RFC 6266 for any `filename`: ASCII only, with no way out of the quotes;
     `filename*` says the name exactly where the ASCII one cannot."""
     name = safe_filename(filename)
     fallback = "".join(map(_ascii, unicodedata.normalize("NFC", name)))

@@ -169,7 +169,9 @@ class InternalError(MediagateError):
     openai_type = "server_error"
 
     def __init__(self) -> None:
-        super().__init__("The server had an error while processing your request. Quote the request id when you report it.")
+        super().__init__(
+            "The server had an error while processing your request. Quote the request id when you report it."
+        )
 
 
 class Unavailable(MediagateError):

@@ -1,7 +1,7 @@
 """Life-cycles as tables: if a pair of state and event is not in its table, it cannot happen.
 
-A state that no row starts from is final. Callers hold the row's lock, or compare and set, so an impossible transition is
-a fault of ours and never an answer to a caller.
+A state that no row starts from is final. Callers hold the row's lock, or compare and set, so an impossible transition
+is a fault of ours and never an answer to a caller.
 """
 
 from __future__ import annotations
@@ -142,6 +142,7 @@ UPLOAD_TRANSITIONS: Final[Mapping[tuple[UploadState, UploadEvent], UploadState]]
     (UploadState.COMPLETING, UploadEvent.BYTES_VERIFIED): UploadState.COMPLETED,
     (UploadState.COMPLETING, UploadEvent.PARTS_REFUSED): UploadState.PENDING,
     (UploadState.COMPLETING, UploadEvent.LEASE_EXPIRED): UploadState.PENDING,
+    (UploadState.COMPLETING, UploadEvent.EXPIRED): UploadState.EXPIRED,
 }
 
 
@@ -167,7 +168,7 @@ class VideoPhase(StrEnum):
     """Nobody can say whether the provider has it. Neither repeated nor settled before the provider answers."""
 
 
-class VideoEvent(StrEnum):
+class PhaseEvent(StrEnum):
     """What can happen to a video."""
 
     SUBMIT_STARTED = auto()
@@ -193,46 +194,46 @@ class VideoEvent(StrEnum):
 
 # What a provider may say of a job it has. Some put a rendering job back into their queue, so any may follow any.
 _PROVIDER_WORDS: Final = {
-    VideoEvent.PROVIDER_QUEUED: VideoPhase.PROVIDER_QUEUED,
-    VideoEvent.PROGRESSED: VideoPhase.RENDERING,
-    VideoEvent.FINALIZING: VideoPhase.FINALIZING,
-    VideoEvent.ARCHIVING: VideoPhase.ARCHIVING,
-    VideoEvent.FAILED: VideoPhase.FAILED,
-    VideoEvent.CANCELLED: VideoPhase.CANCELLED,
+    PhaseEvent.PROVIDER_QUEUED: VideoPhase.PROVIDER_QUEUED,
+    PhaseEvent.PROGRESSED: VideoPhase.RENDERING,
+    PhaseEvent.FINALIZING: VideoPhase.FINALIZING,
+    PhaseEvent.ARCHIVING: VideoPhase.ARCHIVING,
+    PhaseEvent.FAILED: VideoPhase.FAILED,
+    PhaseEvent.CANCELLED: VideoPhase.CANCELLED,
 }
 _WITH_PROVIDER: Final = (VideoPhase.PROVIDER_QUEUED, VideoPhase.RENDERING, VideoPhase.FINALIZING)
 
-VIDEO_TRANSITIONS: Final[Mapping[tuple[VideoPhase, VideoEvent], VideoPhase]] = {
-    (VideoPhase.HELD, VideoEvent.DEFERRED): VideoPhase.HELD,
-    (VideoPhase.HELD, VideoEvent.SUBMIT_STARTED): VideoPhase.SUBMITTING,
-    (VideoPhase.HELD, VideoEvent.CANCELLED): VideoPhase.CANCELLED,
-    (VideoPhase.HELD, VideoEvent.FAILED): VideoPhase.FAILED,
+VIDEO_TRANSITIONS: Final[Mapping[tuple[VideoPhase, PhaseEvent], VideoPhase]] = {
+    (VideoPhase.HELD, PhaseEvent.DEFERRED): VideoPhase.HELD,
+    (VideoPhase.HELD, PhaseEvent.SUBMIT_STARTED): VideoPhase.SUBMITTING,
+    (VideoPhase.HELD, PhaseEvent.CANCELLED): VideoPhase.CANCELLED,
+    (VideoPhase.HELD, PhaseEvent.FAILED): VideoPhase.FAILED,
     # Never submitted, so its fate is known.
-    (VideoPhase.HELD, VideoEvent.DEADLINE_PASSED): VideoPhase.FAILED,
-    (VideoPhase.SUBMITTING, VideoEvent.DEFERRED): VideoPhase.HELD,
-    (VideoPhase.SUBMITTING, VideoEvent.ACCEPTED): VideoPhase.PROVIDER_QUEUED,
-    (VideoPhase.SUBMITTING, VideoEvent.FAILED): VideoPhase.FAILED,
-    (VideoPhase.SUBMITTING, VideoEvent.CANCELLED): VideoPhase.CANCELLED,
-    (VideoPhase.SUBMITTING, VideoEvent.LOST_CONTACT): VideoPhase.FATE_UNKNOWN,
-    (VideoPhase.SUBMITTING, VideoEvent.DEADLINE_PASSED): VideoPhase.FATE_UNKNOWN,
+    (VideoPhase.HELD, PhaseEvent.DEADLINE_PASSED): VideoPhase.FAILED,
+    (VideoPhase.SUBMITTING, PhaseEvent.DEFERRED): VideoPhase.HELD,
+    (VideoPhase.SUBMITTING, PhaseEvent.ACCEPTED): VideoPhase.PROVIDER_QUEUED,
+    (VideoPhase.SUBMITTING, PhaseEvent.FAILED): VideoPhase.FAILED,
+    (VideoPhase.SUBMITTING, PhaseEvent.CANCELLED): VideoPhase.CANCELLED,
+    (VideoPhase.SUBMITTING, PhaseEvent.LOST_CONTACT): VideoPhase.FATE_UNKNOWN,
+    (VideoPhase.SUBMITTING, PhaseEvent.DEADLINE_PASSED): VideoPhase.FATE_UNKNOWN,
     **{(phase, event): following for phase in _WITH_PROVIDER for event, following in _PROVIDER_WORDS.items()},
-    **{(phase, VideoEvent.LOST_CONTACT): VideoPhase.FATE_UNKNOWN for phase in _WITH_PROVIDER},
-    **{(phase, VideoEvent.DEADLINE_PASSED): VideoPhase.FATE_UNKNOWN for phase in _WITH_PROVIDER},
+    **{(phase, PhaseEvent.LOST_CONTACT): VideoPhase.FATE_UNKNOWN for phase in _WITH_PROVIDER},
+    **{(phase, PhaseEvent.DEADLINE_PASSED): VideoPhase.FATE_UNKNOWN for phase in _WITH_PROVIDER},
     **{(VideoPhase.FATE_UNKNOWN, event): following for event, following in _PROVIDER_WORDS.items()},
     # Only for providers whose submit is idempotent: the same token again makes no second job.
-    (VideoPhase.FATE_UNKNOWN, VideoEvent.SUBMIT_STARTED): VideoPhase.SUBMITTING,
-    (VideoPhase.FATE_UNKNOWN, VideoEvent.ACCEPTED): VideoPhase.PROVIDER_QUEUED,
-    (VideoPhase.FATE_UNKNOWN, VideoEvent.VERIFIED): VideoPhase.READY,
-    (VideoPhase.FATE_UNKNOWN, VideoEvent.LOST_CONTACT): VideoPhase.FATE_UNKNOWN,
-    (VideoPhase.FATE_UNKNOWN, VideoEvent.DEADLINE_PASSED): VideoPhase.FATE_UNKNOWN,
-    (VideoPhase.ARCHIVING, VideoEvent.ARCHIVING): VideoPhase.ARCHIVING,
-    (VideoPhase.ARCHIVING, VideoEvent.VERIFIED): VideoPhase.READY,
-    (VideoPhase.ARCHIVING, VideoEvent.FAILED): VideoPhase.FAILED,
-    (VideoPhase.ARCHIVING, VideoEvent.CANCELLED): VideoPhase.CANCELLED,
+    (VideoPhase.FATE_UNKNOWN, PhaseEvent.SUBMIT_STARTED): VideoPhase.SUBMITTING,
+    (VideoPhase.FATE_UNKNOWN, PhaseEvent.ACCEPTED): VideoPhase.PROVIDER_QUEUED,
+    (VideoPhase.FATE_UNKNOWN, PhaseEvent.VERIFIED): VideoPhase.READY,
+    (VideoPhase.FATE_UNKNOWN, PhaseEvent.LOST_CONTACT): VideoPhase.FATE_UNKNOWN,
+    (VideoPhase.FATE_UNKNOWN, PhaseEvent.DEADLINE_PASSED): VideoPhase.FATE_UNKNOWN,
+    (VideoPhase.ARCHIVING, PhaseEvent.ARCHIVING): VideoPhase.ARCHIVING,
+    (VideoPhase.ARCHIVING, PhaseEvent.VERIFIED): VideoPhase.READY,
+    (VideoPhase.ARCHIVING, PhaseEvent.FAILED): VideoPhase.FAILED,
+    (VideoPhase.ARCHIVING, PhaseEvent.CANCELLED): VideoPhase.CANCELLED,
     # The provider has delivered: neither silence nor the clock changes that.
-    (VideoPhase.ARCHIVING, VideoEvent.LOST_CONTACT): VideoPhase.ARCHIVING,
-    (VideoPhase.ARCHIVING, VideoEvent.DEADLINE_PASSED): VideoPhase.ARCHIVING,
-    (VideoPhase.READY, VideoEvent.EXPIRED): VideoPhase.EXPIRED,
+    (VideoPhase.ARCHIVING, PhaseEvent.LOST_CONTACT): VideoPhase.ARCHIVING,
+    (VideoPhase.ARCHIVING, PhaseEvent.DEADLINE_PASSED): VideoPhase.ARCHIVING,
+    (VideoPhase.READY, PhaseEvent.EXPIRED): VideoPhase.EXPIRED,
 }
 
 OVER: Final = frozenset({VideoPhase.READY, VideoPhase.FAILED, VideoPhase.CANCELLED, VideoPhase.EXPIRED})

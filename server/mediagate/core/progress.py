@@ -32,7 +32,7 @@ class Percentiles:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One running video. The ETAs are seconds from now, absent without enough samples and once their moment has passed."""
+    """One running video. ETAs are seconds from now, absent without enough samples and once their moment has passed."""
 
     percent: int
     source: ProgressSource

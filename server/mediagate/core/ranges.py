@@ -33,10 +33,10 @@ class ByteRange:
 
 
 def parse_range(header: str | None, size_bytes: int) -> ByteRange | None:
-    """Return what a `Range` header asks for, or None where the whole body is the answer: no header, another unit, several
-    ranges, a malformed header, or the last bytes of an empty body.
+    """Return what a `Range` header asks for, or None where the whole body is the answer: no header, another unit,
+    several ranges, a malformed header, or the last bytes of an empty body.
 
-    Raises `RangeNotSatisfiable`, whose metadata hold the answer's `content_range`, where the range has no byte of the body.
+    Raises `RangeNotSatisfiable`, whose metadata hold the answer's `content_range`, where no byte lies in the range.
     """
     match = _BYTE_RANGE.fullmatch(header) if header is not None else None
     if match is None or not (match[1] or match[2]):
@@ -62,8 +62,8 @@ def parse_range(header: str | None, size_bytes: int) -> ByteRange | None:
 def etag_matches(header: str, etag: str, *, strong: bool = False) -> bool:
     """Tell whether a validator header names `etag`, which is given as in an `ETag` header, quotes included.
 
-    The weak comparison is the one for `If-None-Match`: a list of tags, or `*` for any. The strong one is for `If-Range`:
-    weak tags, `*` and dates never match, so the answer to a doubtful one is the whole body.
+    The weak comparison is the one for `If-None-Match`: a list of tags, or `*` for any. The strong one is for
+    `If-Range`: weak tags, `*` and dates never match, so the answer to a doubtful one is the whole body.
     """
     if not strong and header.strip(" \t") == "*":
         return True

@@ -11,9 +11,20 @@ from typing import Any, Protocol
 class Content(Protocol):
     """Readable bytes of known length: a stored file, a finished video, a thumbnail."""
 
-    size_bytes: int
-    content_type: str
-    etag: str
+    @property
+    def size_bytes(self) -> int:
+        """Length of the whole content in bytes."""
+        ...
+
+    @property
+    def content_type(self) -> str:
+        """Media type."""
+        ...
+
+    @property
+    def etag(self) -> str:
+        """Strong entity tag with its quotes, or an empty text where the content has none of its own."""
+        ...
 
     def read(self, start: int, end: int) -> AsyncIterator[bytes]:
         """Yield the bytes from `start` up to, not including, `end`. Raises `OSError` where they cannot be read."""

@@ -36,7 +36,7 @@ _GET = select(*_COLUMNS).where(
 )
 
 
-def _file(row: Row[Any]) -> File:
+def _file(row: Row[*tuple[Any, ...]]) -> File:
     values = row._asdict()
     return File(**{**values, "state": FileState(values["state"])})
 
@@ -102,6 +102,13 @@ class FileRepository:
             .values(lease_expires_at=until)
         )
 
+    async def is_being_received(self, file_id: str, *, now: datetime) -> bool:
+        """Whether somebody holds the lease of a file that is not complete."""
+        query = select(FILE.c.id).where(
+            FILE.c.id == file_id, FILE.c.state == FileState.RECEIVING.value, FILE.c.lease_expires_at > now
+        )
+        return (await self._connection.execute(query)).first() is not None
+
     async def discard(self, file_id: str) -> None:
         """Drop the row of a file that never came to be."""
         await self._connection.execute(
@@ -147,6 +154,15 @@ class FileRepository:
                 FILE.c.state == FileState.PROCESSED.value,
                 or_(FILE.c.expires_at.is_(None), FILE.c.expires_at > now),
             )
+            .values(state=FileState.DELETING.value)
+        )
+        return result.rowcount == 1
+
+    async def entomb_internal(self, file_id: str) -> bool:
+        """The tombstone for an input of a video; a file that its owner uploaded is left alone."""
+        result = await self._connection.execute(
+            update(FILE)
+            .where(FILE.c.id == file_id, FILE.c.internal, FILE.c.state == FileState.PROCESSED.value)
             .values(state=FileState.DELETING.value)
         )
         return result.rowcount == 1

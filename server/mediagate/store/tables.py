@@ -14,7 +14,7 @@ ID: Any = TEXT(collation="C")
 
 
 def _time(*, nullable: bool = False) -> Any:
-    return Field(default=None, sa_type=DateTime(timezone=True), nullable=nullable)  # type: ignore[call-overload]
+    return Field(default=None, sa_type=DateTime(timezone=True), nullable=nullable)
 
 
 def _json() -> Any:

@@ -28,8 +28,8 @@ SPEC: Final = VideoSpec(
             inputs=("text", "image", "video"),
             usd_per_second=0.0,
             kinds=tuple(VideoKind),
-            description="Renders the prompt as a real H.264 MP4 on this machine, with no account and at no cost. The small "
-            "sizes are for quick tests; magic words in the prompt play every failure.",
+            description="Renders the prompt as a real H.264 MP4 on this machine, with no account and at no cost. "
+            "The small sizes are for quick tests; magic words in the prompt play every failure.",
         )
     },
     idempotent_submit=True,

@@ -1,12 +1,12 @@
 """One job of the `local` video provider, as a directory. No state lives anywhere else.
 
-    spec.json          what to make; written before the directory becomes visible, never changed
-    image, source      the inputs, until the job has ended
-    progress.json      how far the running renderer is
-    starts, crashes    one byte for every start and every crash of a renderer
-    render.log         what the last renderer wrote to its standard error
-    video.mp4, thumbnail.webp, spritesheet.jpg
-    end.json           how the job ended; exists exactly once, and whoever creates it first decides
+spec.json          what to make; written before the directory becomes visible, never changed
+image, source      the inputs, until the job has ended
+progress.json      how far the running renderer is
+starts, crashes    one byte for every start and every crash of a renderer
+render.log         what the last renderer wrote to its standard error
+video.mp4, thumbnail.webp, spritesheet.jpg
+end.json           how the job ended; exists exactly once, and whoever creates it first decides
 """
 
 from __future__ import annotations

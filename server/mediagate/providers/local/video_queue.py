@@ -54,17 +54,21 @@ class RenderQueue:
         (self._root / ".queue" / f"{created_ns:020d}.{job.ref}").touch()
 
     def advance(self) -> Queue:
-        """Fill the free slots with the oldest waiting jobs, whoever asks. Raises `OSError` where that cannot be done."""
+        """Fill the free slots with the oldest waiting jobs, whoever asks. Raises `OSError` where that fails."""
         with self._locked():
             running, free = self._probe()
             try:
                 waiting = [job for job in self._queued() if job.ref not in running]
                 while waiting and free:
                     job = waiting.pop(0)
-                    if job.is_exhausted():
-                        job.settle(RENDER_FAILED)
-                    else:
-                        running[job.ref] = self._start(job, free.pop(0))
+                    try:
+                        if job.is_exhausted():
+                            job.settle(RENDER_FAILED)
+                        else:
+                            running[job.ref] = self._start(job, free.pop(0))
+                    except FileNotFoundError:
+                        if job.exists():
+                            raise
             finally:
                 for slot in free:
                     os.close(slot)

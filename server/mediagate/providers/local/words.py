@@ -1,7 +1,7 @@
 """Magic words: parts of a prompt that make the `local` provider behave like a provider on a bad day.
 
-Write them anywhere in the prompt, in any letter case. They are taken out before the prompt is drawn, and may be combined
-(`[mediagate:slow=3] [mediagate:reject]` is rejected half-way, about 1.5 seconds after it began).
+Write them anywhere in the prompt, in any letter case. They are taken out before the prompt is drawn. Combined,
+`[mediagate:slow=3] [mediagate:reject]` for instance is rejected half-way, about 1.5 seconds after it began.
 
 word                          what happens
 ----------------------------  ------------------------------------------------------------------------------------------
@@ -9,21 +9,21 @@ word                          what happens
 [mediagate:reject]            Rendered half, then failed: stage output, code content_policy_violation.
 [mediagate:slow=SECONDS]      The render takes at least SECONDS (20 without a value), its progress moving evenly.
 [mediagate:stuck]             Rendering at 42 percent for ever. Takes no render slot; can be cancelled.
-[mediagate:late=SECONDS]      For SECONDS after the submit (10 without a value) no poll and no cancel gets an answer, while
-                              the render goes on; then the job reads as if nothing had been.
+[mediagate:late=SECONDS]      For SECONDS after the submit (10 without a value) no poll and no cancel gets an answer,
+                              while the render goes on; then the job reads as if nothing had been.
 [mediagate:lost]              No poll and no cancel ever gets an answer, and nothing is rendered. It can be deleted.
 [mediagate:crash]             The renderer dies half-way at every attempt; after three: stage provider, code
                               render_failed, a retry can help.
 
-SECONDS is a decimal number from 0 to 3600. Any other word after `mediagate:` and any other value refuses the submit with
-stage input, field prompt, code unknown_magic_word, so that a spelling mistake in a test cannot pass for a happy path.
+SECONDS is a decimal number from 0 to 3600. Any other word after `mediagate:` and any other value refuses the submit:
+stage input, field prompt, code unknown_magic_word. So a spelling mistake in a test cannot pass for a happy path.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 SECONDS_MAX: Final = 3600.0
 FLAGS: Final = ("refuse-input", "reject", "stuck", "lost", "crash")
@@ -64,18 +64,17 @@ class UnknownWord(ValueError):
 
 def parse(prompt: str) -> tuple[Words, str]:
     """Return what the words in `prompt` ask for and the prompt without them. Raises `UnknownWord`."""
-    words = Words()
-    for match in _WORD.finditer(prompt):
-        words = replace(words, **_meaning(match[1]))
-    return words, _WORD.sub(" ", prompt)
+    wanted: dict[str, Any] = dict(_meaning(match[1]) for match in _WORD.finditer(prompt))
+    return Words(**wanted), _WORD.sub(" ", prompt)
 
 
-def _meaning(word: str) -> dict[str, bool | float]:
+def _meaning(word: str) -> tuple[str, bool | float]:
+    """Return the field of `Words` that a word sets, and to what."""
     name, equals, value = word.strip().lower().partition("=")
     if name in FLAGS and not equals:
-        return {name.replace("-", "_"): True}
+        return name.replace("-", "_"), True
     if name in TIMED and not equals:
-        return {name: TIMED[name]}
+        return name, TIMED[name]
     if name in TIMED and _SECONDS.fullmatch(value) and float(value) <= SECONDS_MAX:
-        return {name: float(value)}
+        return name, float(value)
     raise UnknownWord(word)

@@ -1,0 +1,85 @@
+"""Bodies of the REST doors, as form events or as fields, whichever encoding they came in.
+
+The end of the stream proves nothing: a client that dies ends it as quietly as one that is done. Forms end at their closing
+boundary; JSON ends where it parses.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from google.api.httpbody_pb2 import HttpBody
+
+from mediagate.core.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
+from mediagate.core.forms import FormEvent, FormLimits, FormReader
+
+
+async def form_events(bodies: AsyncIterator[HttpBody], limits: FormLimits) -> AsyncIterator[FormEvent]:
+    """Read a form as it arrives. Raises `UnsupportedMediaType` for another encoding, `TruncatedUpload` at a false end."""
+    reader: FormReader | None = None
+    async for body in bodies:
+        if reader is None:
+            reader = _reader(body.content_type, limits)
+        for event in reader.feed(body.data):
+            yield event
+    if reader is None:
+        raise InvalidRequest("The request has no body. Send multipart/form-data.")
+    reader.finish()
+
+
+def _reader(content_type: str, limits: FormLimits) -> FormReader:
+    if media_type(content_type) != "multipart/form-data":
+        raise UnsupportedMediaType(
+            f"Content-Type must be multipart/form-data here, not '{media_type(content_type)[:80] or 'absent'}'."
+        )
+    return FormReader(content_type, limits=limits)
+
+
+def media_type(content_type: str) -> str:
+    """`application/json; charset=utf-8` as `application/json`."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+class Body:
+    """A body whose encoding is found in its first message."""
+
+    def __init__(self, first: HttpBody, rest: AsyncIterator[HttpBody]) -> None:
+        self._first = first
+        self._rest = rest
+        self.is_json = media_type(first.content_type) in ("application/json", "text/json")
+
+    @classmethod
+    async def open(cls, bodies: AsyncIterator[HttpBody]) -> Body:
+        """Wait for the first message. Raises `InvalidRequest` where there is none."""
+        async for first in bodies:
+            return cls(first, bodies)
+        raise InvalidRequest("The request has no body. Send multipart/form-data or JSON.")
+
+    async def _all(self) -> AsyncIterator[HttpBody]:
+        yield self._first
+        async for body in self._rest:
+            yield body
+
+    def events(self, limits: FormLimits) -> AsyncIterator[FormEvent]:
+        """The body as a form."""
+        return form_events(self._all(), limits)
+
+    async def json(self, *, bytes_max: int) -> dict[str, Any]:
+        """The body as a JSON object. Raises `InvalidRequest` or `PayloadTooLarge`."""
+        data = bytearray()
+        async for body in self._all():
+            data += body.data
+            if len(data) > bytes_max:
+                raise PayloadTooLarge(f"A JSON body may have {bytes_max} bytes.", limit_bytes=bytes_max)
+        try:
+            tree = json.loads(data or b"{}")
+        except (ValueError, RecursionError):
+            raise InvalidRequest(
+                "We could not parse the JSON body of your request. Check that it is valid JSON and arrived whole.",
+                code="invalid_json",
+            ) from None
+        if not isinstance(tree, dict):
+            raise InvalidRequest("The JSON body must be an object.", code="invalid_json")
+        return tree

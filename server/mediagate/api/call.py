@@ -1,0 +1,39 @@
+"""One call as a servicer sees it: who calls, with which headers, and which headers go back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import grpc
+
+from mediagate.core.objects import Principal
+
+
+class Call:
+    """Wraps gRPC's context. Servicers get it in the context's place."""
+
+    __slots__ = ("_context", "_headers", "_metadata", "principal")
+
+    def __init__(self, context: grpc.aio.ServicerContext[Any, Any], metadata: Any) -> None:
+        self._context = context
+        self._metadata = metadata
+        self._headers: list[tuple[str, str]] = []
+        self.principal = Principal("")
+
+    def header(self, name: str) -> str | None:
+        """A request header by its lower-case name; the first one where there are several."""
+        for key, value in self._metadata:
+            if key == name:
+                return value if isinstance(value, str) else None
+        return None
+
+    def respond(self, headers: Iterable[tuple[str, str]]) -> None:
+        """Add response headers; they go out with the first message."""
+        self._headers.extend(headers)
+
+    async def send_headers(self) -> None:
+        """Send the response headers now. From here on a failure can no longer change the status."""
+        if self._headers:
+            headers, self._headers = self._headers, []
+            await self._context.send_initial_metadata(tuple(headers))

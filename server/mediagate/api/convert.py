@@ -1,0 +1,267 @@
+"""Objects of the product as messages of the wire."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
+
+from mediagate._gen.mediagate.v1 import files_pb2, models_pb2, uploads_pb2, videos_pb2
+from mediagate.core.lifecycle import VideoPhase, status_of
+from mediagate.core.objects import Character, File, Page, Upload, UploadPart, Video
+from mediagate.providers.base import VideoModel
+from mediagate.routing.catalog import Deployment
+from mediagate.videos.feed import FeedItem
+
+NULL = Value(null_value=NULL_VALUE)
+
+
+def unix(time: datetime) -> int:
+    """Whole seconds since 1970."""
+    return int(time.timestamp())
+
+
+def number_or_null(time: datetime | None) -> Value:
+    """A time as a number, its absence as an explicit null."""
+    return NULL if time is None else Value(number_value=unix(time))
+
+
+def text_or_null(text: str | None) -> Value:
+    """A text, or an explicit null."""
+    return NULL if text is None else Value(string_value=text)
+
+
+def file_to_proto(file: File) -> files_pb2.File:
+    """OpenAI's File object."""
+    message = files_pb2.File(
+        id=file.id,
+        object="file",
+        bytes=file.size_bytes,
+        created_at=unix(file.created_at),
+        filename=file.filename,
+        purpose=file.purpose,
+        status=file.state.value,
+        mediagate=files_pb2.FileDetails(sha256=file.sha256, content_type=file.content_type),
+    )
+    if file.expires_at is not None:
+        message.expires_at = unix(file.expires_at)
+    return message
+
+
+def file_page_to_proto(page: Page[File]) -> files_pb2.ListFilesResponse:
+    """OpenAI's list object."""
+    return files_pb2.ListFilesResponse(
+        object="list",
+        data=[file_to_proto(file) for file in page.items],
+        first_id=text_or_null(page.items[0].id if page.items else None),
+        last_id=text_or_null(page.items[-1].id if page.items else None),
+        has_more=page.has_more,
+    )
+
+
+def upload_to_proto(upload: Upload, file: File | None = None) -> uploads_pb2.Upload:
+    """OpenAI's Upload object. An upload that is being completed is still `pending` to everybody else."""
+    return uploads_pb2.Upload(
+        id=upload.id,
+        object="upload",
+        bytes=upload.size_bytes,
+        created_at=unix(upload.created_at),
+        expires_at=unix(upload.expires_at),
+        filename=upload.filename,
+        purpose=upload.purpose,
+        status="pending" if upload.state == "completing" else upload.state.value,
+        file=file_to_proto(file) if file else None,
+    )
+
+
+def part_to_proto(part: UploadPart) -> uploads_pb2.UploadPart:
+    """OpenAI's upload.part object."""
+    return uploads_pb2.UploadPart(
+        id=part.id, object="upload.part", created_at=unix(part.created_at), upload_id=part.upload_id
+    )
+
+
+def video_to_proto(video: Video) -> videos_pb2.Video:
+    """OpenAI's Video object, with our details beside it."""
+    return videos_pb2.Video(
+        id=video.id,
+        object="video",
+        model=video.model,
+        status=status_of(video.phase).value,
+        progress=video.progress,
+        created_at=unix(video.created_at),
+        completed_at=number_or_null(video.completed_at),
+        expires_at=number_or_null(video.expires_at),
+        prompt=text_or_null(video.prompt),
+        size=video.size,
+        seconds=str(video.seconds),
+        remixed_from_video_id=text_or_null(video.source_video_id),
+        error=_error(video),
+        mediagate=_details(video),
+    )
+
+
+def _error(video: Video) -> Value:
+    if video.failure is None:
+        return NULL
+    error = Struct(fields={key: Value(string_value=str(video.failure[key])) for key in ("code", "message")})
+    return Value(struct_value=error)
+
+
+def _details(video: Video) -> videos_pb2.VideoDetails:
+    details = videos_pb2.VideoDetails(
+        seq=video.seq,
+        phase=video.phase.value,
+        kind=video.kind,
+        progress_source=video.progress_source,
+        user=video.end_user,
+    )
+    if video.position is not None:
+        details.position = video.position
+    if video.eta is not None:
+        details.eta.CopyFrom(videos_pb2.VideoEta(**video.eta))
+    if video.failure is not None:
+        details.failure.CopyFrom(videos_pb2.VideoFailure(**video.failure))
+    if video.output is not None:
+        details.output.CopyFrom(videos_pb2.VideoOutput(**video.output))
+    if video.cancellation is not None:
+        details.cancellation.CopyFrom(videos_pb2.VideoCancellation(**video.cancellation))
+    elif video.cancel_requested_at is not None:
+        details.cancellation.CopyFrom(videos_pb2.VideoCancellation(stopped="pending"))
+    return details
+
+
+def video_page_to_proto(page: Page[Video]) -> videos_pb2.ListVideosResponse:
+    """OpenAI's list object."""
+    return videos_pb2.ListVideosResponse(
+        object="list",
+        data=[video_to_proto(video) for video in page.items],
+        first_id=text_or_null(page.items[0].id if page.items else None),
+        last_id=text_or_null(page.items[-1].id if page.items else None),
+        has_more=page.has_more,
+    )
+
+
+def event_to_proto(item: FeedItem) -> videos_pb2.VideoEvent:
+    """One event of a watch."""
+    event = item.event
+    message = videos_pb2.VideoEvent(
+        seq=event.seq, video_id=event.video_id, time=round(event.time.timestamp(), 3), type=event.type
+    )
+    payload = dict(event.payload)
+    if item.video is not None:
+        message.video.CopyFrom(video_to_proto(item.video))
+    if event.type == "phase":
+        failure = payload.pop("failure", None)
+        change = videos_pb2.VideoPhaseChange(**payload)
+        if failure:
+            change.failure.CopyFrom(videos_pb2.VideoFailure(**failure))
+        message.phase.CopyFrom(change)
+    elif event.type == "progress":
+        message.progress.CopyFrom(videos_pb2.VideoProgress(**payload))
+    elif event.type == "attempt":
+        message.attempt.CopyFrom(videos_pb2.VideoAttempt(**payload))
+    elif event.type == "output":
+        message.output.CopyFrom(videos_pb2.VideoOutput(**payload))
+    return message
+
+
+def event_to_grpc(item: FeedItem) -> bytes:
+    """The encoded event, made once for all watchers of this process."""
+    if "grpc" not in item.encoded:
+        item.encoded["grpc"] = event_to_proto(item).SerializeToString()
+    return item.encoded["grpc"]  # type: ignore[no-any-return]
+
+
+def event_to_sse(item: FeedItem) -> bytes:
+    """The event as the lines of a `text/event-stream`, made once for all watchers of this process."""
+    if "sse" not in item.encoded:
+        event = item.event
+        body: dict[str, Any] = {
+            "seq": event.seq,
+            "video_id": event.video_id,
+            "time": round(event.time.timestamp(), 3),
+            "type": event.type,
+        }
+        if item.video is not None:
+            body["video"] = video_to_json(item.video)
+        elif event.type != "end":
+            body[event.type] = event.payload
+        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+        item.encoded["sse"] = f"id: {event.seq}\nevent: {event.type}\ndata: {text}\n\n".encode()
+    return item.encoded["sse"]  # type: ignore[no-any-return]
+
+
+def video_to_json(video: Video) -> dict[str, Any]:
+    """The Video object as the edge prints it."""
+    details: dict[str, Any] = {"seq": video.seq, "phase": video.phase.value, "kind": video.kind}
+    optional: Mapping[str, Any] = {
+        "progress_source": video.progress_source,
+        "position": video.position,
+        "eta": video.eta,
+        "failure": video.failure,
+        "output": video.output,
+        "cancellation": video.cancellation
+        or ({"stopped": "pending", "charged": False} if video.cancel_requested_at else None),
+        "user": video.end_user,
+    }
+    details.update({key: value for key, value in optional.items() if value is not None})
+    failure = video.failure
+    return {
+        "id": video.id,
+        "object": "video",
+        "model": video.model,
+        "status": status_of(video.phase).value,
+        "progress": video.progress,
+        "created_at": unix(video.created_at),
+        "completed_at": unix(video.completed_at) if video.completed_at else None,
+        "expires_at": unix(video.expires_at) if video.expires_at else None,
+        "prompt": video.prompt,
+        "size": video.size,
+        "seconds": str(video.seconds),
+        "remixed_from_video_id": video.source_video_id,
+        "error": {"code": failure["code"], "message": failure["message"]} if failure else None,
+        "mediagate": details,
+    }
+
+
+def character_to_proto(character: Character) -> videos_pb2.Character:
+    """OpenAI's character object."""
+    return videos_pb2.Character(id=character.id, name=character.name, created_at=unix(character.created_at))
+
+
+def model_to_proto(name: str, created: datetime) -> models_pb2.Model:
+    """OpenAI's Model object."""
+    return models_pb2.Model(id=name, object="model", created=unix(created), owned_by="mediagate")
+
+
+def video_models_to_proto(models: Sequence[tuple[Deployment, VideoModel]]) -> videos_pb2.ListVideoModelsResponse:
+    """Each public video model once."""
+    by_name: dict[str, videos_pb2.VideoModel] = {}
+    for deployment, model in models:
+        by_name.setdefault(
+            deployment.model_name,
+            videos_pb2.VideoModel(
+                id=deployment.model_name,
+                object="video.model",
+                provider=deployment.provider,
+                sizes=model.sizes,
+                seconds=[str(seconds) for seconds in model.seconds],
+                default_size=model.default_size,
+                default_seconds=str(model.default_seconds),
+                inputs=model.inputs,
+                operations=[kind.value for kind in model.kinds],
+                prompt_chars_max=model.prompt_chars_max,
+                usd_per_second=model.usd_per_second,
+                description=model.description,
+            ),
+        )
+    return videos_pb2.ListVideoModelsResponse(object="list", data=by_name.values())
+
+
+def is_finished(video: Video) -> bool:
+    """Whether an SDK's polling ends with this answer."""
+    return status_of(video.phase).value in ("completed", "failed") or video.phase is VideoPhase.EXPIRED

@@ -1,0 +1,26 @@
+"""ModelService: translate, call, translate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from mediagate._gen.mediagate.v1 import models_pb2, models_pb2_grpc
+from mediagate.api import convert
+from mediagate.api.call import Call
+from mediagate.routing.catalog import ModelCatalog
+
+
+@dataclass(frozen=True, slots=True)
+class ModelServicer(models_pb2_grpc.ModelServiceServicer):
+    """Serves `mediagate.v1.ModelService`."""
+
+    catalog: ModelCatalog
+    started_at: datetime
+
+    async def ListModels(self, _request: models_pb2.ListModelsRequest, _call: Call) -> models_pb2.ListModelsResponse:
+        models = [convert.model_to_proto(name, self.started_at) for name in self.catalog.names()]
+        return models_pb2.ListModelsResponse(object="list", data=models)
+
+    async def GetModel(self, request: models_pb2.GetModelRequest, _call: Call) -> models_pb2.Model:
+        return convert.model_to_proto(self.catalog.require(request.model), self.started_at)

@@ -1,0 +1,176 @@
+"""What happens to every call, in this order: decode, authenticate, validate, run, map what went wrong.
+
+Handlers are wrapped once, when the server is built: nothing is looked up or composed per call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import protovalidate
+
+from mediagate.access.authenticate import Authenticate
+from mediagate.api.call import Call
+from mediagate.api.errors import abort, as_mediagate_error
+from mediagate.core.errors import InvalidField, InvalidRequest, MediagateError
+
+Context = grpc.aio.ServicerContext[Any, Any]
+OPEN_METHODS = frozenset(
+    {
+        "/mediagate.v1.SystemService/GetReadiness",
+        "/mediagate.v1.DiagnosticsService/Ping",
+        "/mediagate.v1.DiagnosticsService/CountBytes",
+        "/mediagate.v1.DiagnosticsService/StreamZeros",
+    }
+)
+_REPEATABLE = ("Get", "List", "Head", "Watch", "Download", "Ping")
+
+
+class Malformed:
+    """Stands for a request whose bytes are no message. Raised later, where an answer can be given."""
+
+
+MALFORMED = Malformed()
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Wraps the handlers of a service."""
+
+    authenticate: Authenticate
+
+    def wrap(self, method: str, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
+        """The same handler, with everything around it."""
+        decode = _tolerant(handler.request_deserializer)
+        encode = _passing_bytes(handler.response_serializer)
+        if handler.request_streaming and not handler.response_streaming:
+            return grpc.stream_unary_rpc_method_handler(
+                self._stream_unary(method, handler.stream_unary), decode, encode
+            )
+        if handler.response_streaming and not handler.request_streaming:
+            return grpc.unary_stream_rpc_method_handler(
+                self._unary_stream(method, handler.unary_stream), decode, encode
+            )
+        if not handler.request_streaming:
+            return grpc.unary_unary_rpc_method_handler(self._unary_unary(method, handler.unary_unary), decode, encode)
+        raise NotImplementedError("no method streams in both directions")
+
+    def _begin(self, method: str, context: Context) -> Call:
+        metadata = context.invocation_metadata() or ()
+        call = Call(context, metadata)
+        if method not in OPEN_METHODS:
+            call.principal = self.authenticate.run(call.header("authorization"), call.header("api-key"))
+        return call
+
+    def _unary_unary(self, method: str, behaviour: Any) -> Any:
+        repeatable = _is_repeatable(method)
+
+        async def run(request: Any, context: Context) -> Any:
+            try:
+                call = self._begin(method, context)
+                check(request)
+                response = await behaviour(request, call)
+                await call.send_headers()
+                return response
+            except Exception as error:
+                failure = as_mediagate_error(error, method=method, repeatable=repeatable)
+            await abort(context, failure)
+
+        return run
+
+    def _stream_unary(self, method: str, behaviour: Any) -> Any:
+        async def run(requests: AsyncIterator[Any], context: Context) -> Any:
+            try:
+                call = self._begin(method, context)
+                response = await behaviour(_decoded(requests), call)
+                await call.send_headers()
+                return response
+            except Exception as error:
+                failure = as_mediagate_error(error, method=method, repeatable=False)
+            await abort(context, failure)
+
+        return run
+
+    def _unary_stream(self, method: str, behaviour: Any) -> Any:
+        repeatable = _is_repeatable(method)
+
+        async def run(request: Any, context: Context) -> AsyncIterator[Any]:
+            try:
+                call = self._begin(method, context)
+                check(request)
+                async for message in behaviour(request, call):
+                    await call.send_headers()
+                    yield message
+                return
+            except Exception as error:
+                failure = as_mediagate_error(error, method=method, repeatable=repeatable)
+            await abort(context, failure)
+
+        return run
+
+
+class HandlerCollector:
+    """Takes the place of a server in the generated `add_…_to_server`, to get at the handlers."""
+
+    def __init__(self) -> None:
+        self.services: dict[str, Mapping[str, grpc.RpcMethodHandler[Any, Any]]] = {}
+
+    def add_generic_rpc_handlers(self, _handlers: Any) -> None:
+        """The registered handlers below say the same, with names."""
+
+    def add_registered_method_handlers(
+        self, service: str, handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]
+    ) -> None:
+        """Remember one service."""
+        self.services[service] = handlers
+
+
+def check(message: Any) -> None:
+    """Raises `InvalidRequest` for a message that could not be decoded, `InvalidField` for the first rule it breaks."""
+    if message is MALFORMED:
+        raise InvalidRequest("The request cannot be read: it is not valid UTF-8, or not a message of this method.")
+    violations = protovalidate.collect_violations(message, fail_fast=True)
+    if violations:
+        violation = violations[0].proto
+        path = ".".join(element.field_name for element in violation.field.elements) if violation.field else ""
+        message_text = violation.message or "is not valid"
+        raise InvalidField(f"'{path}' {message_text}." if path else f"{message_text}.", param=path or None)
+
+
+async def _decoded(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for request in requests:
+        if request is MALFORMED:
+            raise InvalidRequest("A message of the stream cannot be read.")
+        yield request
+
+
+def _is_repeatable(method: str) -> bool:
+    return method.rpartition("/")[2].startswith(_REPEATABLE)
+
+
+def _tolerant(decode: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
+    assert decode is not None
+
+    def run(data: bytes) -> Any:
+        try:
+            return decode(data)
+        except Exception:
+            return MALFORMED
+
+    return run
+
+
+def _passing_bytes(encode: Callable[[Any], bytes] | None) -> Callable[[Any], bytes]:
+    """Messages that a thousand watchers share are encoded once, before they come here."""
+    assert encode is not None
+
+    def run(message: Any) -> bytes:
+        return message if type(message) is bytes else encode(message)
+
+    return run
+
+
+__all__ = ["MALFORMED", "OPEN_METHODS", "HandlerCollector", "MediagateError", "Pipeline", "check"]

@@ -1,0 +1,232 @@
+"""VideoService: translate, call, translate."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from google.api.httpbody_pb2 import HttpBody
+
+from mediagate._gen.mediagate.v1 import files_pb2, videos_pb2, videos_pb2_grpc
+from mediagate.api import convert
+from mediagate.api.bodies import Body
+from mediagate.api.call import Call
+from mediagate.api.content import Download, head_http, http_body, stream_grpc, stream_http
+from mediagate.api.pipeline import check
+from mediagate.core.durations import parse_duration_s
+from mediagate.core.errors import InvalidRequest
+from mediagate.core.forms import FormLimits
+from mediagate.core.objects import Video
+from mediagate.providers.base import Content, VideoVariant
+from mediagate.routing.catalog import ModelCatalog
+from mediagate.videos.cancel_video import CancelVideo
+from mediagate.videos.characters import CreateCharacter, GetCharacter
+from mediagate.videos.create_video import CreateVideo, DeriveVideo, ReadForm
+from mediagate.videos.delete_video import DeleteVideo
+from mediagate.videos.get_video import GetVideo
+from mediagate.videos.list_videos import ListVideos
+from mediagate.videos.open_content import OpenVideoContent
+from mediagate.videos.watch_video import WatchVideo
+
+EVENT_STREAM = "text/event-stream"
+KEEP_ALIVE = http_body(b": keep-alive\n\n", "")
+_EXTENSIONS = {"video/mp4": "mp4", "image/webp": "webp", "image/jpeg": "jpg", "image/png": "png"}
+
+
+@dataclass(frozen=True, slots=True)
+class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
+    """Serves `mediagate.v1.VideoService`."""
+
+    read_form: ReadForm
+    create_video: CreateVideo
+    remix_video: DeriveVideo
+    edit_video: DeriveVideo
+    extend_video: DeriveVideo
+    get_video: GetVideo
+    list_videos: ListVideos
+    cancel_video: CancelVideo
+    delete_video: DeleteVideo
+    open_content: OpenVideoContent
+    watch_video: WatchVideo
+    create_character: CreateCharacter
+    get_character: GetCharacter
+    catalog: ModelCatalog
+    form_limits: FormLimits
+    wait_s_max: float
+    poll_after_ms: int
+
+    async def CreateVideo(self, request: videos_pb2.CreateVideoRequest, call: Call) -> videos_pb2.Video:
+        fields = _plain(request, "prompt", "model", "seconds", "size", "user")
+        source = request.input_reference.WhichOneof("source")
+        if source is not None:
+            fields["input_reference"] = {source: getattr(request.input_reference, source)}
+        return self._answer(await self.create_video.run(call.principal, fields), call)
+
+    async def CreateVideoHttp(self, bodies: AsyncIterator[HttpBody], call: Call) -> videos_pb2.Video:
+        fields = await self._fields(bodies, call, "input_reference")
+        return self._answer(await self.create_video.run(call.principal, fields), call)
+
+    async def ListVideos(self, request: videos_pb2.ListVideosRequest, call: Call) -> videos_pb2.ListVideosResponse:
+        page = await self.list_videos.run(
+            call.principal,
+            after=request.after,
+            limit=request.limit if request.HasField("limit") else None,
+            ascending=request.order == "asc",
+        )
+        return convert.video_page_to_proto(page)
+
+    async def GetVideo(self, request: videos_pb2.GetVideoRequest, call: Call) -> videos_pb2.Video:
+        if not request.wait:
+            return self._answer(await self.get_video.run(call.principal, request.video_id), call)
+        wait_s = parse_duration_s(request.wait, max_s=self.wait_s_max, param="wait")
+        after_seq = request.after_seq if request.HasField("after_seq") else None
+        video = await self.get_video.wait(call.principal, request.video_id, wait_s=wait_s, after_seq=after_seq)
+        return self._answer(video, call)
+
+    async def WatchVideo(self, request: videos_pb2.WatchVideoRequest, call: Call) -> AsyncIterator[bytes]:
+        after_seq = request.after_seq if request.HasField("after_seq") else None
+        async for item in self.watch_video.run(call.principal, request.video_id, after_seq=after_seq):
+            if item is not None:
+                yield convert.event_to_grpc(item)
+
+    async def WatchVideoHttp(self, request: videos_pb2.WatchVideoRequest, call: Call) -> AsyncIterator[bytes]:
+        last = call.header("last-event-id") or ""
+        after_seq = request.after_seq if request.HasField("after_seq") else None
+        if last.isascii() and last.isdigit() and len(last) < 10:
+            after_seq = int(last)
+        content_type = EVENT_STREAM
+        call.respond([("cache-control", "no-cache"), ("x-accel-buffering", "no")])
+        async for item in self.watch_video.run(call.principal, request.video_id, after_seq=after_seq):
+            if content_type:
+                assert item is not None
+                yield http_body(convert.event_to_sse(item), content_type)
+                content_type = ""
+            else:
+                yield KEEP_ALIVE if item is None else _sse_body(item)
+
+    async def CancelVideo(self, request: videos_pb2.CancelVideoRequest, call: Call) -> videos_pb2.Video:
+        return self._answer(await self.cancel_video.run(call.principal, request.video_id), call)
+
+    async def DeleteVideo(self, request: videos_pb2.DeleteVideoRequest, call: Call) -> videos_pb2.DeleteVideoResponse:
+        await self.delete_video.run(call.principal, request.video_id)
+        return videos_pb2.DeleteVideoResponse(id=request.video_id, object="video.deleted", deleted=True)
+
+    async def GetVideoContentHttp(
+        self, request: videos_pb2.GetVideoContentHttpRequest, call: Call
+    ) -> AsyncIterator[bytes]:
+        async for message in stream_http(await self._open(request, call), call):
+            yield message
+
+    async def HeadVideoContentHttp(self, request: videos_pb2.HeadVideoContentHttpRequest, call: Call) -> bytes:
+        return head_http(await self._open(request, call), call)
+
+    async def DownloadVideo(
+        self, request: videos_pb2.DownloadVideoRequest, call: Call
+    ) -> AsyncIterator[files_pb2.DownloadFileResponse]:
+        length = request.length if request.HasField("length") else None
+        async for message in stream_grpc(await self._open(request, call), offset=request.offset, length=length):
+            yield message
+
+    async def RemixVideo(self, request: videos_pb2.RemixVideoRequest, call: Call) -> videos_pb2.Video:
+        fields = {"prompt": request.prompt, "video": {"id": request.video_id}}
+        return self._answer(await self.remix_video.run(call.principal, fields), call)
+
+    async def RemixVideoHttp(
+        self, requests: AsyncIterator[videos_pb2.RemixVideoHttpRequest], call: Call
+    ) -> videos_pb2.Video:
+        async for first in requests:
+            check(first)
+            fields = await self._fields(_bodies(first, requests), call, "input_reference")
+            video_id = first.video_id or fields.get("video_id")
+            if video_id is None:
+                return self._answer(await self.create_video.run(call.principal, fields), call)
+            if first.video_id:
+                # The path of a remix says which model: the source's. Older clients send `model` on the path without an id.
+                fields.pop("model", None)
+            fields["video"] = {"id": video_id}
+            return self._answer(await self.remix_video.run(call.principal, fields), call)
+        raise InvalidRequest("The request has no body. Send multipart/form-data or JSON.")
+
+    async def EditVideo(self, request: videos_pb2.EditVideoRequest, call: Call) -> videos_pb2.Video:
+        fields = {**_plain(request, "prompt", "model"), "video": _reference(request.video)}
+        return self._answer(await self.edit_video.run(call.principal, fields), call)
+
+    async def EditVideoHttp(self, bodies: AsyncIterator[HttpBody], call: Call) -> videos_pb2.Video:
+        fields = await self._fields(bodies, call, "video")
+        return self._answer(await self.edit_video.run(call.principal, fields), call)
+
+    async def ExtendVideo(self, request: videos_pb2.ExtendVideoRequest, call: Call) -> videos_pb2.Video:
+        fields = {**_plain(request, "prompt", "model", "seconds"), "video": _reference(request.video)}
+        return self._answer(await self.extend_video.run(call.principal, fields), call)
+
+    async def ExtendVideoHttp(self, bodies: AsyncIterator[HttpBody], call: Call) -> videos_pb2.Video:
+        fields = await self._fields(bodies, call, "video")
+        return self._answer(await self.extend_video.run(call.principal, fields), call)
+
+    async def CreateCharacter(self, request: videos_pb2.CreateCharacterRequest, call: Call) -> videos_pb2.Character:
+        fields = {"name": request.name, "video": {"file_id": request.file_id}}
+        return convert.character_to_proto(await self.create_character.run(call.principal, fields))
+
+    async def CreateCharacterHttp(self, bodies: AsyncIterator[HttpBody], call: Call) -> videos_pb2.Character:
+        fields = await self._fields(bodies, call, "video")
+        return convert.character_to_proto(await self.create_character.run(call.principal, fields))
+
+    async def GetCharacter(self, request: videos_pb2.GetCharacterRequest, call: Call) -> videos_pb2.Character:
+        return convert.character_to_proto(await self.get_character.run(call.principal, request.character_id))
+
+    async def ListVideoModels(
+        self, _request: videos_pb2.ListVideoModelsRequest, _call: Call
+    ) -> videos_pb2.ListVideoModelsResponse:
+        return convert.video_models_to_proto(self.catalog.video_deployments())
+
+    async def _fields(self, bodies: AsyncIterator[HttpBody], call: Call, media_field: str) -> dict[str, Any]:
+        body = await Body.open(bodies)
+        if body.is_json:
+            return await body.json(bytes_max=self.form_limits.fields_bytes_max)
+        return await self.read_form.run(call.principal, body.events(self.form_limits), (media_field,))
+
+    async def _open(
+        self,
+        request: videos_pb2.GetVideoContentHttpRequest
+        | videos_pb2.HeadVideoContentHttpRequest
+        | videos_pb2.DownloadVideoRequest,
+        call: Call,
+    ) -> Download:
+        variant = VideoVariant(request.variant or "video")
+        video, content = await self.open_content.run(call.principal, request.video_id, variant)
+        return _download(video, content, variant)
+
+    def _answer(self, video: Video, call: Call) -> videos_pb2.Video:
+        if not convert.is_finished(video):
+            call.respond([("openai-poll-after-ms", str(self.poll_after_ms))])
+        return convert.video_to_proto(video)
+
+
+def _download(video: Video, content: Content, variant: VideoVariant) -> Download:
+    extension = _EXTENSIONS.get(content.content_type, "bin")
+    suffix = "" if variant is VideoVariant.VIDEO else f"-{variant.value}"
+    return Download(content, f"{video.id}{suffix}.{extension}", content.content_type, content.etag)
+
+
+def _plain(request: Any, *names: str) -> dict[str, Any]:
+    """The fields that are set."""
+    return {name: getattr(request, name) for name in names if getattr(request, name)}
+
+
+def _reference(reference: videos_pb2.VideoReference) -> dict[str, str]:
+    return {"file_id": reference.file_id} if reference.file_id else {"id": reference.video_id}
+
+
+def _sse_body(item: Any) -> bytes:
+    if "sse_body" not in item.encoded:
+        item.encoded["sse_body"] = http_body(convert.event_to_sse(item), "")
+    return item.encoded["sse_body"]  # type: ignore[no-any-return]
+
+
+async def _bodies(
+    first: videos_pb2.RemixVideoHttpRequest, rest: AsyncIterator[videos_pb2.RemixVideoHttpRequest]
+) -> AsyncIterator[HttpBody]:
+    yield first.content
+    async for request in rest:
+        yield request.content

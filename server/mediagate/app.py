@@ -1,0 +1,105 @@
+"""`python -m mediagate.app api|worker`: builds one process from its settings and runs it.
+
+SIGTERM or SIGINT drains: health turns NOT_SERVING, after `server.drain_s` no new calls are taken, running ones get the rest
+of `server.shutdown_s`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from typing import Any
+
+import structlog
+
+from mediagate.config import ConfigError, Settings
+from mediagate.core.errors import Unavailable
+from mediagate.telemetry.logs import configure_logs
+
+log = structlog.get_logger(__name__)
+
+
+async def run_api(settings: Settings, address: str) -> None:
+    """Serve gRPC on `address` until a signal."""
+    from mediagate.api.server import ApiServer
+    from mediagate.composition import build_feed, build_parts, build_pipeline, build_servicers
+
+    parts = build_parts(settings)
+    feed = build_feed(parts)
+    server: ApiServer | None = None
+
+    async def require_ready() -> None:
+        if server is None or server.draining:
+            raise Unavailable("The service is shutting down.", retry_after_s=1)
+        await parts.db.ping()
+
+    await parts.db.ping()
+    await feed.start()
+    server = ApiServer(build_servicers(parts, feed, require_ready), build_pipeline(parts))
+    await server.start(address)
+    log.info("api_started", address=address)
+    await _signal()
+    await server.drain()
+    await asyncio.sleep(settings.config.server.drain_s)
+    await server.stop(grace_s=max(0.0, settings.config.server.shutdown_s - settings.config.server.drain_s))
+    await feed.close()
+    await parts.db.close()
+    log.info("api_stopped", address=address)
+
+
+async def run_worker(settings: Settings) -> None:
+    """Run jobs until a signal."""
+    from mediagate.jobs.tasks import Worker
+    from mediagate.composition import build_operations, build_parts
+
+    parts = build_parts(settings)
+    worker = Worker(parts.db.url, build_operations(parts))
+    running = asyncio.create_task(worker.run())
+    stopping = asyncio.create_task(_signal())
+    log.info("worker_started")
+    await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
+    worker.stop()
+    await running
+    await parts.db.close()
+    log.info("worker_stopped")
+
+
+async def _signal() -> None:
+    """Wait for SIGTERM or SIGINT."""
+    arrived = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, arrived.set)
+    await arrived.wait()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry of the child processes."""
+    parser = argparse.ArgumentParser(prog="python -m mediagate.app", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    api = commands.add_parser("api", help="serve gRPC")
+    api.add_argument("--listen", required=True, help="unix:PATH or HOST:PORT")
+    commands.add_parser("worker", help="run jobs")
+    chosen = parser.parse_args(arguments)
+    configure_logs(chosen.command)
+    try:
+        settings = Settings.from_env()
+        runner: Any = run_api(settings, chosen.listen) if chosen.command == "api" else run_worker(settings)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    with asyncio.Runner(loop_factory=_loop_factory()) as loop:
+        loop.run(runner)
+    return 0
+
+
+def _loop_factory() -> Any:
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,195 @@
+"""Envoy's configuration, from one template and what few things differ between dev, tests and production.
+
+The supervisor imports this, so it imports nothing heavy: no protobuf, no grpc, no YAML.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+from typing import Any, Final
+
+HERE: Final = Path(__file__).resolve().parent
+TEMPLATE: Final = HERE / "envoy.yaml.tmpl"
+LUA: Final = HERE / "edge.lua"
+DESCRIPTORS: Final = HERE / "api.binpb"
+ROUTES: Final = HERE / "routes.json"
+
+MIB: Final = 1 << 20
+
+# What the browser may send: our own headers, gRPC-Web's, and all that OpenAI's SDKs add.
+CORS_REQUEST_HEADERS: Final = (
+    "authorization, api-key, content-type, accept, idempotency-key, last-event-id, range, if-range, if-none-match, "
+    "openai-organization, openai-project, x-grpc-web, x-user-agent, grpc-timeout, x-stainless-lang, "
+    "x-stainless-package-version, x-stainless-os, x-stainless-arch, x-stainless-runtime, x-stainless-runtime-version, "
+    "x-stainless-async, x-stainless-retry-count, x-stainless-timeout, x-stainless-read-timeout, "
+    "x-stainless-helper-method, x-stainless-poll-helper, x-stainless-custom-poll-interval, x-stainless-raw-response"
+)
+CORS_REPLY_HEADERS: Final = (
+    "x-request-id, openai-processing-ms, openai-poll-after-ms, openai-version, openai-organization, retry-after, "
+    "retry-after-ms, x-should-retry, content-range, content-length, content-disposition, accept-ranges, etag, allow, "
+    "grpc-status, grpc-message, grpc-status-details-bin"
+)
+# A path and query whose escapes are well-formed and stand for UTF-8 without NUL. What else arrives would be a protobuf
+# string that Python cannot decode.
+_HEX: Final = "[0-9A-Fa-f]"
+_TAIL: Final = f"%[89AaBb]{_HEX}"
+VALID_PATH: Final = (
+    "(?:[^%]"
+    f"|%(?:[1-7]{_HEX}|0[1-9A-Fa-f])"
+    f"|%(?:[Cc][2-9A-Fa-f]|[Dd]{_HEX}){_TAIL}"
+    f"|%[Ee](?:0%[AaBb]{_HEX}|[Dd]%[89]{_HEX}|[1-9A-Ca-cE-Fe-f]{_TAIL}){_TAIL}"
+    f"|%[Ff](?:0%[9AaBb]{_HEX}|4%8{_HEX}|[1-3]{_TAIL}){_TAIL}{_TAIL}"
+    ")*"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeSettings:
+    """What differs from one edge to the next. Paths are absolute, times are seconds, sizes are bytes."""
+
+    listen_host: str
+    listen_port: int
+    # Each `unix:/path` or `host:port`. Names are resolved again and again and all their addresses are used.
+    api_targets: list[str]
+    # Unix socket of Envoy's admin interface; only its owner can open it.
+    admin_socket: str
+    # Exact origins, or `*`; none means that no CORS header is ever sent.
+    cors_allowed_origins: list[str] = field(default_factory=list)
+    # An upload may pause for this long, and its server may take this long to answer after the last byte.
+    upload_idle_s: float = 120.0
+    # A request that declares a longer body is refused with 413 before it is read.
+    max_request_bytes: int = 16 << 30
+    # How long Envoy tells clients to go away before `drain_listeners?graceful` closes the port.
+    drain_s: float = 5.0
+    # Body and reply of a unary call. A page of 10,000 files is about 4 MB.
+    json_request_max_bytes: int = 2 * MIB
+    json_response_max_bytes: int = 16 * MIB
+    # How many proxies before this one may be believed about `x-forwarded-for`.
+    trusted_proxies: int = 0
+    connections_max: int = 10_000
+    # Replies with this status or a higher one are logged to stdout as JSON: 0 logs all, 1000 none.
+    access_log_min_status: int = 500
+    # Worker threads.
+    concurrency: int = 2
+    # HTTP/2 windows and socket buffers bound what Envoy holds for one slow stream.
+    window_bytes: int = MIB
+    connection_window_bytes: int = 16 * MIB
+    buffer_bytes: int = MIB
+
+
+def render_config(settings: EdgeSettings) -> str:
+    """The complete bootstrap file as YAML; raises ValueError for a target that is neither a socket nor `host:port`."""
+    routes = json.loads(ROUTES.read_text())
+    uploads = routes["client_streaming_methods"]
+    downloads = [method for method in routes["streaming_methods"] if method not in uploads]
+    content = [method for method in downloads if method.endswith("ContentHttp")]
+    values = {
+        "admin_socket": settings.admin_socket,
+        "connections_max": settings.connections_max,
+        "listen_host": settings.listen_host,
+        "listen_port": settings.listen_port,
+        "trusted_proxies": settings.trusted_proxies,
+        "drain_time": seconds(settings.drain_s),
+        "window_bytes": settings.window_bytes,
+        "connection_window_bytes": settings.connection_window_bytes,
+        "downstream_buffer_bytes": settings.buffer_bytes,
+        "upstream_buffer_bytes": settings.buffer_bytes,
+        "access_log_min_status": settings.access_log_min_status,
+        "lua_file": str(LUA),
+        "descriptor_file": str(DESCRIPTORS),
+        "services": routes["services"],
+        "json_request_max_bytes": settings.json_request_max_bytes,
+        "json_response_max_bytes": settings.json_response_max_bytes,
+        "cors_origins": [origin_match(origin) for origin in settings.cors_allowed_origins],
+        "cors_request_headers": CORS_REQUEST_HEADERS,
+        "cors_reply_headers": CORS_REPLY_HEADERS,
+        "upload_methods": any_of(uploads),
+        "upload_idle": seconds(settings.upload_idle_s),
+        "content_methods": any_of(content),
+        "watch_methods": any_of([method for method in downloads if method not in content]),
+        "request_over_max_bytes": settings.max_request_bytes + 1,
+        "valid_path": VALID_PATH,
+        "discovery": discovery(settings.api_targets),
+        "endpoints": [{"endpoint": {"address": address(target)}} for target in settings.api_targets],
+    }
+    lines = "\n              ".join(f"- {json.dumps(route)}" for route in wrong_method_routes(routes["paths"]))
+    template = Template(TEMPLATE.read_text())
+    return template.substitute({name: json.dumps(value) for name, value in values.items()}, wrong_method_routes=lines)
+
+
+def envoy_arguments(settings: EdgeSettings, config_file: str) -> list[str]:
+    """What to start Envoy with, after its name."""
+    return [
+        *("--config-path", config_file),
+        *("--concurrency", str(settings.concurrency)),
+        *("--drain-time-s", str(max(1, round(settings.drain_s)))),
+        *("--drain-strategy", "immediate"),
+        *("--log-level", "warning"),
+        "--disable-hot-restart",
+    ]
+
+
+def wrong_method_routes(paths: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Refusals with 405 and `allow`, one for each set of methods that some path takes."""
+    patterns = [(re.compile(path["regex"]), path["methods"]) for path in paths]
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for path in paths:
+        # `/v1/videos/edits` is also a `/v1/videos/{video_id}`, so it takes the methods of both.
+        sample = path["regex"].replace("[^/]+", "x").replace(".+", "x").replace("\\", "")
+        methods = {method for pattern, allowed in patterns if pattern.fullmatch(sample) for method in allowed}
+        groups.setdefault(tuple(sorted(methods)), []).append(path["regex"])
+    # The path with the most methods is the most exact one, so it must be asked before those that it also matches.
+    ordered = sorted(groups.items(), key=lambda group: (-len(group[0]), group[0]))
+    return [
+        {
+            "name": "wrong_method",
+            "match": {"safe_regex": {"regex": "|".join(regexes)}},
+            "direct_response": {"status": 405},
+            "response_headers_to_add": [{"header": {"key": "allow", "value": ", ".join(methods)}}],
+        }
+        for methods, regexes in ordered
+    ]
+
+
+def any_of(methods: list[str]) -> str:
+    """A regular expression for exactly these paths."""
+    return "|".join(re.escape(method) for method in methods)
+
+
+def seconds(value: float) -> str:
+    """A protobuf duration as JSON prints it."""
+    return f"{value:.3f}s"
+
+
+def origin_match(origin: str) -> dict[str, Any]:
+    """One origin, or every origin for `*`."""
+    return {"safe_regex": {"regex": ".*"}} if origin == "*" else {"exact": origin}
+
+
+def address(target: str) -> dict[str, Any]:
+    """`unix:/path` or `host:port` as Envoy's Address."""
+    if target.startswith("unix:"):
+        return {"pipe": {"path": target.removeprefix("unix:")}}
+    host, _, port = target.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError(f"{target!r} is neither unix:/path nor host:port")
+    return {"socket_address": {"address": host.strip("[]"), "port_value": int(port)}}
+
+
+def discovery(targets: list[str]) -> str:
+    """STATIC when no name has to be resolved."""
+    return "STATIC" if all(target.startswith("unix:") or is_ip(target) for target in targets) else "STRICT_DNS"
+
+
+def is_ip(target: str) -> bool:
+    """Whether the host of `host:port` is an address rather than a name."""
+    try:
+        ipaddress.ip_address(target.rpartition(":")[0].strip("[]"))
+    except ValueError:
+        return False
+    return True

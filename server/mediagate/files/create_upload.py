@@ -1,0 +1,59 @@
+"""Announce a file that will come in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from mediagate.core import ids
+from mediagate.core.clock import Clock
+from mediagate.core.errors import InvalidField, PayloadTooLarge
+from mediagate.core.lifecycle import UploadState
+from mediagate.core.objects import Principal, Upload
+from mediagate.files.rules import check_expiry, check_filename, check_purpose
+from mediagate.store.database import Database
+from mediagate.store.uploads import UploadRepository
+
+
+@dataclass(frozen=True, slots=True)
+class CreateUpload:
+    """Announce a file that will come in parts."""
+
+    db: Database
+    clock: Clock
+    upload_bytes_max: int
+    lifetime_s: float
+
+    async def run(
+        self,
+        who: Principal,
+        *,
+        size_bytes: float,
+        filename: str,
+        mime_type: str,
+        purpose: str,
+        expires_after: Mapping[str, Any] | None,
+    ) -> Upload:
+        """Raises `InvalidField` or `PayloadTooLarge`."""
+        if size_bytes != int(size_bytes):
+            raise InvalidField("'bytes' must be a whole number.", param="bytes")
+        if size_bytes > self.upload_bytes_max:
+            raise PayloadTooLarge(f"The limit is {self.upload_bytes_max} bytes for one upload.", param="bytes")
+        now = self.clock.now()
+        upload = Upload(
+            id=ids.new_upload_id(),
+            owner_id=who.owner_id,
+            size_bytes=int(size_bytes),
+            filename=check_filename(filename, check_purpose(purpose)),
+            mime_type=mime_type,
+            purpose=purpose,
+            state=UploadState.PENDING,
+            created_at=now,
+            expires_at=now + timedelta(seconds=self.lifetime_s),
+            file_expires_after_s=check_expiry(expires_after, purpose),
+        )
+        async with self.db.transaction() as tx:
+            await UploadRepository(tx.connection).add(upload)
+        return upload

@@ -1,0 +1,142 @@
+"""Bytes on their way into a file: the one path that every upload takes.
+
+The row is committed before the first byte leaves, so that whatever a crash leaves behind has a name and a lease. Bytes are
+counted, hashed and sniffed once while they pass. Nothing is readable before `finish`; after a failure, or where the lease
+runs out, nothing is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from mediagate.core.clock import Clock
+from mediagate.core.errors import PayloadTooLarge, TruncatedUpload
+from mediagate.core.ids import new_file_id
+from mediagate.core.lifecycle import FILE_TRANSITIONS, FileEvent, FileState, advance
+from mediagate.core.objects import File, Principal, Replica
+from mediagate.files.sniff import HEAD_BYTES, content_type_of
+from mediagate.providers.base import BlobWriter, StoredBlob
+from mediagate.routing.stores import FileStores
+from mediagate.store.database import Database, Transaction
+from mediagate.store.files import FileRepository
+
+LEASE_S = 300
+RENEW_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What the caller says of a file, checked."""
+
+    filename: str
+    purpose: str
+    life_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Opens files for writing."""
+
+    db: Database
+    stores: FileStores
+    clock: Clock
+
+    async def begin(
+        self, who: Principal, *, size_bytes_max: int, internal: bool = False, file_id: str = ""
+    ) -> IncomingFile:
+        """Commit the intent and open the store. `internal` files are inputs of videos, which no list shows."""
+        file_id = file_id or new_file_id()
+        now = self.clock.now()
+        async with self.db.transaction() as tx:
+            await FileRepository(tx.connection).begin(
+                file_id, who.owner_id, now=now, lease_expires_at=now + timedelta(seconds=LEASE_S), internal=internal
+            )
+        provider = self.stores.target()
+        writer = await provider.create(file_id)
+        return IncomingFile(self, who, file_id, provider.name, writer, size_bytes_max, now)
+
+
+class IncomingFile:
+    """One file that is being received."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        who: Principal,
+        file_id: str,
+        provider: str,
+        writer: BlobWriter,
+        size_bytes_max: int,
+        began_at: datetime,
+    ) -> None:
+        self._intake = intake
+        self._who = who
+        self._provider = provider
+        self._writer = writer
+        self._size_bytes_max = size_bytes_max
+        self._renew_at = began_at + timedelta(seconds=RENEW_S)
+        self._head = b""
+        self.id = file_id
+        self.size_bytes = 0
+
+    async def write(self, chunk: bytes) -> None:
+        """Pass bytes on; returns when more can be taken. Raises `PayloadTooLarge` past the limit."""
+        self.size_bytes += len(chunk)
+        if self.size_bytes > self._size_bytes_max:
+            raise PayloadTooLarge(
+                f"File is too large: the limit is {self._size_bytes_max} bytes. Larger files go through /v1/uploads.",
+                param="file",
+                limit_bytes=self._size_bytes_max,
+            )
+        if len(self._head) < HEAD_BYTES:
+            self._head += chunk[: HEAD_BYTES - len(self._head)]
+        await self._writer.write(chunk)
+        now = self._intake.clock.now()
+        if now >= self._renew_at:
+            self._renew_at = now + timedelta(seconds=RENEW_S)
+            async with self._intake.db.transaction() as tx:
+                await FileRepository(tx.connection).extend_lease(self.id, now + timedelta(seconds=LEASE_S))
+
+    async def store(self) -> StoredBlob:
+        """Make the bytes durable, still invisible. Only call it with a proof that all bytes came."""
+        return await self._writer.commit()
+
+    async def finish(
+        self, blob: StoredBlob, facts: FileFacts, also: Callable[[Transaction], Awaitable[None]] | None = None
+    ) -> File:
+        """Make the file readable; what `also` does becomes true in the same moment. Raises `TruncatedUpload` where it took so long that its lease ran out."""
+        now = self._intake.clock.now()
+        file = File(
+            id=self.id,
+            owner_id=self._who.owner_id,
+            filename=facts.filename,
+            purpose=facts.purpose,
+            size_bytes=blob.size_bytes,
+            sha256=blob.sha256,
+            content_type=content_type_of(self._head, facts.filename),
+            state=advance(FILE_TRANSITIONS, FileState.RECEIVING, FileEvent.BYTES_VERIFIED),
+            created_at=now,
+            expires_at=None if facts.life_s is None else now + timedelta(seconds=facts.life_s),
+        )
+        async with self._intake.db.transaction() as tx:
+            files = FileRepository(tx.connection)
+            if not await files.finish(file):
+                raise TruncatedUpload(
+                    "The upload stood still for too long and was dropped. Send it again.", param="file"
+                )
+            await files.add_replica(Replica(self.id, self._provider, blob.ref))
+            if also is not None:
+                await also(tx)
+        return file
+
+    async def abort(self) -> None:
+        """Leave nothing behind. Runs to its end even where the caller is being cancelled."""
+        await asyncio.shield(self._abort())
+
+    async def _abort(self) -> None:
+        await self._writer.abort()
+        async with self._intake.db.transaction() as tx:
+            await FileRepository(tx.connection).discard(self.id)

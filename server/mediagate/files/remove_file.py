@@ -1,0 +1,95 @@
+"""Remove what a deleted, expired or abandoned file left in the stores. Run by jobs; every step may be repeated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mediagate.core.clock import Clock
+from mediagate.files.tasks import DROP_PARTS, REMOVE_FILE
+from mediagate.routing.stores import FileStores
+from mediagate.store.database import Database
+from mediagate.store.files import FileRepository
+from mediagate.store.uploads import UploadRepository
+
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFile:
+    """Remove every replica of a file with a tombstone, then its row."""
+
+    db: Database
+    stores: FileStores
+
+    async def run(self, file_id: str) -> None:
+        """A replica that is already gone counts as removed."""
+        async with self.db.reading() as connection:
+            replicas = await FileRepository(connection).replicas(file_id)
+        for replica in replicas:
+            await self.stores.named(replica.provider).delete(replica.ref)
+        async with self.db.transaction() as tx:
+            await FileRepository(tx.connection).purge(file_id)
+
+
+@dataclass(frozen=True, slots=True)
+class DropParts:
+    """Remove the parts of an upload that has ended."""
+
+    db: Database
+    stores: FileStores
+
+    async def run(self, upload_id: str) -> None:
+        """A part that is already gone counts as removed."""
+        async with self.db.reading() as connection:
+            parts = await UploadRepository(connection).parts(upload_id)
+        for part in parts:
+            await self.stores.target().delete(part.ref)
+        async with self.db.transaction() as tx:
+            await UploadRepository(tx.connection).drop_parts(upload_id)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepFiles:
+    """Find what nobody will ask for again: expired files, uploads past their hour, receivers that died, lost removals."""
+
+    db: Database
+    stores: FileStores
+    clock: Clock
+
+    async def run(self) -> int:
+        """Handle one batch of each kind; returns how many were found, so that the caller can go on until none are."""
+        now = self.clock.now()
+        async with self.db.transaction() as tx:
+            files = FileRepository(tx.connection)
+            uploads = UploadRepository(tx.connection)
+            expired = await files.entomb_expired(now=now, limit=BATCH)
+            ended = await uploads.expire(now=now, limit=BATCH)
+            for file_id in expired:
+                await tx.enqueue(REMOVE_FILE, lock=file_id, file_id=file_id)
+            for upload_id in ended:
+                await tx.enqueue(DROP_PARTS, lock=upload_id, upload_id=upload_id)
+            abandoned = await files.leaseless(now=now, limit=BATCH)
+        for file_id in abandoned:
+            await self.stores.target().delete(file_id)
+            async with self.db.transaction() as tx:
+                await FileRepository(tx.connection).discard(file_id)
+        return len(expired) + len(ended) + len(abandoned)
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRemovals:
+    """Finish removals whose job was lost with its worker."""
+
+    db: Database
+    remove_file: RemoveFile
+    drop_parts: DropParts
+
+    async def run(self) -> None:
+        """Handle one batch of each kind."""
+        async with self.db.reading() as connection:
+            files = await FileRepository(connection).deleting(limit=BATCH)
+            uploads = await UploadRepository(connection).with_leftover_parts(limit=BATCH)
+        for file_id in files:
+            await self.remove_file.run(file_id)
+        for upload_id in uploads:
+            await self.drop_parts.run(upload_id)

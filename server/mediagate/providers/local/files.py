@@ -1,0 +1,197 @@
+"""Files on this machine's disk.
+
+An object is written under a temporary name, synced, and renamed into place: a crash at any moment leaves either the whole
+object or a temporary that `sweep` removes. Keys come from ids only, so no user text reaches a path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mediagate.providers.base import StoredBlob
+
+_KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
+WRITE_BYTES = 1 << 20
+READ_BYTES = 1 << 20
+
+
+class LocalFiles:
+    """Keeps objects under `root`. `fsync` makes a commit survive the loss of power, at the cost of waiting for the disk."""
+
+    name = "local"
+
+    def __init__(self, root: Path, *, fsync: bool, threads: int = 8) -> None:
+        self._root = root
+        self._incoming = root / ".incoming"
+        self._incoming.mkdir(parents=True, exist_ok=True)
+        self._fsync = fsync
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="local-files")
+
+    def path(self, ref: str) -> Path:
+        """Where an object lies. Raises `ValueError` for a reference that this store never gave."""
+        if not _KEY.fullmatch(ref):
+            raise ValueError("not a key of this store")
+        return self._root / ref[-2:] / ref
+
+    async def create(self, key: str) -> LocalWriter:
+        """Begin an object."""
+        final = self.path(key)
+        temporary = self._incoming / f"{key}.{time.time_ns():x}"
+        descriptor = await asyncio.get_running_loop().run_in_executor(self._pool, _open_new, temporary)
+        return LocalWriter(self._pool, descriptor, temporary, final, key, fsync=self._fsync)
+
+    async def open(self, ref: str, *, content_type: str = "application/octet-stream", etag: str = "") -> LocalContent:
+        """Raises `FileNotFoundError` where the object is gone."""
+        path = self.path(ref)
+        size = (await asyncio.get_running_loop().run_in_executor(self._pool, os.stat, path)).st_size
+        return LocalContent(self._pool, path, size, content_type, etag)
+
+    async def delete(self, ref: str) -> None:
+        """Deleting what is absent succeeds."""
+        await asyncio.get_running_loop().run_in_executor(self._pool, _remove, self.path(ref))
+
+    async def sweep(self, *, older_than_s: float) -> int:
+        """Remove temporaries that no upload has touched for so long; returns how many."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, _sweep, self._incoming, older_than_s)
+
+
+class LocalWriter:
+    """One object on its way to the disk. Hashing and writing run beside the receiving of the next bytes."""
+
+    def __init__(
+        self, pool: ThreadPoolExecutor, descriptor: int, temporary: Path, final: Path, key: str, *, fsync: bool
+    ) -> None:
+        self._pool = pool
+        self._descriptor = descriptor
+        self._temporary = temporary
+        self._final = final
+        self._key = key
+        self._fsync = fsync
+        self._sha256 = hashlib.sha256()
+        self._size_bytes = 0
+        self._pending: list[bytes | memoryview] = []
+        self._pending_bytes = 0
+        self._running: asyncio.Future[None] | None = None
+
+    async def write(self, chunk: bytes | memoryview) -> None:
+        """Take the next bytes; at most one buffer is being written while the next one fills."""
+        self._pending.append(chunk)
+        self._pending_bytes += len(chunk)
+        if self._pending_bytes >= WRITE_BYTES:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        if self._running is not None:
+            await self._running
+        pending, self._pending, self._pending_bytes = self._pending, [], 0
+        if pending:
+            self._running = asyncio.get_running_loop().run_in_executor(self._pool, self._write_out, pending)
+
+    def _write_out(self, pending: list[bytes | memoryview]) -> None:
+        for chunk in pending:
+            self._sha256.update(chunk)
+            self._size_bytes += len(chunk)
+            view = memoryview(chunk)
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+
+    async def commit(self) -> StoredBlob:
+        """Sync and rename into place."""
+        await self._flush()
+        if self._running is not None:
+            await self._running
+        await asyncio.get_running_loop().run_in_executor(self._pool, self._publish)
+        return StoredBlob(ref=self._key, size_bytes=self._size_bytes, sha256=self._sha256.hexdigest())
+
+    def _publish(self) -> None:
+        if self._fsync:
+            os.fsync(self._descriptor)
+        os.close(self._descriptor)
+        self._descriptor = -1
+        self._final.parent.mkdir(exist_ok=True)
+        os.replace(self._temporary, self._final)
+        if self._fsync:
+            _sync_folder(self._final.parent)
+
+    async def abort(self) -> None:
+        """Leave nothing behind, not even what a commit has just published."""
+        if self._running is not None:
+            # The thread may be in the middle of a write to the descriptor that is about to be closed.
+            await asyncio.wait([self._running])
+        await asyncio.get_running_loop().run_in_executor(self._pool, self._discard)
+
+    def _discard(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        _remove(self._temporary)
+        _remove(self._final)
+
+
+class LocalContent:
+    """Readable bytes of one object."""
+
+    def __init__(self, pool: ThreadPoolExecutor, path: Path, size_bytes: int, content_type: str, etag: str) -> None:
+        self._pool = pool
+        self._path = path
+        self.size_bytes = size_bytes
+        self.content_type = content_type
+        self.etag = etag
+
+    async def read(self, start: int, end: int) -> AsyncIterator[bytes]:
+        """Yield the bytes from `start` up to, not including, `end`, reading one chunk ahead."""
+        loop = asyncio.get_running_loop()
+        descriptor = await loop.run_in_executor(self._pool, os.open, self._path, os.O_RDONLY)
+        ahead: asyncio.Future[bytes] | None = None
+        try:
+            while start < end:
+                current = ahead or loop.run_in_executor(
+                    self._pool, os.pread, descriptor, min(READ_BYTES, end - start), start
+                )
+                chunk = await current
+                if not chunk:
+                    raise OSError("the object is shorter than it was")
+                start += len(chunk)
+                ahead = None
+                if start < end:
+                    ahead = loop.run_in_executor(self._pool, os.pread, descriptor, min(READ_BYTES, end - start), start)
+                yield chunk
+        finally:
+            if ahead is not None:
+                await asyncio.wait([ahead])
+            os.close(descriptor)
+
+
+def _open_new(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sweep(folder: Path, older_than_s: float) -> int:
+    removed = 0
+    for entry in os.scandir(folder):
+        try:
+            if entry.stat().st_mtime < time.time() - older_than_s:
+                os.unlink(entry.path)
+                removed += 1
+        except FileNotFoundError:
+            continue
+    return removed

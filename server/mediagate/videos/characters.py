@@ -1,0 +1,58 @@
+"""Characters: kept from a video, named, and found again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mediagate.core import ids
+from mediagate.core.clock import Clock
+from mediagate.core.errors import InvalidField
+from mediagate.core.objects import Character, Principal
+from mediagate.files.get_file import GetFile
+from mediagate.store.database import Database
+from mediagate.store.videos import VideoRepository
+from mediagate.videos.create_video import text_field
+from mediagate.videos.inputs import require_media
+
+NAME_CHARS_MAX = 80
+
+
+@dataclass(frozen=True, slots=True)
+class CreateCharacter:
+    """Keep a character from a stored video."""
+
+    db: Database
+    get_file: GetFile
+    clock: Clock
+
+    async def run(self, who: Principal, fields: Mapping[str, Any]) -> Character:
+        """`fields` has `name` and `video: {"file_id"}`. Raises `InvalidField` or `NotFound`."""
+        name = text_field(fields, "name", required=True) or ""
+        if len(name) > NAME_CHARS_MAX:
+            raise InvalidField(f"'name' may have {NAME_CHARS_MAX} characters.", param="name")
+        reference = fields.get("video")
+        if not isinstance(reference, Mapping) or not isinstance(reference.get("file_id"), str):
+            raise InvalidField("'video' is a required field: a form part with a file name.", param="video")
+        file = require_media(await self.get_file.run(who, reference["file_id"]), "video")
+        character = Character(ids.new_character_id(), who.owner_id, name, file.id, self.clock.now())
+        async with self.db.transaction() as tx:
+            await VideoRepository(tx.connection).add_character(character)
+        return character
+
+
+@dataclass(frozen=True, slots=True)
+class GetCharacter:
+    """Return a character."""
+
+    db: Database
+
+    async def run(self, who: Principal, character_id: str) -> Character:
+        """Raises `NotFound` for an id that is malformed, unknown or somebody else's."""
+        ids.CHARACTER.parse(character_id)
+        async with self.db.reading() as connection:
+            character = await VideoRepository(connection).get_character(who.owner_id, character_id)
+        if character is None:
+            raise ids.CHARACTER.not_found(character_id)
+        return character

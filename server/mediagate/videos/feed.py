@@ -1,0 +1,164 @@
+"""Events of videos, fanned out to any number of watchers in this process: one read of the database per event, not per
+watcher."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import structlog
+
+from mediagate.core.objects import Video, VideoEvent
+from mediagate.store.database import VIDEO_CHANNEL, Database
+from mediagate.store.listener import Listener
+from mediagate.store.videos import VideoRepository
+
+log = structlog.get_logger(__name__)
+# A slow reader's backlog: phases are few, progress is coalesced, so this many means a reader that does not read.
+BACKLOG_MAX = 256
+
+
+class FeedItem:
+    """One event on its way to watchers. `video` is set for events that show the whole object; `encoded` keeps each wire
+    form, so that a thousand watchers cost one encoding."""
+
+    __slots__ = ("encoded", "event", "video")
+
+    def __init__(self, event: VideoEvent, video: Video | None = None) -> None:
+        self.event = event
+        self.video = video
+        self.encoded: dict[str, Any] = {}
+
+
+class Subscription:
+    """One watcher's queue."""
+
+    __slots__ = ("_items", "_wake", "seq")
+
+    def __init__(self) -> None:
+        self._items: deque[FeedItem] = deque()
+        self._wake = asyncio.Event()
+        self.seq = 0
+
+    def push(self, items: Iterable[FeedItem]) -> None:
+        """Queue items; progress that was not read yet gives way to newer progress, nothing else does."""
+        for item in items:
+            waiting = self._items
+            if item.event.type == "progress" and waiting and waiting[-1].event.type == "progress":
+                waiting.pop()
+            waiting.append(item)
+        self._wake.set()
+
+    @property
+    def overflowing(self) -> bool:
+        """Whether the reader has stopped reading."""
+        return len(self._items) > BACKLOG_MAX
+
+    async def next(self, timeout_s: float | None = None) -> FeedItem | None:
+        """The next item that is newer than `seq`, or None when the time is over."""
+        while True:
+            while self._items:
+                item = self._items.popleft()
+                if item.event.seq > self.seq:
+                    self.seq = item.event.seq
+                    return item
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                return None
+
+
+class VideoFeed:
+    """Hears of events by NOTIFY and hands them to the watchers of this process."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._watched: dict[str, set[Subscription]] = {}
+        self._delivered: dict[str, int] = {}
+        self._due: dict[str, int] = {}
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._listener = Listener(db.url, VIDEO_CHANNEL, on_payload=self._on_payload, on_reconnect=self._on_reconnect)
+
+    async def start(self) -> None:
+        """Begin to listen."""
+        await self._listener.start()
+        self._task = asyncio.create_task(self._deliver_forever(), name="video feed")
+
+    async def close(self) -> None:
+        """Stop listening; watchers get nothing more."""
+        await self._listener.close()
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    @contextmanager
+    def subscribe(self, video_id: str) -> Iterator[Subscription]:
+        """A queue of everything that happens to a video from now on."""
+        subscription = Subscription()
+        self._watched.setdefault(video_id, set()).add(subscription)
+        try:
+            yield subscription
+        finally:
+            watchers = self._watched[video_id]
+            watchers.discard(subscription)
+            if not watchers:
+                del self._watched[video_id]
+                self._delivered.pop(video_id, None)
+
+    def _on_payload(self, payload: str) -> None:
+        video_id, _, seq = payload.partition(" ")
+        if video_id in self._watched:
+            self._due[video_id] = max(self._due.get(video_id, 0), int(seq))
+            self._wake.set()
+
+    async def _on_reconnect(self) -> None:
+        watched = list(self._watched)
+        if watched:
+            async with self._db.reading() as connection:
+                newest = await VideoRepository(connection).newest_seq(watched)
+            for video_id, seq in newest.items():
+                self._on_payload(f"{video_id} {seq}")
+
+    async def _deliver_forever(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            due, self._due = self._due, {}
+            for video_id, seq in due.items():
+                try:
+                    await self._deliver(video_id, seq)
+                except Exception:
+                    log.exception("feed_delivery_failed", video_id=video_id)
+                    self._due.setdefault(video_id, seq)
+                    self._wake.set()
+                    await asyncio.sleep(1)
+
+    async def _deliver(self, video_id: str, seq: int) -> None:
+        delivered = self._delivered.get(video_id)
+        # Watchers read what was before their snapshot themselves, so the first delivery need not go back to the start.
+        after = delivered if delivered is not None else seq - 64
+        if delivered is not None and seq <= delivered:
+            return
+        items = await self._load(video_id, after)
+        if items:
+            self._delivered[video_id] = items[-1].event.seq
+        for subscription in list(self._watched.get(video_id, ())):
+            subscription.push(items)
+
+    async def _load(self, video_id: str, after_seq: int) -> list[FeedItem]:
+        async with self._db.reading() as connection:
+            repository = VideoRepository(connection)
+            events = await repository.events(video_id, after_seq=after_seq)
+            video = await repository.find(video_id) if any(event.type == "end" for event in events) else None
+        return [FeedItem(event, video if event.type == "end" else None) for event in events]
+
+    async def missed(self, video_id: str, *, after_seq: int, up_to_seq: int) -> list[FeedItem]:
+        """What happened to a video between two numbers, for a watcher that resumes."""
+        return [item for item in await self._load(video_id, after_seq) if item.event.seq <= up_to_seq]

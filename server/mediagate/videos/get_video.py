@@ -1,0 +1,57 @@
+"""Find one video of the caller, at once or as soon as something happened to it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from mediagate.core import ids
+from mediagate.core.lifecycle import OVER
+from mediagate.core.objects import Principal, Video
+from mediagate.store.database import Database
+from mediagate.store.videos import VideoRepository
+from mediagate.videos.feed import VideoFeed
+
+
+@dataclass(frozen=True, slots=True)
+class GetVideo:
+    """Return a video."""
+
+    db: Database
+    feed: VideoFeed
+
+    async def run(self, who: Principal, video_id: str) -> Video:
+        """Raises `NotFound` for an id that is malformed, unknown, deleted or somebody else's."""
+        ids.VIDEO.parse(video_id)
+        async with self.db.reading() as connection:
+            video = await VideoRepository(connection).get(who.owner_id, video_id)
+        if video is None:
+            raise ids.VIDEO.not_found(video_id)
+        return video
+
+    async def wait(self, who: Principal, video_id: str, *, wait_s: float, after_seq: int | None) -> Video:
+        """Return the video once an event newer than `after_seq` (None: than now) happened, it is over, or `wait_s` passed.
+
+        Raises `NotFound`, also where it is deleted meanwhile.
+        """
+        with self.feed.subscribe(video_id) as subscription:
+            video = await self.run(who, video_id)
+            subscription.seq = video.seq if after_seq is None else after_seq
+            if video.phase in OVER or video.seq > subscription.seq:
+                return video
+            await subscription.next(wait_s)
+        return await self.run(who, video_id)
+
+    async def wait_until_over(self, who: Principal, video_id: str, *, wait_s: float) -> Video:
+        """Return the video once it is over, or as it is when `wait_s` passed."""
+        with self.feed.subscribe(video_id) as subscription:
+            video = await self.run(who, video_id)
+            try:
+                async with asyncio.timeout(wait_s):
+                    while video.phase not in OVER:
+                        subscription.seq = video.seq
+                        await subscription.next()
+                        video = await self.run(who, video_id)
+            except TimeoutError:
+                pass
+            return video

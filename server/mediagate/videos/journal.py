@@ -1,0 +1,91 @@
+"""The life of a video, written once: the row, its events and the wake-up of every watcher in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from mediagate.core.clock import Clock
+from mediagate.core.lifecycle import OVER, VideoPhase, status_of
+from mediagate.core.objects import Video, VideoEvent
+from mediagate.store.database import VIDEO_CHANNEL, Database, Transaction
+from mediagate.store.videos import VideoRepository
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One event to be: its type, and the member of the wire event that goes with it."""
+
+    type: str
+    payload: Mapping[str, Any]
+
+
+def phase_change(before: VideoPhase | None, video: Video) -> Happening:
+    """That a video is in another phase, or at another position in the provider's queue."""
+    payload: dict[str, Any] = {"to": video.phase.value, "status": status_of(video.phase).value}
+    if before is not None:
+        payload["from"] = before.value
+    if video.position is not None:
+        payload["position"] = video.position
+    if video.failure is not None:
+        payload["failure"] = dict(video.failure)
+    return Happening("phase", payload)
+
+
+def progress_made(video: Video) -> Happening:
+    """How far a video is."""
+    payload: dict[str, Any] = {"percent": video.progress, "source": video.progress_source}
+    if video.eta is not None:
+        payload["eta"] = dict(video.eta)
+    return Happening("progress", payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """Writes what happens to videos."""
+
+    db: Database
+    clock: Clock
+
+    async def open(self, tx: Transaction, video: Video) -> Video:
+        """Insert a new video with its first event."""
+        video = replace(video, seq=1)
+        happening = phase_change(None, video)
+        repository = VideoRepository(tx.connection)
+        await repository.add(video)
+        await repository.add_events([VideoEvent(video.id, 1, video.created_at, happening.type, happening.payload)])
+        return video
+
+    async def write(self, before: Video, after: Video, happenings: Sequence[Happening]) -> Video | None:
+        """Turn `before` into `after` if nobody changed it meanwhile; None where somebody did, and nothing is written.
+
+        The end of a video is written here and nowhere else, so it is settled once.
+        """
+        now = self.clock.now()
+        ends = after.phase in OVER and before.phase not in OVER
+        if ends:
+            happenings = [*happenings, Happening("end", {})]
+        after = replace(after, seq=before.seq + len(happenings))
+        values: dict[str, Any] = {
+            field.name: getattr(after, field.name)
+            for field in fields(Video)
+            if getattr(after, field.name) != getattr(before, field.name)
+        }
+        if "phase" in values:
+            values["phase"] = after.phase.value
+        if ends:
+            values["ended_at"] = now
+        async with self.db.transaction() as tx:
+            repository = VideoRepository(tx.connection)
+            if not await repository.change(before.id, expected_seq=before.seq, values=values):
+                return None
+            if happenings:
+                await repository.add_events(
+                    [
+                        VideoEvent(before.id, before.seq + number, now, happening.type, happening.payload)
+                        for number, happening in enumerate(happenings, start=1)
+                    ]
+                )
+                await tx.notify(VIDEO_CHANNEL, f"{after.id} {after.seq}")
+        return after
