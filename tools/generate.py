@@ -55,6 +55,7 @@ def generate_edge(out: Path) -> None:
     services: list[str] = []
     uploads: list[str] = []
     streaming: list[str] = []
+    json_bodies: list[str] = []
     for file in descriptors.file:
         if not file.package.startswith("mediagate."):
             continue
@@ -68,6 +69,8 @@ def generate_edge(out: Path) -> None:
                 rule = method.options.Extensions[annotations_pb2.http]
                 for binding in (rule, *rule.additional_bindings):
                     kind = binding.WhichOneof("pattern")
+                    if binding.body and not method.client_streaming:
+                        json_bodies.append(getattr(binding, kind))
                     if kind in VERBS:
                         routes.setdefault(getattr(binding, kind), set()).add(kind.upper())
                     elif kind == "custom":
@@ -76,6 +79,7 @@ def generate_edge(out: Path) -> None:
         "services": sorted(services),
         "client_streaming_methods": sorted(uploads),
         "streaming_methods": sorted(streaming),
+        "json_body_paths": sorted(path_regex(path) for path in json_bodies),
         "paths": [{"regex": path_regex(path), "methods": sorted(methods)} for path, methods in sorted(routes.items())],
     }
     (out / "routes.json").write_text(json.dumps(table, indent=1) + "\n")

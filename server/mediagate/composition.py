@@ -34,6 +34,8 @@ from mediagate.providers.local.videos import LocalVideos
 from mediagate.routing.catalog import Deployment, ModelCatalog
 from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database
+from mediagate.store.files import FileLookup
+from mediagate.store.videos import VideoLookup
 from mediagate.videos.cancel_video import CancelVideo
 from mediagate.videos.characters import CreateCharacter, GetCharacter
 from mediagate.videos.create_video import CreateVideo, DeriveVideo, ReadForm
@@ -72,7 +74,7 @@ def build_parts(settings: Settings) -> Parts:
     stores = FileStores({"local": LocalFiles(settings.data_dir / "files", fsync=settings.config.local.fsync)})
     videos = LocalVideos(settings.data_dir / "videos", parallel_renders=settings.config.local.parallel_renders)
     catalog = ModelCatalog(deployments(settings), {"local": videos})
-    get_file = GetFile(db, clock)
+    get_file = GetFile(FileLookup(db), clock)
     return Parts(
         settings=settings,
         db=db,
@@ -157,15 +159,17 @@ def _uploads(parts: Parts) -> UploadServicer:
 def _videos(parts: Parts, feed: VideoFeed) -> VideoServicer:
     config = parts.settings.config
     keep = KeepInput(parts.intake, config.limits.input_image_bytes_max, config.limits.file_bytes_max)
+    videos = VideoLookup(parts.db)
     start = StartVideo(
         parts.db,
+        videos,
         parts.catalog,
         Journal(parts.db, parts.clock),
         parts.get_file,
         parts.clock,
         config.videos.deadline_s,
     )
-    get_video = GetVideo(parts.db, feed)
+    get_video = GetVideo(videos, feed)
     return VideoServicer(
         read_form=ReadForm(keep),
         create_video=CreateVideo(start, keep, parts.get_file),
@@ -199,6 +203,7 @@ def build_operations(parts: Parts) -> Operations:
         db=parts.db,
         track_video=TrackVideo(
             parts.db,
+            VideoLookup(parts.db),
             parts.catalog,
             Journal(parts.db, parts.clock),
             parts.open_content,

@@ -94,7 +94,8 @@ def call_metadata(method: MethodDescriptor, request: Message | None, context: Co
         "request": json_format.MessageToDict(request, preserving_proto_field_name=True) if request else {},
         "metadata": metadata,
     }
-    return (("x-stub-call", json.dumps(seen)),)
+    text = json.dumps(seen)
+    return (("x-stub-call", text if len(text) < 8000 else json.dumps({"method": method.name})),)
 
 
 async def fail(context: Context, abort: dict[str, Any], extra: tuple[tuple[str, str], ...] = ()) -> None:

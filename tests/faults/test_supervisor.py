@@ -56,7 +56,7 @@ class Stack:
             data_dir=str(data_dir),
             run_dir=str(self.run_dir),
             log_dir=str(data_dir / "logs"),
-            migrate=stand_in("migrate"),
+            migrate=ChildSpec("migrate", stand_in("migrate"), secrets=True),
             servers=[
                 ChildSpec("api-0", stand_in("api", f"unix:{self.run_dir}/api-0.sock"), secrets=True),
                 ChildSpec("worker", stand_in("worker"), secrets=True),
@@ -68,7 +68,7 @@ class Stack:
             drain_s=0.0,
             shutdown_s=5.0,
         )
-        self.process: subprocess.Popen[str] | None = None
+        self.processes: list[subprocess.Popen[str]] = []
 
     def start(self, plan: Plan | None = None) -> subprocess.Popen[str]:
         environment = {
@@ -77,14 +77,15 @@ class Stack:
             "MEDIAGATE_MASTER_KEY": "sk-secret",
             PLAN_VARIABLE: (plan or self.plan).to_json(),
         }
-        self.process = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "mediagate.supervisor"],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        return self.process
+        self.processes.append(process)
+        return process
 
     def start_until_ready(self, plan: Plan | None = None) -> subprocess.Popen[str]:
         process = self.start(plan)
@@ -119,10 +120,12 @@ class Stack:
         return found
 
     def end(self) -> None:
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-        if self.process:
-            self.process.communicate()
+        for process in self.processes:
+            process.kill()
+            process.wait()
+            for stream in (process.stdout, process.stderr):
+                if stream:
+                    stream.close()
         eventually(lambda: not self.leftovers(), "everything ended")
 
 
@@ -143,9 +146,10 @@ def empty_stack(directory: Path, request: pytest.FixtureRequest) -> Iterator[Sta
 @pytest.fixture(scope="module")
 def made_database(directory: Path) -> str:
     stack = Stack(directory / "made")
-    stack.start_until_ready().send_signal(signal.SIGTERM)
-    assert stack.process is not None
-    assert stack.process.wait(PATIENCE_S) == 0
+    process = stack.start_until_ready()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE_S) == 0
+    stack.end()
     return stack.postgres.data_dir
 
 
@@ -174,7 +178,7 @@ def test_requests_that_run_at_shutdown_may_finish_while_the_edge_and_the_databas
     pids = stack.pids()
     process.send_signal(signal.SIGTERM)
     time.sleep(0.7)
-    assert [name for name, pid in pids.items() if birth(pid)] == ["envoy", "postgres", "api-0"]
+    assert [name for name, pid in pids.items() if birth(pid)] == ["envoy", "api-0", "postgres"]
     assert stack.rows() == 2
     assert process.wait(PATIENCE_S) == 0
 
@@ -301,7 +305,7 @@ def test_a_signal_while_it_starts_stops_it_too(empty_stack: Stack) -> None:
 def test_a_failed_migration_ends_the_start_with_its_sentence(
     stack: Stack, code: int, exit_code: int, sentence: str
 ) -> None:
-    migrate = stand_in("say", "The schema is of a newer version.", str(code))
+    migrate = ChildSpec("migrate", stand_in("say", "The schema is of a newer version.", str(code)))
     process = stack.start(replace(stack.plan, migrate=migrate))
     _, said = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, said) == (exit_code, f"{sentence}\n")

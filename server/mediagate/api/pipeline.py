@@ -15,6 +15,7 @@ import protovalidate
 from mediagate.access.authenticate import Authenticate
 from mediagate.api.call import Call
 from mediagate.api.errors import abort, as_mediagate_error
+from mediagate.api.paths import ORIGINAL_PATH, PathVariables
 from mediagate.core.errors import InvalidField, InvalidRequest, MediagateError
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -66,11 +67,12 @@ class Pipeline:
         return call
 
     def _unary_unary(self, method: str, behaviour: Any) -> Any:
-        repeatable = _is_repeatable(method)
+        repeatable, variables = _is_repeatable(method), PathVariables.of(method)
 
         async def run(request: Any, context: Context) -> Any:
             try:
                 call = self._begin(method, context)
+                _place(variables, call, request)
                 check(request)
                 response = await behaviour(request, call)
                 await call.send_headers()
@@ -82,10 +84,12 @@ class Pipeline:
         return run
 
     def _stream_unary(self, method: str, behaviour: Any) -> Any:
+        variables = PathVariables.of(method)
+
         async def run(requests: AsyncIterator[Any], context: Context) -> Any:
             try:
                 call = self._begin(method, context)
-                response = await behaviour(_decoded(requests), call)
+                response = await behaviour(_decoded(requests, variables, call), call)
                 await call.send_headers()
                 return response
             except Exception as error:
@@ -95,11 +99,12 @@ class Pipeline:
         return run
 
     def _unary_stream(self, method: str, behaviour: Any) -> Any:
-        repeatable = _is_repeatable(method)
+        repeatable, variables = _is_repeatable(method), PathVariables.of(method)
 
         async def run(request: Any, context: Context) -> AsyncIterator[Any]:
             try:
                 call = self._begin(method, context)
+                _place(variables, call, request)
                 check(request)
                 async for message in behaviour(request, call):
                     await call.send_headers()
@@ -140,11 +145,23 @@ def check(message: Any) -> None:
         raise InvalidField(f"'{path}' {message_text}." if path else f"{message_text}.", param=path or None)
 
 
-async def _decoded(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+async def _decoded(requests: AsyncIterator[Any], variables: PathVariables, call: Call) -> AsyncIterator[Any]:
+    """Only the first message of a transcoded stream carries path variables."""
+    first = True
     async for request in requests:
         if request is MALFORMED:
             raise InvalidRequest("A message of the stream cannot be read.")
+        if first:
+            _place(variables, call, request)
+            first = False
         yield request
+
+
+def _place(variables: PathVariables, call: Call, message: Any) -> None:
+    if variables.patterns and message is not MALFORMED:
+        path = call.header(ORIGINAL_PATH)
+        if path is not None:
+            variables.apply(path, message)
 
 
 def _is_repeatable(method: str) -> bool:

@@ -27,7 +27,8 @@ local PLAIN = {
 local UNKNOWN_URL = {"invalid_request_error", "unknown_url", "There is nothing at this path."}
 local INVALID_JSON = {"invalid_request_error", "invalid_json", "The body of the request is not the JSON that this path takes."}
 
-local function envelope(failure)
+local function envelope(status, failure)
+  failure = failure or PLAIN[status] or PLAIN[status < "500" and "400" or "500"]
   return '{"error":{"message":"' .. failure[3] .. '","type":"' .. failure[1] .. '","param":null,"code":"' .. failure[2] .. '"}}'
 end
 
@@ -35,7 +36,7 @@ end
 local function complaint(handle)
   local body = handle:body(true)
   local text = body:getBytes(0, body:length())
-  if #text > 1000 then return envelope(INVALID_JSON) end  -- It quotes the value, which may be the whole body.
+  if #text > 1000 then return envelope("400", INVALID_JSON) end  -- It quotes the value, which may be the whole body.
   local field = text:match('"message":"([%a_][%w_.]*): ')
   if field then
     text = text:gsub('"param":null', '"param":"' .. field .. '"'):gsub('"code":"invalid_json"', '"code":"invalid_value"')
@@ -45,7 +46,7 @@ end
 
 -- A reply of Envoy's own: its status, its envelope, and whether the request may have taken effect.
 local function own_reply(handle, status, edge)
-  local flags, method, details = edge:match("^%d+ (%S+) (%S+) (.*)$")
+  local flags, method, details = edge:match("^%d+ (%S*) (%S*) (.*)$")
   if status == "400" and details:find("grpc_json_transcode_failure{INVALID_ARGUMENT}", 1, true) then
     return status, complaint(handle), false
   end
@@ -54,7 +55,7 @@ local function own_reply(handle, status, edge)
     status = "502"
   end
   local unsafe = (status == "502" or status == "504") and (method == "POST" or method == "PATCH")
-  return status, envelope(status == "404" and UNKNOWN_URL or PLAIN[status] or PLAIN["500"]), unsafe
+  return status, envelope(status, status == "404" and UNKNOWN_URL), unsafe
 end
 
 local function fail(handle, headers, status, edge, head)
@@ -67,7 +68,7 @@ local function fail(handle, headers, status, edge, head)
   elseif body then
     headers:remove("x-openai-error")
   else
-    body = envelope(PLAIN[status] or PLAIN["500"])
+    body = envelope(status)
   end
   if status == "503" and not headers:get("retry-after") then headers:add("retry-after", "1") end
   if not headers:get("x-should-retry") then

@@ -19,7 +19,11 @@ LUA: Final = HERE / "edge.lua"
 DESCRIPTORS: Final = HERE / "api.binpb"
 ROUTES: Final = HERE / "routes.json"
 
+FILTER_OFF: Final = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": True}
+NOWHERE: Final = {"cluster": "nowhere", "cluster_not_found_response_code": "NOT_FOUND"}
 MIB: Final = 1 << 20
+# Per connection to a server; one more stream opens another connection.
+UPSTREAM_STREAMS_MAX: Final = 128
 
 # What the browser may send: our own headers, gRPC-Web's, and all that OpenAI's SDKs add.
 CORS_REQUEST_HEADERS: Final = (
@@ -62,6 +66,8 @@ class EdgeSettings:
     cors_allowed_origins: list[str] = field(default_factory=list)
     # An upload may pause for this long, and its server may take this long to answer after the last byte.
     upload_idle_s: float = 120.0
+    # A client must have sent the headers of a request by then.
+    headers_timeout_s: float = 10.0
     # A request that declares a longer body is refused with 413 before it is read.
     max_request_bytes: int = 16 << 30
     # How long Envoy tells clients to go away before `drain_listeners?graceful` closes the port.
@@ -76,7 +82,7 @@ class EdgeSettings:
     access_log_min_status: int = 500
     # Worker threads.
     concurrency: int = 2
-    # HTTP/2 windows and socket buffers bound what Envoy holds for one slow stream.
+    # HTTP/2 windows and socket buffers bound what Envoy holds for one slow stream, and for one client's connection.
     window_bytes: int = MIB
     connection_window_bytes: int = 16 * MIB
     buffer_bytes: int = MIB
@@ -95,8 +101,11 @@ def render_config(settings: EdgeSettings) -> str:
         "listen_port": settings.listen_port,
         "trusted_proxies": settings.trusted_proxies,
         "drain_time": seconds(settings.drain_s),
+        "headers_timeout": seconds(settings.headers_timeout_s),
         "window_bytes": settings.window_bytes,
         "connection_window_bytes": settings.connection_window_bytes,
+        "upstream_streams_max": UPSTREAM_STREAMS_MAX,
+        "upstream_connection_window_bytes": UPSTREAM_STREAMS_MAX * settings.window_bytes,
         "downstream_buffer_bytes": settings.buffer_bytes,
         "upstream_buffer_bytes": settings.buffer_bytes,
         "access_log_min_status": settings.access_log_min_status,
@@ -114,12 +123,20 @@ def render_config(settings: EdgeSettings) -> str:
         "watch_methods": any_of([method for method in downloads if method not in content]),
         "request_over_max_bytes": settings.max_request_bytes + 1,
         "valid_path": VALID_PATH,
+        "upload_paths": "|".join(
+            path["regex"]
+            for path in routes["paths"]
+            if "POST" in path["methods"] and path["regex"] not in routes["json_body_paths"]
+        ),
         "discovery": discovery(settings.api_targets),
         "endpoints": [{"endpoint": {"address": address(target)}} for target in settings.api_targets],
     }
-    lines = "\n              ".join(f"- {json.dumps(route)}" for route in wrong_method_routes(routes["paths"]))
     template = Template(TEMPLATE.read_text())
-    return template.substitute({name: json.dumps(value) for name, value in values.items()}, wrong_method_routes=lines)
+    return template.substitute(
+        {name: json.dumps(value) for name, value in values.items()},
+        small_body_routes=route_lines(small_body_routes(routes["paths"], settings.json_request_max_bytes)),
+        wrong_method_routes=route_lines(wrong_method_routes(routes["paths"])),
+    )
 
 
 def envoy_arguments(settings: EdgeSettings, config_file: str) -> list[str]:
@@ -130,7 +147,35 @@ def envoy_arguments(settings: EdgeSettings, config_file: str) -> list[str]:
         *("--drain-time-s", str(max(1, round(settings.drain_s)))),
         *("--drain-strategy", "immediate"),
         *("--log-level", "warning"),
+        *("--file-flush-interval-msec", "500"),
         "--disable-hot-restart",
+    ]
+
+
+def route_lines(routes: list[dict[str, Any]]) -> str:
+    """Routes as items of the template's list, one on each line."""
+    return "\n              ".join(f"- {json.dumps(route)}" for route in routes)
+
+
+def small_body_routes(paths: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
+    """One route for each method, with all paths that take it; their bodies are read whole and may have `limit` bytes."""
+    methods = sorted({method for path in paths for method in path["methods"]})
+    return [
+        {
+            "name": "small_body",
+            "match": {
+                "safe_regex": {"regex": "|".join(path["regex"] for path in paths if method in path["methods"])},
+                "headers": [{"name": ":method", "string_match": {"exact": method}}],
+            },
+            "route": NOWHERE,
+            "typed_per_filter_config": {
+                "envoy.filters.http.buffer": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute",
+                    "buffer": {"max_request_bytes": limit},
+                }
+            },
+        }
+        for method in methods
     ]
 
 
@@ -149,8 +194,12 @@ def wrong_method_routes(paths: list[dict[str, Any]]) -> list[dict[str, Any]]:
         {
             "name": "wrong_method",
             "match": {"safe_regex": {"regex": "|".join(regexes)}},
-            "direct_response": {"status": 405},
-            "response_headers_to_add": [{"header": {"key": "allow", "value": ", ".join(methods)}}],
+            "route": NOWHERE,
+            "response_headers_to_add": [
+                {"header": {"key": "x-http-status", "value": "405"}},
+                {"header": {"key": "allow", "value": ", ".join(methods)}},
+            ],
+            "typed_per_filter_config": {"envoy.filters.http.grpc_json_transcoder": FILTER_OFF},
         }
         for methods, regexes in ordered
     ]

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, delete, insert, or_, select, update
-from sqlalchemy.engine import Row
+from sqlalchemy import ColumnElement, any_, bindparam, delete, insert, literal_column, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediagate.core.lifecycle import FileState, ReplicaState
 from mediagate.core.objects import File, Page, Replica
+from mediagate.store.batching import BatchedLookup
+from mediagate.store.database import Database, compiled
 from mediagate.store.tables import FileRow, ReplicaRow, table
 
 FILE = table(FileRow)
@@ -28,17 +30,19 @@ _COLUMNS = (
     FILE.c.created_at,
     FILE.c.expires_at,
 )
-_GET = select(*_COLUMNS).where(
-    FILE.c.id == bindparam("file_id"),
-    FILE.c.owner_id == bindparam("owner"),
-    FILE.c.state == FileState.PROCESSED.value,
-    or_(FILE.c.expires_at.is_(None), FILE.c.expires_at > bindparam("now")),
+_FIND = compiled(
+    select(*_COLUMNS).where(
+        FILE.c.id == any_(bindparam("ids", type_=ARRAY(TEXT))), FILE.c.state == literal_column("'processed'")
+    )
 )
+_STATE = [column.name for column in _COLUMNS].index("state")
 
 
-def _file(row: Row[*tuple[Any, ...]]) -> File:
-    values = row._asdict()
-    return File(**{**values, "state": FileState(values["state"])})
+def _file(row: Sequence[Any]) -> File:
+    """A row of `_COLUMNS`, which are in the order of File's members."""
+    values: list[Any] = list(row)
+    values[_STATE] = FileState(values[_STATE])
+    return File(*values)
 
 
 class FileRepository:
@@ -114,11 +118,6 @@ class FileRepository:
         await self._connection.execute(
             delete(FILE).where(FILE.c.id == file_id, FILE.c.state == FileState.RECEIVING.value)
         )
-
-    async def get(self, owner_id: str, file_id: str, *, now: datetime) -> File | None:
-        """A file that its owner may read now."""
-        row = (await self._connection.execute(_GET, {"file_id": file_id, "owner": owner_id, "now": now})).first()
-        return None if row is None else _file(row)
 
     async def page(
         self, owner_id: str, *, after: str | None, limit: int, ascending: bool, purpose: str | None, now: datetime
@@ -198,3 +197,22 @@ class FileRepository:
         await self._connection.execute(
             delete(FILE).where(FILE.c.id == file_id, FILE.c.state == FileState.DELETING.value)
         )
+
+
+class FileLookup:
+    """Finds readable files, many callers to a query."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._batched = BatchedLookup(self._load)
+
+    async def get(self, owner_id: str, file_id: str, *, now: datetime) -> File | None:
+        """A file that its owner may read now."""
+        file = await self._batched.get(file_id)
+        if file is None or file.owner_id != owner_id or (file.expires_at is not None and file.expires_at <= now):
+            return None
+        return file
+
+    async def _load(self, file_ids: Sequence[str]) -> dict[str, File]:
+        rows = await self._db.fetch(_FIND, {"ids": list(file_ids)})
+        return {row[0]: _file(row) for row in rows}

@@ -7,26 +7,31 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, extract, insert, select, text, update
-from sqlalchemy.engine import Row
+from sqlalchemy import ColumnElement, any_, bindparam, extract, insert, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediagate.core.lifecycle import VideoPhase
 from mediagate.core.objects import Character, Page, Video, VideoEvent
+from mediagate.store.batching import BatchedLookup
+from mediagate.store.database import Database, compiled
 from mediagate.store.tables import CharacterRow, VideoEventRow, VideoRow, table
 
 VIDEO = table(VideoRow)
 EVENT = table(VideoEventRow)
 CHARACTER = table(CharacterRow)
 _COLUMNS = tuple(VIDEO.c[field.name] for field in fields(Video))
-_GET = select(*_COLUMNS).where(
-    VIDEO.c.id == bindparam("video_id"), VIDEO.c.owner_id == bindparam("owner"), VIDEO.c.deleted_at.is_(None)
+_FIND = compiled(
+    select(*_COLUMNS).where(VIDEO.c.id == any_(bindparam("ids", type_=ARRAY(TEXT))), VIDEO.c.deleted_at.is_(None))
 )
+_PHASE = [field.name for field in fields(Video)].index("phase")
 
 
-def _video(row: Row[Any]) -> Video:
-    values = row._asdict()
-    return Video(**{**values, "phase": VideoPhase(values["phase"])})
+def _video(row: Sequence[Any]) -> Video:
+    """A row of `_COLUMNS`, which are the members of Video in their order."""
+    values: list[Any] = list(row)
+    values[_PHASE] = VideoPhase(values[_PHASE])
+    return Video(*values)
 
 
 class VideoRepository:
@@ -39,11 +44,6 @@ class VideoRepository:
         """Insert a new video: the intent, before anything that costs money."""
         values = {field.name: getattr(video, field.name) for field in fields(Video)}
         await self._connection.execute(insert(VIDEO).values(**{**values, "phase": video.phase.value}))
-
-    async def get(self, owner_id: str, video_id: str) -> Video | None:
-        """A video of its owner that was not deleted."""
-        row = (await self._connection.execute(_GET, {"video_id": video_id, "owner": owner_id})).first()
-        return None if row is None else _video(row)
 
     async def find(self, video_id: str) -> Video | None:
         """A video whoever owns it, for jobs; None once it was deleted."""
@@ -167,3 +167,20 @@ class VideoRepository:
         query = select(CHARACTER).where(CHARACTER.c.id == character_id, CHARACTER.c.owner_id == owner_id)
         row = (await self._connection.execute(query)).first()
         return None if row is None else Character(**row._asdict())
+
+
+class VideoLookup:
+    """Finds videos that were not deleted, many callers to a query."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._batched = BatchedLookup(self._load)
+
+    async def get(self, owner_id: str, video_id: str) -> Video | None:
+        """A video of its owner."""
+        video = await self._batched.get(video_id)
+        return None if video is None or video.owner_id != owner_id else video
+
+    async def _load(self, video_ids: Sequence[str]) -> dict[str, Video]:
+        rows = await self._db.fetch(_FIND, {"ids": list(video_ids)})
+        return {row[0]: _video(row) for row in rows}

@@ -13,7 +13,7 @@ READ_AT_ONCE_BYTES: Final = 256 * 1024
 
 # structlog as JSON and on a console, the standard library's and Envoy's forms, PostgreSQL's severities.
 WARNING: Final = re.compile(
-    rb'"level": ?"(warning|error|critical)"|\[(warning|error|critical) *\]|^(\S+ ){0,4}(WARNING|ERROR|CRITICAL)\b'
+    rb'"level": ?"(warning|error|critical)"|\[(warning|error|critical) *\]|^(\S+ ){0,3}(WARNING|ERROR|CRITICAL)\b'
     rb"|\] (WARNING|FATAL|PANIC): ",
 )
 
@@ -46,14 +46,16 @@ class LogFile:
         return [*found[:LINES_AT_ONCE], f"... and {len(found) - LINES_AT_ONCE} more in {self.path}"]
 
     def last_line(self) -> str:
-        """What a child said last, for the sentence about its death."""
+        """What a child said last, for the sentence about its death: of its last five lines the last grave one."""
         try:
             with open(self.path, "rb") as file:
                 file.seek(max(0, self.path.stat().st_size - 8192))
                 lines = file.read().decode("utf-8", "replace").splitlines()
         except OSError:
             return ""
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        last = [line.strip() for line in lines if line.strip()][-5:]
+        grave = [line for line in last if WARNING.search(line.encode())]
+        return (grave or last or [""])[-1]
 
     def _rotate(self) -> None:
         if not self.path.exists() or self.path.stat().st_size < ROTATE_AT_BYTES:

@@ -126,6 +126,8 @@ def check_port(host: str, port: int) -> int:
     Envoy and gRPC share a port with whoever else sets SO_REUSEPORT, and each then gets a part of the requests. So the
     proof is a bind without that option; `lock_port` keeps two starts from proving the same port at the same time.
     """
+    if not 0 <= port <= 65535:
+        raise StartError(f"{port} is not a port: it lies outside 0-65535.")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -134,8 +136,6 @@ def check_port(host: str, port: int) -> int:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             return int(probe.getsockname()[1])
-    except OverflowError:
-        raise StartError(f"{port} is not a port: it lies outside 0-65535.") from None
     except OSError as error:
         raise StartError(_port_sentence(host, port, error)) from None
 

@@ -6,6 +6,7 @@ It is handed over in the environment, not in a file or on the command line: the 
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,8 @@ class ChildSpec:
     argv: list[str]
     # Only our own Python processes get the MEDIAGATE_ variables: Envoy and PostgreSQL need no secret.
     secrets: bool = False
+    # Modules that a `python -m` program can import before its turn comes.
+    preload: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +42,14 @@ class Plan:
 
     data_dir: str
     run_dir: str
-    migrate: list[str]
+    migrate: ChildSpec
+    # Needed to be ready; `background` starts when these are.
     servers: list[ChildSpec]
+    background: list[ChildSpec] = field(default_factory=list)
     envoy: ChildSpec | None = None
     postgres: PostgresSpec | None = None
+    # Names the schema that `migrate` makes; the embedded database that bears this name is not migrated again.
+    schema: str = ""
     # Logs go to files under this directory and their warnings to the terminal; None leaves them on the terminal.
     log_dir: str | None = None
     # An HTTP address whose /readyz must answer 200, or a TCP address that must take connections.
@@ -52,7 +59,9 @@ class Plan:
     drain_s: float = 1.0
     shutdown_s: float = 20.0
     ready_within_s: float = 90.0
+    # What to say then; `{seconds}` becomes the time since `began`, a reading of the monotonic clock.
     ready_message: str = ""
+    began: float = field(default_factory=time.monotonic)
     # Locks taken before the supervisor started; they stay locked for as long as it keeps these open.
     lock_fds: list[int] = field(default_factory=list)
 
@@ -64,7 +73,9 @@ class Plan:
     def from_json(cls, text: str) -> Plan:
         """The inverse of `to_json`."""
         raw: dict[str, Any] = json.loads(text)
+        raw["migrate"] = ChildSpec(**raw["migrate"])
         raw["servers"] = [ChildSpec(**child) for child in raw["servers"]]
+        raw["background"] = [ChildSpec(**child) for child in raw["background"]]
         raw["envoy"] = ChildSpec(**raw["envoy"]) if raw.get("envoy") else None
         raw["postgres"] = PostgresSpec(**raw["postgres"]) if raw.get("postgres") else None
         for name in ("ready_http", "ready_tcp"):

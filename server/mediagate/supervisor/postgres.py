@@ -62,8 +62,12 @@ def prepare(package_dir: Path, data_dir: Path, socket_dir: Path) -> PostgresSpec
     user = ACCOUNT_FOR_ROOT if os.geteuid() == 0 else None
     if user:
         account = _account(user)
-        for path in (data_dir, socket_dir, bin_dir):
-            _let_others_pass(path)
+        ours = {data_dir.parent, socket_dir.parent}
+        opened = {parent for path in (data_dir, socket_dir, bin_dir) for parent in _let_others_pass(path)} - ours
+        if opened:
+            names = ", ".join(sorted(map(str, opened)))
+            print(f"PostgreSQL does not run as root; its account may now pass through {names} (o+x).", file=sys.stderr)
+        _let_others_run(bin_dir.parent)
         os.chown(socket_dir, account.pw_uid, account.pw_gid)
     return PostgresSpec(bin_dir=str(bin_dir), data_dir=str(data_dir), socket_dir=str(socket_dir), user=user)
 
@@ -98,9 +102,25 @@ def make_commands(spec: PostgresSpec) -> list[tuple[list[str], bytes]]:
 
 def finish_making(spec: PostgresSpec) -> None:
     """Put the made directory in its place in one step, so that a crash before it leaves nothing half-made."""
-    final = Path(spec.data_dir)
-    shutil.rmtree(final, ignore_errors=True)
-    _scratch(spec).rename(final)
+    try:
+        _scratch(spec).rename(spec.data_dir)
+    except OSError:
+        raise StartError(f"{spec.data_dir} holds something that is not a database. Move it away.") from None
+
+
+def has_schema(spec: PostgresSpec, schema: str) -> bool:
+    """Whether `note_schema` noted this one. The note lies in the data directory, so it shares its fate."""
+    try:
+        return bool(schema) and _schema_note(spec).read_text() == schema
+    except OSError:
+        return False
+
+
+def note_schema(spec: PostgresSpec, schema: str) -> None:
+    """Note which schema the database has."""
+    scratch = _schema_note(spec).with_suffix(".new")
+    scratch.write_text(schema)
+    scratch.replace(_schema_note(spec))
 
 
 def is_ready(spec: PostgresSpec, pid: int) -> bool:
@@ -156,6 +176,10 @@ def _pid_file(spec: PostgresSpec) -> list[str]:
         return []
 
 
+def _schema_note(spec: PostgresSpec) -> Path:
+    return Path(spec.data_dir) / "mediagate.schema"
+
+
 def _scratch(spec: PostgresSpec) -> Path:
     return Path(f"{spec.data_dir}.new")
 
@@ -176,9 +200,21 @@ def _account(name: str) -> pwd.struct_passwd:
         ) from None
 
 
-def _let_others_pass(path: Path) -> None:
-    """Let other accounts pass through the parents of `path`, without letting them list or read any."""
-    for parent in path.absolute().parents:
+def _let_others_pass(path: Path) -> list[Path]:
+    """Let other accounts pass through the parents of `path`, without letting them list or read any. Returns these."""
+    opened = []
+    for parent in {*path.absolute().parents, *path.resolve().parents}:
         mode = parent.stat().st_mode
         if not mode & 0o001:
             parent.chmod(mode | 0o001)
+            opened.append(parent)
+    return opened
+
+
+def _let_others_run(programs: Path) -> None:
+    """Let other accounts read and run the programs; an installation with a strict umask forbids it."""
+    if (programs / "bin" / "postgres").stat().st_mode & 0o005 == 0o005:
+        return
+    for path in [programs, *programs.rglob("*")]:
+        mode = path.stat().st_mode
+        path.chmod(mode | 0o004 | (0o001 if mode & 0o100 else 0))

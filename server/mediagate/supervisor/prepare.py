@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 DATABASE_ANSWERS_WITHIN_S: Final = 5
 # A form around a file: its headers and boundaries, beside the fields that the config bounds.
 FORM_OVERHEAD_BYTES: Final = 1024 * 1024
+# The heavy part of what each program imports; see preload.py.
+API_IMPORTS: Final = ("mediagate.composition", "mediagate.api.server")
+MIGRATE_IMPORTS: Final = ("alembic.command", "sqlalchemy.dialects.postgresql.psycopg", "mediagate.store.database")
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9._~+/=-]+")
 
 
@@ -58,12 +62,15 @@ def prepare_dev(settings: Settings, host: str, port: int) -> Start:
         data_dir=str(data_dir),
         run_dir=str(run_dir),
         log_dir=str(data_dir / "logs"),
-        migrate=_python("mediagate.store.migrate"),
-        servers=[*apis, ChildSpec("worker", _python("mediagate.app", "worker"), secrets=True)],
+        migrate=_migrate(),
+        schema=_schema_name(),
+        servers=apis,
+        background=[ChildSpec("worker", _python("mediagate.app", "worker"), secrets=True)],
         envoy=_envoy(settings.config, run_dir, host, port, len(apis)),
         envoy_admin=_admin_socket(run_dir),
         postgres=embedded,
         ready_http=(host, port),
+        began=time.monotonic() - time.process_time(),
         ready_message=_ready_for_dev(_url(host, port), key, data_dir),
         drain_s=settings.config.server.drain_s,
         shutdown_s=settings.config.server.shutdown_s,
@@ -97,7 +104,7 @@ def prepare_serve(
     plan = Plan(
         data_dir=str(settings.data_dir),
         run_dir=str(run_dir),
-        migrate=_python("mediagate.store.migrate", "--check"),
+        migrate=_migrate("--check"),
         servers=apis,
         envoy=_envoy(settings.config, run_dir, host, port, count) if envoy else None,
         envoy_admin=_admin_socket(run_dir) if envoy else None,
@@ -165,6 +172,21 @@ def _python(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", module, *arguments]
 
 
+def _migrate(*arguments: str) -> ChildSpec:
+    return ChildSpec(
+        "migrate", _python("mediagate.store.migrate", *arguments), secrets=True, preload=list(MIGRATE_IMPORTS)
+    )
+
+
+def _schema_name() -> str:
+    """A digest of the migrations: it changes whenever there could be something to migrate."""
+    folder = places.package_dir("mediagate.store") / "migrations"
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*.py")):
+        digest.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
 def _api_socket(run_dir: Path, number: int) -> str:
     return f"unix:{run_dir / f'api-{number}.sock'}"
 
@@ -174,15 +196,16 @@ def _admin_socket(run_dir: Path) -> str:
 
 
 def _apis(run_dir: Path, count: int) -> list[ChildSpec]:
-    return [
-        ChildSpec(f"api-{n}", _python("mediagate.app", "api", "--listen", _api_socket(run_dir, n)), secrets=True)
-        for n in range(count)
-    ]
+    return [_api(f"api-{n}", _api_socket(run_dir, n)) for n in range(count)]
 
 
 def _apis_on(address: str, count: int) -> list[ChildSpec]:
+    return [_api(f"api-{n}", address) for n in range(count)]
+
+
+def _api(name: str, address: str) -> ChildSpec:
     command = _python("mediagate.app", "api", "--listen", address)
-    return [ChildSpec(f"api-{n}", command, secrets=True) for n in range(count)]
+    return ChildSpec(name, command, secrets=True, preload=list(API_IMPORTS))
 
 
 def _envoy(config: Config, run_dir: Path, host: str, port: int, api_count: int) -> ChildSpec:

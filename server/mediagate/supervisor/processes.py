@@ -100,7 +100,7 @@ def kill_remembered(file: Path, patience_s: float = 5.0) -> list[str]:
     try:
         record: dict[str, list[object]] = json.loads(file.read_text())
         known = {name: (int(str(pid)), began) for name, (pid, began) in record.items()}
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError):
         return []
     ours = {name: pid for name, (pid, began) in known.items() if began is not None and birth(pid) == began}
     for pid in ours.values():

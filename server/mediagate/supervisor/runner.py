@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from mediagate.supervisor import StartError, postgres, probes
-from mediagate.supervisor.children import Child, environment
+from mediagate.supervisor.children import Child, OneShot, drain
 from mediagate.supervisor.logs import LogFile
 from mediagate.supervisor.plan import ChildSpec, Plan
-from mediagate.supervisor.processes import kill_session, remember, spawn
+from mediagate.supervisor.processes import kill_session, remember
 
 POLL_S: Final = 0.02
 STEADY_POLL_S: Final = 1.0
@@ -46,7 +46,7 @@ class Supervisor:
         self._children: list[Child] = []
         self._postgres: Child | None = None
         self._envoy: Child | None = None
-        self._began = time.monotonic()
+        self._migration: OneShot | None = None
         self._ready = False
         self._stopping = False
         self._signals: list[float] = []
@@ -60,7 +60,7 @@ class Supervisor:
         self._listen_for_signals()
         try:
             self._bring_up()
-            self._say(self._plan.ready_message.replace("{seconds}", f"{time.monotonic() - self._began:.1f}"))
+            self._say(self._plan.ready_message.replace("{seconds}", f"{time.monotonic() - self._plan.began:.1f}"))
             while True:
                 self._turn(STEADY_POLL_S)
         except StopRequested:
@@ -69,6 +69,11 @@ class Supervisor:
             self._say(str(error), self._err)
             return error.exit_code
         except KillRequested:
+            return 1
+        except OSError as error:
+            if os.environ.get("MEDIAGATE_DEBUG") == "1":
+                raise
+            self._say(f"mediagate cannot go on: {error.strerror}: {error.filename}", self._err)
             return 1
         finally:
             self._kill_all()
@@ -81,22 +86,31 @@ class Supervisor:
             stale.unlink()
         if self._plan.envoy:
             self._envoy = self._add(Child(self._plan.envoy, self._log(self._plan.envoy.name)))
+        known = spec is not None and postgres.has_schema(spec, self._plan.schema)
+        if not known and self._plan.migrate.preload:
+            self._migration = OneShot(self._plan.migrate, self._log("migrate"), held=True)
+        servers = [self._add(Child(server, self._log(server.name), held=True)) for server in self._plan.servers]
         if spec:
             self._bring_up_postgres()
-        self._migrate()
-        for server in self._plan.servers:
-            self._add(Child(server, self._log(server.name)))
+        if not known:
+            self._migrate()
+        for server in servers:
+            server.release()
+            if not server.pid:
+                self._start(server)
         self._wait_for(self._answers, "mediagate")
         self._ready = True
+        for background in self._plan.background:
+            self._add(Child(background, self._log(background.name)))
 
     def _bring_up_postgres(self) -> None:
         spec = self._plan.postgres
         assert spec is not None
         if not postgres.is_made(spec):
             for command, given in postgres.make_commands(spec):
-                code, said = self._run_to_end(ChildSpec("postgres", command), given=given, user=spec.user)
-                if code != 0:
-                    raise StartError(f"The embedded PostgreSQL cannot be set up: {said}")
+                step = OneShot(ChildSpec("postgres", command), self._log("postgres"), given=given, user=spec.user)
+                if self._run_to_end(step) != 0:
+                    raise StartError(f"The embedded PostgreSQL cannot be set up: {step.last_line()}")
             postgres.finish_making(spec)
         child = Child(
             ChildSpec("postgres", postgres.server_command(spec)),
@@ -111,39 +125,26 @@ class Supervisor:
         self._wait_for(lambda: child.pid is not None and postgres.is_ready(spec, child.pid), "PostgreSQL")
 
     def _migrate(self) -> None:
-        code, said = self._run_to_end(ChildSpec("migrate", self._plan.migrate, secrets=True))
-        if code == 0:
-            return
+        migration = self._migration or OneShot(self._plan.migrate, self._log("migrate"))
+        migration.release()
+        code = self._run_to_end(migration)
+        said = migration.last_line()
         if code == 2 and said:
             raise StartError(said)
-        raise StartError(f"The database migration failed with exit code {code}: {said}", exit_code=1)
+        if code != 0:
+            raise StartError(f"The database migration failed with exit code {code}: {said}", exit_code=1)
+        if self._plan.postgres:
+            postgres.note_schema(self._plan.postgres, self._plan.schema)
 
-    def _run_to_end(self, spec: ChildSpec, *, given: bytes = b"", user: str | None = None) -> tuple[int, str]:
-        """Run a command to its end, while watching everything else. Returns its exit code and the last line it said."""
-        log = self._log(spec.name)
-        said_from, said_to = os.pipe()
-        input_from, input_to = os.pipe()
-        os.write(input_to, given)
-        os.close(input_to)
-        process = spawn(spec.argv, env=environment(spec.secrets), output=said_to, stdin=input_from, user=user)
-        os.close(said_to)
-        os.close(input_from)
-        os.set_blocking(said_from, False)
-        said = b""
+    def _run_to_end(self, command: OneShot) -> int:
+        """Wait for a command while watching everything else. Returns its exit code."""
         try:
-            while (code := process.poll()) is None:
-                self._turn(POLL_S, said_from)
-                said += _drain(said_from)
-            said += _drain(said_from)
+            while (code := command.poll()) is None:
+                self._turn(POLL_S, command.output)
+            command.poll()
+            return code
         finally:
-            process.kill()
-            process.wait()
-            os.close(said_from)
-            if log:
-                with log.open() as file:
-                    file.write(said)
-        lines = [line.strip() for line in said.decode("utf-8", "replace").splitlines() if line.strip()]
-        return code, lines[-1] if lines else ""
+            command.close()
 
     def _add(self, child: Child) -> Child:
         self._children.append(child)
@@ -190,7 +191,7 @@ class Supervisor:
         due = [child.start_again_at for child in self._children if child.start_again_at is not None]
         wait_s = max(0.0, min([wait_s, *(at - time.monotonic() for at in due)]))
         select.select([self._wake_read, *also], [], [], wait_s)
-        _drain(self._wake_read)
+        drain(self._wake_read)
         self._heed_signals()
         for child in self._children:
             if child.reap():
@@ -268,6 +269,8 @@ class Supervisor:
     def _kill_all(self) -> None:
         """Leave nothing running. PostgreSQL gets the moment it needs to end its own processes."""
         self._stopping = True
+        if self._migration:
+            self._migration.close()
         for child in self._children:
             child.kill()
         deadline = time.monotonic() + GRACE_S
@@ -300,14 +303,3 @@ class Supervisor:
         except OSError:
             # A closed terminal is no reason to stop serving.
             return
-
-
-def _drain(descriptor: int) -> bytes:
-    """Everything that can be read now."""
-    got = b""
-    try:
-        while piece := os.read(descriptor, 65536):
-            got += piece
-    except BlockingIOError:
-        pass
-    return got

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from mediagate.core import ids
 from mediagate.core.lifecycle import OVER
 from mediagate.core.objects import Principal, Video
-from mediagate.store.database import Database
-from mediagate.store.videos import VideoRepository
+from mediagate.store.videos import VideoLookup
 from mediagate.videos.feed import VideoFeed
 
 
@@ -17,14 +16,13 @@ from mediagate.videos.feed import VideoFeed
 class GetVideo:
     """Return a video."""
 
-    db: Database
+    videos: VideoLookup
     feed: VideoFeed
 
     async def run(self, who: Principal, video_id: str) -> Video:
         """Raises `NotFound` for an id that is malformed, unknown, deleted or somebody else's."""
         ids.VIDEO.parse(video_id)
-        async with self.db.reading() as connection:
-            video = await VideoRepository(connection).get(who.owner_id, video_id)
+        video = await self.videos.get(who.owner_id, video_id)
         if video is None:
             raise ids.VIDEO.not_found(video_id)
         return video

@@ -15,7 +15,7 @@ from mediagate.files.get_file import GetFile
 from mediagate.providers.base import VideoKind, VideoModel
 from mediagate.routing.catalog import Deployment, ModelCatalog
 from mediagate.store.database import Database
-from mediagate.store.videos import VideoRepository
+from mediagate.store.videos import VideoLookup
 from mediagate.videos.journal import Journal
 from mediagate.videos.tasks import TRACK_VIDEO, TRACKING_QUEUE
 
@@ -40,6 +40,7 @@ class StartVideo:
     """Answer at once; the work belongs to a durable job and to no connection."""
 
     db: Database
+    videos: VideoLookup
     catalog: ModelCatalog
     journal: Journal
     get_file: GetFile
@@ -88,8 +89,7 @@ class StartVideo:
         if draft.source_video_id is None:
             return None
         ids.VIDEO.parse(draft.source_video_id)
-        async with self.db.reading() as connection:
-            source = await VideoRepository(connection).get(who.owner_id, draft.source_video_id)
+        source = await self.videos.get(who.owner_id, draft.source_video_id)
         if source is None:
             raise ids.VIDEO.not_found(draft.source_video_id)
         if source.phase is not VideoPhase.READY:

@@ -35,7 +35,7 @@ from mediagate.providers.base import (
 )
 from mediagate.routing.catalog import ModelCatalog
 from mediagate.store.database import Database
-from mediagate.store.videos import VideoRepository
+from mediagate.store.videos import VideoLookup, VideoRepository
 from mediagate.videos.journal import Happening, Journal, phase_change, progress_made
 
 log = structlog.get_logger(__name__)
@@ -71,6 +71,7 @@ class TrackVideo:
     """Submits once, polls once an interval, and settles once."""
 
     db: Database
+    videos: VideoLookup
     catalog: ModelCatalog
     journal: Journal
     open_content: OpenContent
@@ -297,8 +298,7 @@ class TrackVideo:
     async def _video_input(self, video: Video) -> MediaInput | None:
         if video.source_video_id is None:
             return None
-        async with self.db.reading() as connection:
-            source = await VideoRepository(connection).get(video.owner_id, video.source_video_id)
+        source = await self.videos.get(video.owner_id, video.source_video_id)
         if source is None or source.provider_ref is None:
             raise FileNotFoundError(video.source_video_id)
         content = await self.catalog.provider(source.provider).open(source.provider_ref, VideoVariant.VIDEO)

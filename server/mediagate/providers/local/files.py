@@ -23,7 +23,7 @@ READ_BYTES = 1 << 20
 
 
 class LocalFiles:
-    """Keeps objects under `root`. `fsync` makes a commit survive the loss of power, at the cost of waiting for the disk."""
+    """Keeps objects under `root`. With `fsync` a commit survives the loss of power, at the cost of a wait for the disk."""
 
     name = "local"
 
@@ -149,24 +149,27 @@ class LocalContent:
         """Yield the bytes from `start` up to, not including, `end`, reading one chunk ahead."""
         loop = asyncio.get_running_loop()
         descriptor = await loop.run_in_executor(self._pool, os.open, self._path, os.O_RDONLY)
-        ahead: asyncio.Future[bytes] | None = None
+        reading: asyncio.Future[bytes] | None = None
         try:
             while start < end:
-                current = ahead or loop.run_in_executor(
-                    self._pool, os.pread, descriptor, min(READ_BYTES, end - start), start
-                )
-                chunk = await current
+                if reading is None:
+                    reading = self._pread(descriptor, start, end)
+                # Shielded: a thread that is reading cannot be cancelled, and must not read a closed descriptor.
+                chunk = await asyncio.shield(reading)
                 if not chunk:
                     raise OSError("the object is shorter than it was")
                 start += len(chunk)
-                ahead = None
-                if start < end:
-                    ahead = loop.run_in_executor(self._pool, os.pread, descriptor, min(READ_BYTES, end - start), start)
+                reading = self._pread(descriptor, start, end) if start < end else None
                 yield chunk
         finally:
-            if ahead is not None:
-                await asyncio.wait([ahead])
-            os.close(descriptor)
+            if reading is not None and not reading.done():
+                reading.add_done_callback(lambda _: os.close(descriptor))
+            else:
+                os.close(descriptor)
+
+    def _pread(self, descriptor: int, start: int, end: int) -> asyncio.Future[bytes]:
+        length = min(READ_BYTES, end - start)
+        return asyncio.get_running_loop().run_in_executor(self._pool, os.pread, descriptor, length, start)
 
 
 def _open_new(path: Path) -> int:

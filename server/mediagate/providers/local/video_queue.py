@@ -141,7 +141,7 @@ class RenderQueue:
             os.ftruncate(slot, 0)
             os.pwrite(slot, job.ref.encode(), 0)
             with (job.path / "render.log").open("wb") as log:
-                child = subprocess.Popen(
+                child = subprocess.Popen(  # noqa: S603 - our own program and a path that we made
                     self.command(str(job.path)),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
