@@ -7,19 +7,27 @@ object or a temporary that `sweep` removes. Keys come from ids only, so no user 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
+import mmap
 import os
 import re
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from mediagate.providers.base import StoredBlob
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
-WRITE_BYTES = 1 << 20
 READ_BYTES = 1 << 20
+BUFFER_BYTES = 4 << 20
+# An object below this is written with one ordinary write.
+SMALL_BYTES = 1 << 20
+# The strictest alignment that direct writes ask for on common disks.
+ALIGNMENT = 4096
+DIRECT: int = getattr(os, "O_DIRECT", 0)
 
 
 class LocalFiles:
@@ -63,7 +71,11 @@ class LocalFiles:
 
 
 class LocalWriter:
-    """One object on its way to the disk. Hashing and writing run beside the receiving of the next bytes."""
+    """One object on its way to the disk: one buffer fills while a thread hashes and writes the other.
+
+    Large objects go past the page cache where the file system allows it: filling the cache with bytes that nobody asked for
+    cost more processor time than hashing them (measured), and leaves `fsync` next to nothing to wait for.
+    """
 
     def __init__(
         self, pool: ThreadPoolExecutor, descriptor: int, temporary: Path, final: Path, key: str, *, fsync: bool
@@ -76,37 +88,63 @@ class LocalWriter:
         self._fsync = fsync
         self._sha256 = hashlib.sha256()
         self._size_bytes = 0
-        self._pending: list[bytes | memoryview] = []
-        self._pending_bytes = 0
+        self._filling = bytearray()
+        self._filled = 0
+        self._buffers: list[mmap.mmap] = []
         self._running: asyncio.Future[None] | None = None
 
     async def write(self, chunk: bytes | memoryview) -> None:
-        """Take the next bytes; at most one buffer is being written while the next one fills."""
-        self._pending.append(chunk)
-        self._pending_bytes += len(chunk)
-        if self._pending_bytes >= WRITE_BYTES:
-            await self._flush()
+        """Take the next bytes; at most one buffer is being written while the other one fills."""
+        if not self._buffers:
+            self._filling += chunk
+            if len(self._filling) < SMALL_BYTES:
+                return
+            # Anonymous maps begin on a page, as direct writes want it.
+            self._buffers = [mmap.mmap(-1, BUFFER_BYTES), mmap.mmap(-1, BUFFER_BYTES)]
+            chunk, self._filling = bytes(self._filling), bytearray()
+        view = memoryview(chunk)
+        while view:
+            taken = min(len(view), BUFFER_BYTES - self._filled)
+            self._buffers[0][self._filled : self._filled + taken] = view[:taken]
+            self._filled += taken
+            view = view[taken:]
+            if self._filled == BUFFER_BYTES:
+                await self._turn()
 
-    async def _flush(self) -> None:
+    async def _turn(self) -> None:
+        """Hand the full buffer to a thread and go on with the other, once that has been written."""
+        await self._settle()
+        full, length = self._buffers[0], self._filled
+        self._running = asyncio.get_running_loop().run_in_executor(self._pool, self._write_out, full, length)
+        self._buffers.reverse()
+        self._filled = 0
+
+    async def _settle(self) -> None:
         if self._running is not None:
-            await self._running
-        pending, self._pending, self._pending_bytes = self._pending, [], 0
-        if pending:
-            self._running = asyncio.get_running_loop().run_in_executor(self._pool, self._write_out, pending)
+            # Shielded: a thread that writes cannot be cancelled, and its buffer and descriptor must outlive it.
+            await asyncio.shield(self._running)
+            self._running = None
 
-    def _write_out(self, pending: list[bytes | memoryview]) -> None:
-        for chunk in pending:
-            self._sha256.update(chunk)
-            self._size_bytes += len(chunk)
-            view = memoryview(chunk)
-            while view:
-                view = view[os.write(self._descriptor, view) :]
+    def _write_out(self, buffer: mmap.mmap | bytearray, length: int) -> None:
+        if self._size_bytes == 0 and length == BUFFER_BYTES:
+            _write_directly(self._descriptor, True)
+        if length % ALIGNMENT:
+            _write_directly(self._descriptor, False)
+        with memoryview(buffer) as whole, whole[:length] as view:
+            self._sha256.update(view)
+            self._size_bytes += length
+            done = 0
+            while done < length:
+                done += os.write(self._descriptor, view[done:])
 
     async def commit(self) -> StoredBlob:
         """Sync and rename into place."""
-        await self._flush()
-        if self._running is not None:
-            await self._running
+        await self._settle()
+        last, length = (self._buffers[0], self._filled) if self._buffers else (self._filling, len(self._filling))
+        if length:
+            loop = asyncio.get_running_loop()
+            self._running = loop.run_in_executor(self._pool, self._write_out, last, length)
+            await self._settle()
         await asyncio.get_running_loop().run_in_executor(self._pool, self._publish)
         return StoredBlob(ref=self._key, size_bytes=self._size_bytes, sha256=self._sha256.hexdigest())
 
@@ -170,6 +208,14 @@ class LocalContent:
     def _pread(self, descriptor: int, start: int, end: int) -> asyncio.Future[bytes]:
         length = min(READ_BYTES, end - start)
         return asyncio.get_running_loop().run_in_executor(self._pool, os.pread, descriptor, length, start)
+
+
+def _write_directly(descriptor: int, wanted: bool) -> None:
+    """Switch direct writes on or off; a file system that has none goes on through the page cache."""
+    if DIRECT:
+        flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+        with suppress(OSError):
+            fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | DIRECT if wanted else flags & ~DIRECT)
 
 
 def _open_new(path: Path) -> int:
