@@ -1,7 +1,7 @@
 """Write everything that follows from the protos: stubs, the edge's descriptor set and its route table.
 
-`python tools/generate.py` writes; with `--check` it writes into a temporary folder and exits 1 where the committed files
-differ.
+`python tools/generate.py` writes; with `--check` it writes into a temporary folder and exits 1 where the committed
+files differ.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from google.api import annotations_pb2
@@ -47,42 +48,41 @@ def generate_stubs(out: Path) -> None:
 
 
 def generate_edge(out: Path) -> None:
-    """The descriptor set that Envoy transcodes by, and one regular expression per REST path with its methods."""
+    """The descriptor set that Envoy transcodes by, and what its routes are made of: methods and REST paths by kind."""
     target = out / "api.binpb"
     protoc(f"--descriptor_set_out={target}", "--include_imports", *OWN, *EDGE_ONLY)
     descriptors = descriptor_pb2.FileDescriptorSet.FromString(target.read_bytes())
-    routes: dict[str, set[str]] = {}
-    services: list[str] = []
-    uploads: list[str] = []
-    streaming: list[str] = []
-    json_bodies: list[str] = []
-    for file in descriptors.file:
-        if not file.package.startswith("mediagate."):
-            continue
-        for service in file.service:
-            services.append(f"{file.package}.{service.name}")
-            for method in service.method:
-                if method.client_streaming:
-                    uploads.append(f"/{file.package}.{service.name}/{method.name}")
-                if method.client_streaming or method.server_streaming:
-                    streaming.append(f"/{file.package}.{service.name}/{method.name}")
-                rule = method.options.Extensions[annotations_pb2.http]
-                for binding in (rule, *rule.additional_bindings):
-                    kind = binding.WhichOneof("pattern")
-                    if binding.body and not method.client_streaming:
-                        json_bodies.append(getattr(binding, kind))
-                    if kind in VERBS:
-                        routes.setdefault(getattr(binding, kind), set()).add(kind.upper())
-                    elif kind == "custom":
-                        routes.setdefault(binding.custom.path, set()).add(binding.custom.kind)
+    files = [file for file in descriptors.file if file.package.startswith("mediagate.")]
+    services = {f"{file.package}.{service.name}": service for file in files for service in file.service}
+    methods = {f"/{name}/{method.name}": method for name, service in services.items() for method in service.method}
+    paths: dict[str, set[str]] = {}
+    json_bodies: set[str] = set()
+    for method in methods.values():
+        for verb, path, has_body in rest_bindings(method):
+            paths.setdefault(path_regex(path), set()).add(verb)
+            if has_body and not method.client_streaming:
+                json_bodies.add(path_regex(path))
     table = {
         "services": sorted(services),
-        "client_streaming_methods": sorted(uploads),
-        "streaming_methods": sorted(streaming),
-        "json_body_paths": sorted(path_regex(path) for path in json_bodies),
-        "paths": [{"regex": path_regex(path), "methods": sorted(methods)} for path, methods in sorted(routes.items())],
+        "client_streaming_methods": sorted(name for name, method in methods.items() if method.client_streaming),
+        "streaming_methods": sorted(
+            name for name, method in methods.items() if method.client_streaming or method.server_streaming
+        ),
+        "json_body_paths": sorted(json_bodies),
+        "paths": [{"regex": regex, "methods": sorted(verbs)} for regex, verbs in sorted(paths.items())],
     }
     (out / "routes.json").write_text(json.dumps(table, indent=1) + "\n")
+
+
+def rest_bindings(method: descriptor_pb2.MethodDescriptorProto) -> Iterator[tuple[str, str, bool]]:
+    """HTTP method, path template and whether there is a body, for each REST binding."""
+    rule = method.options.Extensions[annotations_pb2.http]
+    for binding in (rule, *rule.additional_bindings):
+        kind = binding.WhichOneof("pattern")
+        if kind in VERBS:
+            yield kind.upper(), getattr(binding, kind), bool(binding.body)
+        elif kind == "custom":
+            yield binding.custom.kind, binding.custom.path, bool(binding.body)
 
 
 def path_regex(template: str) -> str:

@@ -24,7 +24,8 @@ log = structlog.get_logger(__name__)
 async def run_api(settings: Settings, address: str) -> None:
     """Serve gRPC on `address` until a signal."""
     from mediagate.api.server import ApiServer
-    from mediagate.composition import build_feed, build_parts, build_pipeline, build_servicers
+    from mediagate.composition import build_parts
+    from mediagate.services import build_feed, build_pipeline, build_servicers
 
     parts = build_parts(settings)
     feed = build_feed(parts)
@@ -51,8 +52,8 @@ async def run_api(settings: Settings, address: str) -> None:
 
 async def run_worker(settings: Settings) -> None:
     """Run jobs until a signal."""
-    from mediagate.jobs.tasks import Worker
     from mediagate.composition import build_operations, build_parts
+    from mediagate.jobs.tasks import Worker
 
     parts = build_parts(settings)
     worker = Worker(parts.db.url, build_operations(parts))

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
-from mediagate.access.authenticate import Authenticate
-from mediagate.api.files import FileServicer
-from mediagate.api.models import ModelServicer
-from mediagate.api.pipeline import Pipeline
-from mediagate.api.system import DiagnosticsServicer, SystemServicer
-from mediagate.api.uploads import UploadServicer
-from mediagate.api.videos import VideoServicer
 from mediagate.config import ConfigError, Settings
 from mediagate.core.clock import SystemClock
 from mediagate.core.forms import FormLimits
-from mediagate.files.add_part import AddPart
-from mediagate.files.cancel_upload import CancelUpload
-from mediagate.files.complete_upload import CompleteUpload
-from mediagate.files.create_file import CreateFile
-from mediagate.files.create_upload import CreateUpload
-from mediagate.files.delete_file import DeleteFile
 from mediagate.files.get_file import GetFile
 from mediagate.files.intake import Intake
-from mediagate.files.list_files import ListFiles
 from mediagate.files.open_content import OpenContent
 from mediagate.files.remove_file import DropParts, RemoveFile, ResumeRemovals, SweepFiles
 from mediagate.jobs.tasks import Operations
-from mediagate.providers.base import VideoKind
 from mediagate.providers.local.files import LocalFiles
 from mediagate.providers.local.videos import LocalVideos
 from mediagate.routing.catalog import Deployment, ModelCatalog
@@ -36,19 +19,9 @@ from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database
 from mediagate.store.files import FileLookup
 from mediagate.store.videos import VideoLookup
-from mediagate.videos.cancel_video import CancelVideo
-from mediagate.videos.characters import CreateCharacter, GetCharacter
-from mediagate.videos.create_video import CreateVideo, DeriveVideo, ReadForm
-from mediagate.videos.delete_video import DeleteVideo, RemoveVideo
-from mediagate.videos.feed import VideoFeed
-from mediagate.videos.get_video import GetVideo
-from mediagate.videos.inputs import KeepInput
+from mediagate.videos.delete_video import RemoveVideo
 from mediagate.videos.journal import Journal
-from mediagate.videos.list_videos import ListVideos
-from mediagate.videos.open_content import OpenVideoContent
-from mediagate.videos.start_video import StartVideo
 from mediagate.videos.track_video import TrackVideo
-from mediagate.videos.watch_video import WatchVideo
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,94 +77,6 @@ def form_limits(settings: Settings, *, file_bytes_max: int, field_bytes_max: int
         field_bytes_max=field_bytes_max,
         fields_bytes_max=field_bytes_max + (1 << 20),
         file_bytes_max=file_bytes_max,
-    )
-
-
-def build_feed(parts: Parts) -> VideoFeed:
-    """The events of videos for this process."""
-    return VideoFeed(parts.db)
-
-
-def build_pipeline(parts: Parts) -> Pipeline:
-    """What surrounds every call."""
-    if parts.settings.master_key is None:
-        raise ConfigError("environment", ["MEDIAGATE_MASTER_KEY is not set."])
-    return Pipeline(Authenticate(parts.settings.master_key.get_secret_value()))
-
-
-def build_servicers(parts: Parts, feed: VideoFeed, require_ready: Callable[[], Awaitable[None]]) -> dict[str, Any]:
-    """Every service by its full name."""
-    servicers: dict[str, Any] = {
-        "mediagate.v1.FileService": _files(parts),
-        "mediagate.v1.UploadService": _uploads(parts),
-        "mediagate.v1.VideoService": _videos(parts, feed),
-        "mediagate.v1.ModelService": ModelServicer(parts.catalog, parts.clock.now()),
-        "mediagate.v1.SystemService": SystemServicer(require_ready),
-    }
-    if parts.settings.config.general_settings.diagnostics:
-        servicers["mediagate.v1.DiagnosticsService"] = DiagnosticsServicer()
-    return servicers
-
-
-def _files(parts: Parts) -> FileServicer:
-    limits = parts.settings.config.limits
-    return FileServicer(
-        create_file=CreateFile(parts.intake, limits.file_bytes_max, limits.jsonl_bytes_max),
-        list_files=ListFiles(parts.db, parts.clock),
-        get_file=parts.get_file,
-        delete_file=DeleteFile(parts.db, parts.clock),
-        open_content=parts.open_content,
-        form_limits=form_limits(parts.settings, file_bytes_max=limits.file_bytes_max),
-    )
-
-
-def _uploads(parts: Parts) -> UploadServicer:
-    limits = parts.settings.config.limits
-    return UploadServicer(
-        create_upload=CreateUpload(parts.db, parts.clock, limits.upload_bytes_max, limits.upload_lifetime_s),
-        add_part=AddPart(parts.db, parts.stores, parts.clock, limits.part_bytes_max),
-        complete_upload=CompleteUpload(parts.db, parts.stores, parts.clock, parts.intake, parts.get_file),
-        cancel_upload=CancelUpload(parts.db, parts.clock),
-        form_limits=form_limits(parts.settings, file_bytes_max=limits.part_bytes_max),
-    )
-
-
-def _videos(parts: Parts, feed: VideoFeed) -> VideoServicer:
-    config = parts.settings.config
-    keep = KeepInput(parts.intake, config.limits.input_image_bytes_max, config.limits.file_bytes_max)
-    videos = VideoLookup(parts.db)
-    start = StartVideo(
-        parts.db,
-        videos,
-        parts.catalog,
-        Journal(parts.db, parts.clock),
-        parts.get_file,
-        parts.clock,
-        config.videos.deadline_s,
-    )
-    get_video = GetVideo(videos, feed)
-    return VideoServicer(
-        read_form=ReadForm(keep),
-        create_video=CreateVideo(start, keep, parts.get_file),
-        remix_video=DeriveVideo(start, parts.get_file, VideoKind.REMIX),
-        edit_video=DeriveVideo(start, parts.get_file, VideoKind.EDIT),
-        extend_video=DeriveVideo(start, parts.get_file, VideoKind.EXTEND),
-        get_video=get_video,
-        list_videos=ListVideos(parts.db),
-        cancel_video=CancelVideo(parts.db, get_video, parts.clock),
-        delete_video=DeleteVideo(parts.db, parts.clock),
-        open_content=OpenVideoContent(get_video, parts.catalog),
-        watch_video=WatchVideo(feed, get_video, parts.clock, config.videos.keepalive_s),
-        create_character=CreateCharacter(parts.db, parts.get_file, parts.clock),
-        get_character=GetCharacter(parts.db),
-        catalog=parts.catalog,
-        form_limits=form_limits(
-            parts.settings,
-            file_bytes_max=config.limits.file_bytes_max,
-            field_bytes_max=config.limits.form_field_bytes_max + config.limits.input_image_bytes_max // 2,
-        ),
-        wait_s_max=config.videos.wait_s_max,
-        poll_after_ms=1000,
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 # Pytest imports test modules by path (importlib mode), so their neighbours are found by this alone.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from edge_harness import Edge  # noqa: E402
+from edge_harness import Edge
 
 
 @pytest.fixture(scope="session")

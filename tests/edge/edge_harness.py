@@ -109,6 +109,7 @@ class Stub:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        self.stop()
         self.process = subprocess.Popen(
             [sys.executable, str(HERE / "stub_server.py"), self.target], stdout=subprocess.PIPE
         )

@@ -35,6 +35,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
 from mediagate._gen.mediagate.v1 import (
     files_pb2,
     files_pb2_grpc,
@@ -67,9 +68,9 @@ class RawReplies(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
         handler: Any = await continuation(handler_call_details)
         if handler is None or not handler.response_streaming:
             return handler  # type: ignore[no-any-return]
@@ -133,7 +134,8 @@ def reply_of(method: MethodDescriptor, script: dict[str, Any], total: int = 0) -
         return system_pb2.CountBytesResponse(bytes=total)
     if method.output_type.full_name == "google.api.HttpBody":
         return httpbody_pb2.HttpBody(content_type=script.get("content_type", "application/octet-stream"))
-    return json_format.ParseDict(script.get("reply", {}), GetMessageClass(method.output_type)())
+    reply: Message = GetMessageClass(method.output_type)()
+    return json_format.ParseDict(script.get("reply", {}), reply)
 
 
 async def chunks_of(method: MethodDescriptor, request: Message | None, script: dict[str, Any]) -> AsyncIterator[Any]:
@@ -172,10 +174,8 @@ def behaviour(method: MethodDescriptor) -> Callable[..., Any]:
             await fail(context, script["then"])
 
     async def unary(self: object, request: Any, context: Context) -> Any:
-        reply = None
-        async for reply in run(request, context):
-            pass
-        return reply
+        replies = [reply async for reply in run(request, context)]
+        return replies[-1] if replies else None
 
     async def stream(self: object, request: Any, context: Context) -> AsyncIterator[Any]:
         async for reply in run(request, context):

@@ -17,6 +17,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from mediagate._gen.mediagate.v1 import files_pb2, files_pb2_grpc, system_pb2_grpc, uploads_pb2, videos_pb2_grpc
 
+file_service: Any = files_pb2_grpc.FileServiceStub
+video_service: Any = videos_pb2_grpc.VideoServiceStub
+diagnostics_service: Any = system_pb2_grpc.DiagnosticsServiceStub
 ENVELOPE = '{"error":{"message":"m","type":"t","param":null,"code":"c"}}'
 
 
@@ -35,7 +38,7 @@ def metadata_of(pairs: Any) -> dict[str, Any]:
 
 
 def test_a_unary_call(channel: grpc.Channel) -> None:
-    reply, call = files_pb2_grpc.FileServiceStub(channel).GetFile.with_call(
+    reply, call = file_service(channel).GetFile.with_call(
         files_pb2.GetFileRequest(file_id="file-1"), metadata=told(reply={"id": "file-1"}), timeout=5
     )
     assert reply.id == "file-1"
@@ -58,7 +61,7 @@ def test_a_failure_keeps_status_message_details_and_metadata(channel: grpc.Chann
     members: dict[str, Any] = {"initial": {"x-a": "b"}} if initial else {}
     abort = {"code": "INVALID_ARGUMENT", "message": "zu groß: 100%\n", "trailing": trailing}
     with pytest.raises(grpc.RpcError) as failure:
-        files_pb2_grpc.FileServiceStub(channel).GetFile(
+        file_service(channel).GetFile(
             files_pb2.GetFileRequest(file_id="x"), metadata=told(abort=abort, **members), timeout=5
         )
     error: Any = failure.value
@@ -69,7 +72,7 @@ def test_a_failure_keeps_status_message_details_and_metadata(channel: grpc.Chann
 
 
 def test_a_server_stream_keeps_its_late_status(channel: grpc.Channel) -> None:
-    call = videos_pb2_grpc.VideoServiceStub(channel).WatchVideo(
+    call = video_service(channel).WatchVideo(
         uploads_pb2.CancelUploadRequest(upload_id="v"), metadata=told(then=failing("ABORTED", "late")), timeout=5
     )
     next(call)
@@ -81,7 +84,7 @@ def test_a_server_stream_keeps_its_late_status(channel: grpc.Channel) -> None:
 
 def test_a_client_stream_of_large_messages(channel: grpc.Channel) -> None:
     piece = httpbody_pb2.HttpBody(data=bytes(4_000_000))
-    reply = system_pb2_grpc.DiagnosticsServiceStub(channel).CountBytes((piece for _ in range(25)), timeout=20)
+    reply = diagnostics_service(channel).CountBytes((piece for _ in range(25)), timeout=20)
     assert reply.bytes == 100_000_000
 
 
@@ -92,8 +95,9 @@ def test_health_is_answered_by_the_server(channel: grpc.Channel) -> None:
 
 @pytest.mark.parametrize("method", ["/no.such.Service/Call", "/mediagate.v1.FileService/NoSuchMethod", "/grpc.no/Such"])
 def test_unknown_methods_are_unimplemented(channel: grpc.Channel, method: str) -> None:
+    call: Any = channel.unary_unary(method)
     with pytest.raises(grpc.RpcError) as failure:
-        channel.unary_unary(method)(b"", timeout=5)
+        call(b"", timeout=5)
     error: Any = failure.value
     assert error.code() == grpc.StatusCode.UNIMPLEMENTED
     assert "{" not in error.details()
@@ -148,7 +152,8 @@ def test_grpc_web_failures_keep_their_status(edge: Edge) -> None:
         reply = client.post(GET_FILE, content=frame(b""), headers={**headers, **script(abort=abort)})
         unknown = client.post("/no.such.Service/Call", content=frame(b""), headers=headers)
     assert (reply.status_code, reply.headers["grpc-status"], reply.headers["grpc-message"]) == (200, "5", "gone")
-    assert (unknown.status_code, unknown.headers["grpc-status"]) == (200, "12")
+    assert unknown.headers["grpc-status"] == "12"
+    assert "{" not in unknown.headers["grpc-message"]
     assert reply.content == b""
 
 

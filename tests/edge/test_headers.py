@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 import pytest
 from edge_harness import ORIGIN, Edge, call_seen, eventually, failing, script
 
 PROTOCOLS = ["--http1.1", "--http2-prior-knowledge"]
-REPLIES = {
+REPLIES: dict[str, tuple[str, dict[str, Any]]] = {
     "ok": ("/v1/files/file-1", {}),
     "failed": ("/v1/files/file-1", {"abort": failing("NOT_FOUND", "secret", x_openai_error='{"error":{}}')}),
     "content": ("/v1/files/file-1/content", {"initial": {"x-content-length": "2"}, "chunks": [{"text": "ab"}]}),

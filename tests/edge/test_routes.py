@@ -133,7 +133,7 @@ def test_json_shape(http: httpx.Client) -> None:
         "id": "file-1", "object": "", "bytes": 8589934592, "created_at": 1712697600, "filename": "", "purpose": "",
         "status": "", "mediagate": {"sha256": "", "content_type": "a/b"},
     }  # fmt: skip
-    reply_page = {"data": [], "first_id": None, "last_id": "file-9"}
+    reply_page: dict[str, Any] = {"data": [], "first_id": None, "last_id": "file-9"}
     got = http.get("/v1/files", headers={"x-stub": json.dumps({"reply": reply_page})}).json()
     assert got == {"object": "", "data": [], "first_id": None, "last_id": "file-9", "has_more": False}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,12 @@ MIB = 1 << 20
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def large(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A file of 100 MiB that takes no room."""
     path: Path = tmp_path_factory.mktemp("large") / "zeros"
     with path.open("wb") as file:
         file.truncate(100 * MIB)
-    yield str(path)
+    return str(path)
 
 
 BODY_KINDS = {

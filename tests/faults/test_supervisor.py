@@ -52,13 +52,14 @@ class Stack:
         self.postgres = postgres.prepare(package, data_dir / "postgres", self.run_dir / "pg")
         self.database_url = postgres.url(self.postgres)
         port = free_port()
+        api = f"unix:{self.run_dir}/api-0.sock"
         self.plan = Plan(
             data_dir=str(data_dir),
             run_dir=str(self.run_dir),
             log_dir=str(data_dir / "logs"),
             migrate=ChildSpec("migrate", stand_in("migrate"), secrets=True),
             servers=[
-                ChildSpec("api-0", stand_in("api", f"unix:{self.run_dir}/api-0.sock"), secrets=True),
+                ChildSpec("api-0", stand_in("api", api), secrets=True, socket=api.removeprefix("unix:")),
                 ChildSpec("worker", stand_in("worker"), secrets=True),
             ],
             envoy=ChildSpec("envoy", stand_in("edge", str(port))),

@@ -171,9 +171,9 @@ def test_no_secret_shows(tmp_path: Path) -> None:
     )
     shown = repr(config) + str(config) + config.model_dump_json() + repr(config.warnings)
     assert "hidden" not in shown
-    assert "hidden-2" in str(
-        config.model_list[0].litellm_params.model_extra["aws_secret_access_key"].get_secret_value()
-    )  # type: ignore[index]
+    kept = config.model_list[0].litellm_params.model_extra
+    assert kept is not None
+    assert kept["aws_secret_access_key"].get_secret_value() == "hidden-2"
 
 
 def test_a_complaint_does_not_repeat_the_value(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Bodies of the REST doors, as form events or as fields, whichever encoding they came in.
 
-The end of the stream proves nothing: a client that dies ends it as quietly as one that is done. Forms end at their closing
-boundary; JSON ends where it parses.
+The end of the stream proves nothing: a client that dies ends it as quietly as one that is done. Forms end at their
+closing boundary; JSON ends where it parses.
 """
 
 from __future__ import annotations
@@ -14,10 +14,14 @@ from google.api.httpbody_pb2 import HttpBody
 
 from mediagate.core.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 from mediagate.core.forms import FormEvent, FormLimits, FormReader
+from mediagate.core.limits import echo
 
 
 async def form_events(bodies: AsyncIterator[HttpBody], limits: FormLimits) -> AsyncIterator[FormEvent]:
-    """Read a form as it arrives. Raises `UnsupportedMediaType` for another encoding, `TruncatedUpload` at a false end."""
+    """Read a form as it arrives.
+
+    Raises `UnsupportedMediaType` for another encoding, `TruncatedUpload` at a false end.
+    """
     reader: FormReader | None = None
     async for body in bodies:
         if reader is None:
@@ -31,9 +35,8 @@ async def form_events(bodies: AsyncIterator[HttpBody], limits: FormLimits) -> As
 
 def _reader(content_type: str, limits: FormLimits) -> FormReader:
     if media_type(content_type) != "multipart/form-data":
-        raise UnsupportedMediaType(
-            f"Content-Type must be multipart/form-data here, not '{media_type(content_type)[:80] or 'absent'}'."
-        )
+        sent = f"not '{echo(media_type(content_type))}'" if content_type else "and the request has none"
+        raise UnsupportedMediaType(f"Content-Type must be multipart/form-data here, {sent}.")
     return FormReader(content_type, limits=limits)
 
 
@@ -48,6 +51,7 @@ class Body:
     def __init__(self, first: HttpBody, rest: AsyncIterator[HttpBody]) -> None:
         self._first = first
         self._rest = rest
+        self.content_type = first.content_type
         self.is_json = media_type(first.content_type) in ("application/json", "text/json")
 
     @classmethod

@@ -1,7 +1,7 @@
 """Content over REST and over gRPC: ranges, validators, headers, and bytes with their real length.
 
-A content route answers here or, for content that lies where the edge can reach it, by a decision of the edge's; both say
-the same headers.
+A content route answers here or, for content that lies where the edge can reach it, by a decision of the edge's; both
+say the same headers.
 """
 
 from __future__ import annotations
@@ -42,11 +42,13 @@ class Download:
 
 
 async def stream_http(download: Download, call: Call) -> AsyncIterator[bytes]:
-    """Encoded `google.api.HttpBody` messages, behind the headers. The content is opened and its first bytes are read before
-    any header goes out, so that a failure until then still has its own status. Raises `RangeNotSatisfiable`."""
+    """Encoded `google.api.HttpBody` messages, behind the headers.
+
+    The content is opened and its first bytes are read before any header goes out, so that a failure until then still
+    has its own status. Raises `RangeNotSatisfiable`.
+    """
     size = download.content.size_bytes
-    if_none_match = call.header("if-none-match")
-    if if_none_match is not None and etag_matches(if_none_match, download.etag):
+    if _is_known(download, call):
         call.respond([*download.headers(), ("x-http-status", "304")])
         yield http_body(b"", download.content_type)
         return
@@ -66,7 +68,10 @@ async def stream_http(download: Download, call: Call) -> AsyncIterator[bytes]:
 
 def head_http(download: Download, call: Call) -> bytes:
     """The headers of `stream_http` for the whole content, and an empty body."""
-    call.respond([*download.headers(), ("x-content-length", str(download.content.size_bytes))])
+    if _is_known(download, call):
+        call.respond([*download.headers(), ("x-http-status", "304")])
+    else:
+        call.respond([*download.headers(), ("x-content-length", str(download.content.size_bytes))])
     return http_body(b"", download.content_type)
 
 
@@ -94,6 +99,12 @@ async def stream_grpc(
             digest.update(chunk)
             yield files_pb2.DownloadFileResponse(chunk=chunk)
     yield files_pb2.DownloadFileResponse(end=files_pb2.DownloadEnd(sent_bytes=end - offset, sha256=digest.hexdigest()))
+
+
+def _is_known(download: Download, call: Call) -> bool:
+    """Whether the caller's copy is still the content."""
+    if_none_match = call.header("if-none-match")
+    return if_none_match is not None and etag_matches(if_none_match, download.etag)
 
 
 def _range(call: Call, size: int, etag: str) -> ByteRange | None:

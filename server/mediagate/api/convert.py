@@ -10,7 +10,7 @@ from typing import Any
 from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
 
 from mediagate._gen.mediagate.v1 import files_pb2, models_pb2, uploads_pb2, videos_pb2
-from mediagate.core.lifecycle import VideoPhase, status_of
+from mediagate.core.lifecycle import OVER, status_of
 from mediagate.core.objects import Character, File, Page, Upload, UploadPart, Video
 from mediagate.providers.base import VideoModel
 from mediagate.routing.catalog import Deployment
@@ -264,4 +264,4 @@ def video_models_to_proto(models: Sequence[tuple[Deployment, VideoModel]]) -> vi
 
 def is_finished(video: Video) -> bool:
     """Whether an SDK's polling ends with this answer."""
-    return status_of(video.phase).value in ("completed", "failed") or video.phase is VideoPhase.EXPIRED
+    return video.phase in OVER

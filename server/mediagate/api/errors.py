@@ -1,7 +1,7 @@
 """Failures on their way out: gRPC callers get `google.rpc.Status` with an ErrorInfo, the edge gets OpenAI's envelope.
 
-The edge reads two trailing metadata of a call that failed before its first message: `x-openai-error` (the whole body, ASCII
-JSON) and `x-http-status`. The other trailing metadata become response headers as they are.
+The edge reads two trailing metadata of a call that failed before its first message: `x-openai-error` (the whole body,
+ASCII JSON) and `x-http-status`. The other trailing metadata become response headers as they are.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 from typing import NoReturn
 
 import grpc
+import psycopg
 import structlog
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2
@@ -17,17 +18,20 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from mediagate.core.errors import InternalError, MediagateError, Unavailable
+from mediagate.core.limits import echo
 
 log = structlog.get_logger(__name__)
 DOMAIN = "mediagate"
-MESSAGE_CHARS_MAX = 1024
+# A failure travels in headers, which gRPC and the edge bound at some kilobytes altogether.
+MESSAGE_CHARS_MAX = 512
+VALUE_CHARS_MAX = 128
 
 
 def as_mediagate_error(error: Exception, *, method: str, repeatable: bool) -> MediagateError:
     """What the caller may know of any exception. `repeatable` methods change nothing, so a retry is harmless."""
     if isinstance(error, MediagateError):
         return error
-    if isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+    if _database_is_away(error):
         log.warning("database_unavailable", method=method, error=type(error).__name__)
         if repeatable or isinstance(error, PoolTimeout):
             return Unavailable("The service is temporarily unavailable. Try again in a moment.", retry_after_s=1)
@@ -36,12 +40,19 @@ def as_mediagate_error(error: Exception, *, method: str, repeatable: bool) -> Me
     return InternalError()
 
 
+def _database_is_away(error: Exception) -> bool:
+    """SQLAlchemy and the driver beneath it each have their own words; statements run through either."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or isinstance(error.orig, psycopg.OperationalError)
+    return isinstance(error, PoolTimeout | psycopg.OperationalError)
+
+
 def envelope(error: MediagateError) -> str:
     """OpenAI's error body, in ASCII."""
     body = {
         "message": error.message[:MESSAGE_CHARS_MAX],
         "type": error.openai_type,
-        "param": error.param,
+        "param": _param(error),
         "code": error.code,
     }
     return json.dumps({"error": body}, separators=(",", ":"))
@@ -64,13 +75,20 @@ def trailing_metadata(error: MediagateError) -> list[tuple[str, str | bytes]]:
 
 def status(error: MediagateError) -> status_pb2.Status:
     """The error as `google.rpc.Status`."""
-    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
+    values = {key: echo(value, chars_max=VALUE_CHARS_MAX) for key, value in error.metadata.items()}
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=values)
     packed = [_packed(info)]
-    if error.param is not None:
-        violation = error_details_pb2.BadRequest.FieldViolation(field=error.param, description=error.message)
+    param = _param(error)
+    if param is not None:
+        message = error.message[:MESSAGE_CHARS_MAX]
+        violation = error_details_pb2.BadRequest.FieldViolation(field=param, description=message)
         packed.append(_packed(error_details_pb2.BadRequest(field_violations=[violation])))
     code = getattr(grpc.StatusCode, error.grpc_code).value[0]
     return status_pb2.Status(code=code, message=error.message[:MESSAGE_CHARS_MAX], details=packed)
+
+
+def _param(error: MediagateError) -> str | None:
+    return None if error.param is None else echo(error.param, chars_max=VALUE_CHARS_MAX)
 
 
 def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest) -> AnyMessage:

@@ -14,7 +14,7 @@ from mediagate.api.bodies import form_events
 from mediagate.api.call import Call
 from mediagate.api.content import Download, head_http, stream_grpc, stream_http
 from mediagate.api.pipeline import check
-from mediagate.core.errors import InvalidField, InvalidRequest, PayloadTooLarge
+from mediagate.core.errors import ChecksumMismatch, InvalidField, InvalidRequest, PayloadTooLarge
 from mediagate.core.forms import FieldEnd, FileData, FileEnd, FileStart, FormEvent, FormLimits
 from mediagate.core.objects import File
 from mediagate.files.create_file import CreateFile, Proof
@@ -114,18 +114,25 @@ async def _upload_events(
             for event in _metadata_events(request.metadata, proof):
                 yield event
         elif kind == "checksum" and begun and not closed:
-            closed, proof.sha256 = True, request.checksum.sha256
+            closed = True
+            _add_checksum(proof, request.checksum.sha256)
         else:
             raise InvalidField("Send the metadata first and once, then chunks, then at most one checksum.", param=kind)
     if not begun:
         raise InvalidRequest("The stream is empty. Send the metadata first.")
     if proof.size_bytes is None and proof.sha256 is None:
         raise InvalidField(
-            "The end of the stream does not prove that the file is whole. Give size_bytes or sha256 in the metadata, or "
-            "end with a checksum.",
+            "The end of the stream does not prove that the file is whole. Give size_bytes or sha256 in the metadata, "
+            "or end with a checksum.",
             param="metadata.size_bytes",
         )
     yield FileEnd()
+
+
+def _add_checksum(proof: Proof, sha256: str) -> None:
+    if proof.sha256 not in (None, sha256):
+        raise ChecksumMismatch("The metadata and the end announce different checksums.", param="checksum.sha256")
+    proof.sha256 = sha256
 
 
 def _metadata_events(metadata: files_pb2.UploadFileMetadata, proof: Proof) -> list[FormEvent]:

@@ -1,7 +1,7 @@
 """Path variables, from the path as the caller wrote it.
 
 The edge lets a query member or a member of the JSON body replace a path variable of the same name, and leaves `%2F`
-escaped in variables that span segments. Neither may happen: `POST /v1/files/A/delete` with `{"file_id": "B"}` deletes A.
+escaped in variables that span segments. Neither may happen: `POST /files/A/delete` with `{"file_id": "B"}` deletes A.
 """
 
 from __future__ import annotations

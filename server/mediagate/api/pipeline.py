@@ -79,7 +79,7 @@ class Pipeline:
                 return response
             except Exception as error:
                 failure = as_mediagate_error(error, method=method, repeatable=repeatable)
-            await abort(context, failure)
+            return await abort(context, failure)
 
         return run
 
@@ -94,7 +94,7 @@ class Pipeline:
                 return response
             except Exception as error:
                 failure = as_mediagate_error(error, method=method, repeatable=False)
-            await abort(context, failure)
+            return await abort(context, failure)
 
         return run
 

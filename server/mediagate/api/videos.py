@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +11,14 @@ from google.api.httpbody_pb2 import HttpBody
 
 from mediagate._gen.mediagate.v1 import files_pb2, videos_pb2, videos_pb2_grpc
 from mediagate.api import convert
-from mediagate.api.bodies import Body
+from mediagate.api.bodies import Body, media_type
 from mediagate.api.call import Call
 from mediagate.api.content import Download, head_http, http_body, stream_grpc, stream_http
 from mediagate.api.pipeline import check
 from mediagate.core.durations import parse_duration_s
-from mediagate.core.errors import InvalidRequest
+from mediagate.core.errors import InvalidField, InvalidRequest, UnsupportedMediaType
 from mediagate.core.forms import FormLimits
+from mediagate.core.limits import echo
 from mediagate.core.objects import Video
 from mediagate.providers.base import Content, VideoVariant
 from mediagate.routing.catalog import ModelCatalog
@@ -64,8 +66,8 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
         return self._answer(await self.create_video.run(call.principal, fields), call)
 
     async def CreateVideoHttp(self, bodies: AsyncIterator[HttpBody], call: Call) -> videos_pb2.Video:
-        fields = await self._fields(bodies, call, "input_reference")
-        return self._answer(await self.create_video.run(call.principal, fields), call)
+        async with self._fields(bodies, call, "input_reference") as fields:
+            return self._answer(await self.create_video.run(call.principal, fields), call)
 
     async def ListVideos(self, request: videos_pb2.ListVideosRequest, call: Call) -> videos_pb2.ListVideosResponse:
         page = await self.list_videos.run(
@@ -77,6 +79,7 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
         return convert.video_page_to_proto(page)
 
     async def GetVideo(self, request: videos_pb2.GetVideoRequest, call: Call) -> videos_pb2.Video:
+        _require_id(request)
         if not request.wait:
             return self._answer(await self.get_video.run(call.principal, request.video_id), call)
         wait_s = parse_duration_s(request.wait, max_s=self.wait_s_max, param="wait")
@@ -137,15 +140,16 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
     ) -> videos_pb2.Video:
         async for first in requests:
             check(first)
-            fields = await self._fields(_bodies(first, requests), call, "input_reference")
-            video_id = first.video_id or fields.get("video_id")
-            if video_id is None:
-                return self._answer(await self.create_video.run(call.principal, fields), call)
-            if first.video_id:
-                # The path of a remix says which model: the source's. Older clients send `model` on the path without an id.
-                fields.pop("model", None)
-            fields["video"] = {"id": video_id}
-            return self._answer(await self.remix_video.run(call.principal, fields), call)
+            media = () if first.video_id else ("input_reference",)
+            async with self._fields(_bodies(first, requests), call, *media) as fields:
+                video_id = first.video_id or fields.get("video_id")
+                if video_id is None:
+                    return self._answer(await self.create_video.run(call.principal, fields), call)
+                if first.video_id:
+                    # A remix has its source's model. Older clients send `model` on the path without an id.
+                    fields.pop("model", None)
+                fields["video"] = {"id": video_id}
+                return self._answer(await self.remix_video.run(call.principal, fields), call)
         raise InvalidRequest("The request has no body. Send multipart/form-data or JSON.")
 
     async def EditVideo(self, request: videos_pb2.EditVideoRequest, call: Call) -> videos_pb2.Video:
@@ -153,24 +157,24 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
         return self._answer(await self.edit_video.run(call.principal, fields), call)
 
     async def EditVideoHttp(self, bodies: AsyncIterator[HttpBody], call: Call) -> videos_pb2.Video:
-        fields = await self._fields(bodies, call, "video")
-        return self._answer(await self.edit_video.run(call.principal, fields), call)
+        async with self._fields(bodies, call, "video") as fields:
+            return self._answer(await self.edit_video.run(call.principal, fields), call)
 
     async def ExtendVideo(self, request: videos_pb2.ExtendVideoRequest, call: Call) -> videos_pb2.Video:
         fields = {**_plain(request, "prompt", "model", "seconds"), "video": _reference(request.video)}
         return self._answer(await self.extend_video.run(call.principal, fields), call)
 
     async def ExtendVideoHttp(self, bodies: AsyncIterator[HttpBody], call: Call) -> videos_pb2.Video:
-        fields = await self._fields(bodies, call, "video")
-        return self._answer(await self.extend_video.run(call.principal, fields), call)
+        async with self._fields(bodies, call, "video") as fields:
+            return self._answer(await self.extend_video.run(call.principal, fields), call)
 
     async def CreateCharacter(self, request: videos_pb2.CreateCharacterRequest, call: Call) -> videos_pb2.Character:
         fields = {"name": request.name, "video": {"file_id": request.file_id}}
         return convert.character_to_proto(await self.create_character.run(call.principal, fields))
 
     async def CreateCharacterHttp(self, bodies: AsyncIterator[HttpBody], call: Call) -> videos_pb2.Character:
-        fields = await self._fields(bodies, call, "video")
-        return convert.character_to_proto(await self.create_character.run(call.principal, fields))
+        async with self._fields(bodies, call, "video") as fields:
+            return convert.character_to_proto(await self.create_character.run(call.principal, fields))
 
     async def GetCharacter(self, request: videos_pb2.GetCharacterRequest, call: Call) -> videos_pb2.Character:
         return convert.character_to_proto(await self.get_character.run(call.principal, request.character_id))
@@ -180,11 +184,20 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
     ) -> videos_pb2.ListVideoModelsResponse:
         return convert.video_models_to_proto(self.catalog.video_deployments())
 
-    async def _fields(self, bodies: AsyncIterator[HttpBody], call: Call, media_field: str) -> dict[str, Any]:
+    @asynccontextmanager
+    async def _fields(
+        self, bodies: AsyncIterator[HttpBody], call: Call, *media_fields: str
+    ) -> AsyncIterator[dict[str, Any]]:
         body = await Body.open(bodies)
         if body.is_json:
-            return await body.json(bytes_max=self.form_limits.fields_bytes_max)
-        return await self.read_form.run(call.principal, body.events(self.form_limits), (media_field,))
+            yield await body.json(bytes_max=self.form_limits.fields_bytes_max)
+            return
+        if media_type(body.content_type) != "multipart/form-data":
+            sent = f"not '{echo(media_type(body.content_type))}'" if body.content_type else "and the request has none"
+            raise UnsupportedMediaType(f"Content-Type must be multipart/form-data or application/json here, {sent}.")
+        events = body.events(self.form_limits)
+        async with self.read_form.reading(call.principal, events, media_fields) as fields:
+            yield fields
 
     async def _open(
         self,
@@ -193,6 +206,7 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
         | videos_pb2.DownloadVideoRequest,
         call: Call,
     ) -> Download:
+        _require_id(request)
         variant = VideoVariant(request.variant or "video")
         video, content = await self.open_content.run(call.principal, request.video_id, variant)
         return _download(video, content, variant)
@@ -201,6 +215,14 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
         if not convert.is_finished(video):
             call.respond([("openai-poll-after-ms", str(self.poll_after_ms))])
         return convert.video_to_proto(video)
+
+
+def _require_id(request: Any) -> None:
+    """Paths without an id take it from the body."""
+    if not request.video_id:
+        raise InvalidField(
+            "Missing required parameter: 'video_id'.", param="video_id", code="missing_required_parameter"
+        )
 
 
 def _download(video: Video, content: Content, variant: VideoVariant) -> Download:

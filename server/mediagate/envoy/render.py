@@ -158,7 +158,7 @@ def route_lines(routes: list[dict[str, Any]]) -> str:
 
 
 def small_body_routes(paths: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
-    """One route for each method, with all paths that take it; their bodies are read whole and may have `limit` bytes."""
+    """One route for each method, with all paths that take it; bodies are read whole and may have `limit` bytes."""
     methods = sorted({method for path in paths for method in path["methods"]})
     return [
         {

@@ -9,16 +9,15 @@ from dataclasses import dataclass, replace
 
 from mediagate.core import ids
 from mediagate.core.clock import Clock
-from mediagate.core.errors import ChecksumMismatch, InvalidField
+from mediagate.core.errors import ChecksumMismatch, InvalidField, StateConflict
 from mediagate.core.lifecycle import UPLOAD_TRANSITIONS, UploadEvent, UploadState, advance
 from mediagate.core.objects import File, Principal, Upload, UploadPart
 from mediagate.files.get_file import GetFile
 from mediagate.files.intake import FileFacts, IncomingFile, Intake
 from mediagate.files.tasks import DROP_PARTS
-from mediagate.files.upload_rules import find_upload, require_pending
+from mediagate.files.upload_rules import lock_upload, require_pending
 from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database, Transaction
-from mediagate.store.files import FileRepository
 from mediagate.store.uploads import UploadRepository
 
 
@@ -35,37 +34,30 @@ class CompleteUpload:
     async def run(
         self, who: Principal, upload_id: str, part_ids: Sequence[str], md5: str | None
     ) -> tuple[Upload, File]:
-        """Raises `NotFound`, `StateConflict`, `InvalidField` or `ChecksumMismatch`; the upload then still takes parts."""
+        """Raises `NotFound`, `StateConflict`, `InvalidField` or `ChecksumMismatch`; after the last two the upload still
+        takes parts."""
         async with self.db.transaction() as tx:
             uploads = UploadRepository(tx.connection)
-            upload = await find_upload(uploads, who, upload_id, locked=True)
-            if upload.state is UploadState.COMPLETED and upload.file_id and tuple(part_ids) == upload.part_ids:
-                return upload, await self.get_file.run(who, upload.file_id)
-            upload = await self._free_of_dead_owner(tx, upload)
-            require_pending(upload, self.clock)
-            parts = _ordered(await uploads.parts(upload_id), part_ids, upload)
-            file_id = ids.new_file_id()
-            state = advance(UPLOAD_TRANSITIONS, upload.state, UploadEvent.COMPLETE_REQUESTED)
-            await uploads.set_state(upload_id, state, file_id=file_id)
+            upload = await lock_upload(tx, who, upload_id, self.clock)
+            again = upload.state is UploadState.COMPLETED and tuple(part_ids) == upload.part_ids
+            if not again:
+                require_pending(upload, self.clock)
+                parts = _ordered(await uploads.parts(upload_id), part_ids, upload)
+                file_id = ids.new_file_id()
+                state = advance(UPLOAD_TRANSITIONS, upload.state, UploadEvent.COMPLETE_REQUESTED)
+                await uploads.set_state(upload_id, state, file_id=file_id)
+        if again:
+            return upload, await self.get_file.run(who, upload.file_id or "")
         return await self._join(who, upload, parts, file_id, md5)
-
-    async def _free_of_dead_owner(self, tx: Transaction, upload: Upload) -> Upload:
-        """An upload whose completing process died takes changes again: the file it was making has no live lease."""
-        if upload.state is not UploadState.COMPLETING or upload.file_id is None:
-            return upload
-        if await FileRepository(tx.connection).is_being_received(upload.file_id, now=self.clock.now()):
-            return upload
-        state = advance(UPLOAD_TRANSITIONS, upload.state, UploadEvent.LEASE_EXPIRED)
-        await UploadRepository(tx.connection).set_state(upload.id, state)
-        return replace(upload, state=state)
 
     async def _join(
         self, who: Principal, upload: Upload, parts: Sequence[UploadPart], file_id: str, md5: str | None
     ) -> tuple[Upload, File]:
         async def close(tx: Transaction) -> None:
-            uploads = UploadRepository(tx.connection)
             state = advance(UPLOAD_TRANSITIONS, UploadState.COMPLETING, UploadEvent.BYTES_VERIFIED)
-            await uploads.set_state(upload.id, state, part_ids=[part.id for part in parts])
+            part_ids = [part.id for part in parts]
+            if not await UploadRepository(tx.connection).settle(upload.id, file_id, state, part_ids=part_ids):
+                raise StateConflict("Another call took over; it decides what becomes of the upload.", param="upload_id")
             await tx.enqueue(DROP_PARTS, lock=upload.id, upload_id=upload.id)
 
         incoming: IncomingFile | None = None
@@ -76,16 +68,19 @@ class CompleteUpload:
             facts = FileFacts(upload.filename, upload.purpose, upload.file_expires_after_s)
             file = await incoming.finish(blob, facts, also=close)
         except BaseException:
-            await asyncio.shield(self._reopen(upload, incoming))
+            await asyncio.shield(self._reopen(upload, file_id, incoming))
             raise
         return replace(upload, state=UploadState.COMPLETED, file_id=file.id), file
 
-    async def _reopen(self, upload: Upload, incoming: IncomingFile | None) -> None:
+    async def _reopen(self, upload: Upload, file_id: str, incoming: IncomingFile | None) -> None:
+        """A caller that went away after the commit finds the file when it asks again."""
         if incoming is not None:
+            if await incoming.is_readable():
+                return
             await incoming.abort()
         async with self.db.transaction() as tx:
             state = advance(UPLOAD_TRANSITIONS, UploadState.COMPLETING, UploadEvent.PARTS_REFUSED)
-            await UploadRepository(tx.connection).set_state(upload.id, state)
+            await UploadRepository(tx.connection).settle(upload.id, file_id, state)
 
     async def _copy(self, parts: Sequence[UploadPart], incoming: IncomingFile, md5: str | None) -> None:
         digest = hashlib.md5(usedforsecurity=False) if md5 else None

@@ -8,6 +8,7 @@ from typing import Any
 
 from mediagate.core.errors import ChecksumMismatch, InvalidField, PayloadTooLarge, TruncatedUpload
 from mediagate.core.forms import FieldEnd, FileData, FileEnd, FileStart, FormEvent
+from mediagate.core.limits import echo
 from mediagate.core.nesting import nested
 from mediagate.core.objects import File, Principal
 from mediagate.files.intake import FileFacts, IncomingFile, Intake
@@ -47,61 +48,85 @@ class CreateFile:
     batch_bytes_max: int
 
     async def run(self, who: Principal, events: AsyncIterator[FormEvent], proof: Proof | None = None) -> File:
-        """`events` must end only where the whole body was proven to have come, and raise otherwise; `proof` is read then.
+        """`events` must end only where the whole body was proven to have come, and raise otherwise; `proof` is read
+        then.
 
-        Raises `InvalidField`, `TruncatedUpload`, `ChecksumMismatch`, `PayloadTooLarge`. After a failure nothing is left.
+        Raises `InvalidField`, `TruncatedUpload`, `ChecksumMismatch`, `PayloadTooLarge`. After a failure, and where the
+        caller goes away before the answer, nothing is left.
         """
-        fields: list[tuple[str, str]] = []
-        filename = ""
-        incoming: IncomingFile | None = None
+        form = _Form(self, who)
         try:
             async for event in events:
-                match event:
-                    case FileData(data) if incoming is not None:
-                        await incoming.write(data)
-                    case FieldEnd(name, value):
-                        fields.append((name, value))
-                        if name == "purpose":
-                            check_purpose(value)
-                    case FileStart(name):
-                        if name != "file":
-                            raise InvalidField(f"The file must be in the field 'file', not '{name}'.", param=name)
-                        filename = event.filename
-                        self._refuse_early(filename, fields)
-                        incoming = await self.intake.begin(who, size_bytes_max=self.file_bytes_max)
-                    case FileEnd():
-                        pass
-            if incoming is None:
-                raise InvalidField("'file' is a required field: a form part with a file name.", param="file")
-            facts = self._facts(filename, fields)
-            if facts.purpose == "batch" and incoming.size_bytes > self.batch_bytes_max:
-                raise PayloadTooLarge(
-                    f"File is too large: a batch file may have {self.batch_bytes_max} bytes.",
-                    param="file",
-                    limit_bytes=self.batch_bytes_max,
-                )
-            blob = await incoming.store()
-            if proof is not None:
-                proof.check(blob)
-            return await incoming.finish(blob, facts)
+                await form.take(event)
+            return await form.finish(proof)
         except BaseException:
-            if incoming is not None:
-                await incoming.abort()
+            await form.abort()
             raise
 
-    def _refuse_early(self, filename: str, fields: list[tuple[str, str]]) -> None:
-        purpose = dict(fields).get("purpose")
-        if purpose:
-            check_filename(filename, purpose)
 
-    def _facts(self, filename: str, fields: list[tuple[str, str]]) -> FileFacts:
-        tree: dict[str, Any] = dict(nested(fields))
+class _Form:
+    """What has come of one form."""
+
+    def __init__(self, rules: CreateFile, who: Principal) -> None:
+        self._rules = rules
+        self._who = who
+        self._fields: list[tuple[str, str]] = []
+        self._filename = ""
+        self._incoming: IncomingFile | None = None
+        self._purpose = ""
+
+    async def take(self, event: FormEvent) -> None:
+        match event:
+            case FileData(data) if self._incoming is not None:
+                await self._incoming.write(data)
+                self._check_size(self._incoming, self._purpose)
+            case FieldEnd(name, value):
+                self._fields.append((name, value))
+                if name == "purpose":
+                    self._purpose = check_purpose(value)
+            case FileStart(name):
+                await self._start(name, event.filename)
+            case FileEnd():
+                pass
+
+    async def _start(self, name: str, filename: str) -> None:
+        if name != "file":
+            shown = echo(name)
+            raise InvalidField(f"The file must be in the field 'file', not '{shown}'.", param=shown)
+        self._filename = filename
+        if self._purpose:
+            check_filename(filename, self._purpose)
+        self._incoming = await self._rules.intake.begin(self._who, size_bytes_max=self._rules.file_bytes_max)
+
+    async def finish(self, proof: Proof | None) -> File:
+        if self._incoming is None:
+            raise InvalidField("'file' is a required field: a form part with a file name.", param="file")
+        facts = self._facts()
+        self._check_size(self._incoming, facts.purpose)
+        blob = await self._incoming.store()
+        if proof is not None:
+            proof.check(blob)
+        return await self._incoming.finish(blob, facts)
+
+    async def abort(self) -> None:
+        if self._incoming is not None:
+            await self._incoming.abort()
+
+    def _check_size(self, incoming: IncomingFile, purpose: str) -> None:
+        bytes_max = self._rules.batch_bytes_max
+        if purpose == "batch" and incoming.size_bytes > bytes_max:
+            raise PayloadTooLarge(
+                f"File is too large: a batch file may have {bytes_max} bytes.", param="file", limit_bytes=bytes_max
+            )
+
+    def _facts(self) -> FileFacts:
+        tree: dict[str, Any] = dict(nested(self._fields))
         purpose = tree.get("purpose")
         if purpose is not None and not isinstance(purpose, str):
             raise InvalidField("'purpose' must be one word.", param="purpose")
         checked = check_purpose(purpose)
         return FileFacts(
-            filename=check_filename(filename, checked),
+            filename=check_filename(self._filename, checked),
             purpose=checked,
             life_s=check_expiry(tree.get("expires_after"), checked),
         )

@@ -1,8 +1,8 @@
 """Bytes on their way into a file: the one path that every upload takes.
 
-The row is committed before the first byte leaves, so that whatever a crash leaves behind has a name and a lease. Bytes are
-counted, hashed and sniffed once while they pass. Nothing is readable before `finish`; after a failure, or where the lease
-runs out, nothing is left.
+The row is committed before the first byte leaves, so that whatever a crash leaves behind has a name and a lease. Bytes
+are counted, hashed and sniffed once while they pass. Nothing is readable before `finish`; after a failure, or where the
+lease runs out, nothing is left.
 """
 
 from __future__ import annotations
@@ -55,8 +55,17 @@ class Intake:
                 file_id, who.owner_id, now=now, lease_expires_at=now + timedelta(seconds=LEASE_S), internal=internal
             )
         provider = self.stores.target()
-        writer = await provider.create(file_id)
+        try:
+            writer = await provider.create(file_id)
+        except BaseException:
+            await asyncio.shield(self.forget(file_id))
+            raise
         return IncomingFile(self, who, file_id, provider.name, writer, size_bytes_max, now)
+
+    async def forget(self, file_id: str) -> None:
+        """Drop the row of a file that never came to be."""
+        async with self.db.transaction() as tx:
+            await FileRepository(tx.connection).discard(file_id)
 
 
 class IncomingFile:
@@ -77,7 +86,9 @@ class IncomingFile:
         self._provider = provider
         self._writer = writer
         self._size_bytes_max = size_bytes_max
+        self._began_at = began_at
         self._renew_at = began_at + timedelta(seconds=RENEW_S)
+        self._finishing: asyncio.Task[None] | None = None
         self._head = b""
         self.id = file_id
         self.size_bytes = 0
@@ -107,8 +118,10 @@ class IncomingFile:
     async def finish(
         self, blob: StoredBlob, facts: FileFacts, also: Callable[[Transaction], Awaitable[None]] | None = None
     ) -> File:
-        """Make the file readable; what `also` does becomes true in the same moment. Raises `TruncatedUpload` where it took so long that its lease ran out."""
-        now = self._intake.clock.now()
+        """Make the file readable; what `also` does becomes true in the same moment.
+
+        It is as old as its id, so that a list is in the order of both. Raises `TruncatedUpload` where its lease is out.
+        """
         file = File(
             id=self.id,
             owner_id=self._who.owner_id,
@@ -118,9 +131,17 @@ class IncomingFile:
             sha256=blob.sha256,
             content_type=content_type_of(self._head, facts.filename),
             state=advance(FILE_TRANSITIONS, FileState.RECEIVING, FileEvent.BYTES_VERIFIED),
-            created_at=now,
-            expires_at=None if facts.life_s is None else now + timedelta(seconds=facts.life_s),
+            created_at=self._began_at,
+            expires_at=None if facts.life_s is None else self._began_at + timedelta(seconds=facts.life_s),
         )
+        # A commit that is cut off may have happened or not, so it runs to its end even where the caller goes away.
+        self._finishing = asyncio.create_task(self._publish(file, blob, also))
+        await asyncio.shield(self._finishing)
+        return file
+
+    async def _publish(
+        self, file: File, blob: StoredBlob, also: Callable[[Transaction], Awaitable[None]] | None
+    ) -> None:
         async with self._intake.db.transaction() as tx:
             files = FileRepository(tx.connection)
             if not await files.finish(file):
@@ -130,13 +151,23 @@ class IncomingFile:
             await files.add_replica(Replica(self.id, self._provider, blob.ref))
             if also is not None:
                 await also(tx)
-        return file
+
+    async def is_readable(self) -> bool:
+        """Whether `finish` took effect, also where its caller was cancelled meanwhile."""
+        if self._finishing is None:
+            return False
+        await asyncio.wait([self._finishing])
+        return not self._finishing.cancelled() and self._finishing.exception() is None
 
     async def abort(self) -> None:
-        """Leave nothing behind. Runs to its end even where the caller is being cancelled."""
+        """Leave nothing behind, not even a file that became readable. Runs to its end even where the caller is being
+        cancelled."""
         await asyncio.shield(self._abort())
 
     async def _abort(self) -> None:
+        if await self.is_readable():
+            # First the tombstone: a file that can be found can be read.
+            async with self._intake.db.transaction() as tx:
+                await FileRepository(tx.connection).retract(self.id)
         await self._writer.abort()
-        async with self._intake.db.transaction() as tx:
-            await FileRepository(tx.connection).discard(self.id)
+        await self._intake.forget(self.id)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from mediagate.core import ids
 from mediagate.core.clock import Clock
+from mediagate.core.errors import NotFound
+from mediagate.core.limits import echo
 from mediagate.core.objects import File, Page, Principal
 from mediagate.store.database import Database
 from mediagate.store.files import FileRepository
@@ -29,9 +31,9 @@ class ListFiles:
         ascending: bool = False,
         purpose: str | None = None,
     ) -> Page[File]:
-        """`after` is the last id of the page before; it may have been deleted since. Raises `NotFound` where it is no id."""
-        if after:
-            ids.FILE.parse(after)
+        """`after` is the last id of the page before; it may be deleted by now. Raises `NotFound` where it is no id."""
+        if after and not ids.FILE.matches(after):
+            raise NotFound(ids.FILE.not_found(after).message, param="after", id=echo(after))
         async with self.db.reading() as connection:
             return await FileRepository(connection).page(
                 who.owner_id,

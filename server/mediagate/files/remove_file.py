@@ -41,7 +41,7 @@ class DropParts:
     async def run(self, upload_id: str) -> None:
         """A part that is already gone counts as removed."""
         async with self.db.reading() as connection:
-            parts = await UploadRepository(connection).parts(upload_id)
+            parts = await UploadRepository(connection).parts(upload_id, incoming=True)
         for part in parts:
             await self.stores.target().delete(part.ref)
         async with self.db.transaction() as tx:
@@ -50,7 +50,7 @@ class DropParts:
 
 @dataclass(frozen=True, slots=True)
 class SweepFiles:
-    """Find what nobody will ask for again: expired files, uploads past their hour, receivers that died, lost removals."""
+    """Find what nobody will ask for again: expired files, uploads past their hour, files whose receiver died."""
 
     db: Database
     stores: FileStores
@@ -70,10 +70,17 @@ class SweepFiles:
                 await tx.enqueue(DROP_PARTS, lock=upload_id, upload_id=upload_id)
             abandoned = await files.leaseless(now=now, limit=BATCH)
         for file_id in abandoned:
-            await self.stores.target().delete(file_id)
-            async with self.db.transaction() as tx:
-                await FileRepository(tx.connection).discard(file_id)
+            await self._drop(file_id)
         return len(expired) + len(ended) + len(abandoned)
+
+    async def _drop(self, file_id: str) -> None:
+        """Remove what a dead receiver left. The row is held until the bytes are gone: one that was only slow must not
+        make the file readable in between."""
+        async with self.db.transaction() as tx:
+            files = FileRepository(tx.connection)
+            if await files.lock_leaseless(file_id, now=self.clock.now()):
+                await self.stores.target().delete(file_id)
+                await files.discard(file_id)
 
 
 @dataclass(frozen=True, slots=True)

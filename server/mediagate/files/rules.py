@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +16,8 @@ EXPIRY_S_MIN = 3600
 EXPIRY_S_MAX = 2_592_000
 # OpenAI drops batch files after 30 days; others stay until they are deleted.
 BATCH_EXPIRY_S = 2_592_000
+# What `int` takes beside these (`3_600`, ` 3600`, digits of other scripts) is a mistake of the caller.
+_SECONDS = re.compile("[0-9]{1,9}")
 _JSONL_PURPOSES = {"batch": "Batch API", "fine-tune": "fine-tuning"}
 
 
@@ -48,10 +51,8 @@ def check_expiry(expires_after: Mapping[str, Any] | None, purpose: str) -> int |
         raise InvalidField("'expires_after' must be an object with 'anchor' and 'seconds'.", param="expires_after")
     if expires_after.get("anchor") != "created_at":
         raise InvalidField("'expires_after[anchor]' must be 'created_at'.", param="expires_after[anchor]")
-    try:
-        seconds = int(str(expires_after.get("seconds", "")))
-    except ValueError:
-        seconds = -1
+    text = str(expires_after.get("seconds", ""))
+    seconds = int(text) if _SECONDS.fullmatch(text) else -1
     if not EXPIRY_S_MIN <= seconds <= EXPIRY_S_MAX:
         raise InvalidField(
             f"'expires_after[seconds]' must be a whole number from {EXPIRY_S_MIN} to {EXPIRY_S_MAX}.",

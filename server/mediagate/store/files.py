@@ -113,10 +113,20 @@ class FileRepository:
         )
         return (await self._connection.execute(query)).first() is not None
 
-    async def discard(self, file_id: str) -> None:
-        """Drop the row of a file that never came to be."""
+    async def retract(self, file_id: str) -> None:
+        """The tombstone for a file that its creator was never told of."""
         await self._connection.execute(
-            delete(FILE).where(FILE.c.id == file_id, FILE.c.state == FileState.RECEIVING.value)
+            update(FILE)
+            .where(FILE.c.id == file_id, FILE.c.state == FileState.PROCESSED.value)
+            .values(state=FileState.DELETING.value)
+        )
+
+    async def discard(self, file_id: str) -> None:
+        """Drop the row of a file that never came to be, or was retracted, once its bytes are gone."""
+        await self._connection.execute(
+            delete(FILE).where(
+                FILE.c.id == file_id, FILE.c.state.in_([FileState.RECEIVING.value, FileState.DELETING.value])
+            )
         )
 
     async def page(
@@ -186,6 +196,16 @@ class FileRepository:
             .limit(limit)
         )
         return [row.id for row in (await self._connection.execute(query)).all()]
+
+    async def lock_leaseless(self, file_id: str, *, now: datetime) -> bool:
+        """Hold the row of such a file until the transaction ends, so that a receiver that was only slow cannot finish
+        it meanwhile; False where it has, or where another process holds the row."""
+        query = (
+            select(FILE.c.id)
+            .where(FILE.c.id == file_id, FILE.c.state == FileState.RECEIVING.value, FILE.c.lease_expires_at <= now)
+            .with_for_update(skip_locked=True)
+        )
+        return (await self._connection.execute(query)).first() is not None
 
     async def deleting(self, *, limit: int) -> list[str]:
         """Files with a tombstone whose bytes may still be there."""

@@ -9,7 +9,7 @@ import psycopg
 import structlog
 
 log = structlog.get_logger(__name__)
-RETRY_S = 1.0
+RETRY_S = 0.5
 
 
 class Listener:
@@ -48,7 +48,13 @@ class Listener:
         while True:
             try:
                 connection = await psycopg.AsyncConnection.connect(
-                    self._url, autocommit=True, application_name="mediagate listener"
+                    self._url,
+                    autocommit=True,
+                    application_name="mediagate listener",
+                    # A connection that only listens would not notice that its other end is gone.
+                    keepalives_idle=30,
+                    keepalives_interval=10,
+                    keepalives_count=3,
                 )
                 async with connection:
                     await connection.execute(f'LISTEN "{self._channel}"')
@@ -57,6 +63,8 @@ class Listener:
                     self._heard.set()
                     async for notification in connection.notifies():
                         self._on_payload(notification.payload)
-            except (psycopg.Error, OSError) as error:
+                    log.warning("listener_lost", channel=self._channel)
+            except Exception as error:
+                # Whatever it was, deaf for ever would be worse.
                 log.warning("listener_lost", channel=self._channel, error=type(error).__name__)
-                await asyncio.sleep(RETRY_S)
+            await asyncio.sleep(RETRY_S)

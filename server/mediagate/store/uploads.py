@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import and_, delete, insert, or_, select, update
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mediagate.core.lifecycle import UploadState
+from mediagate.core.lifecycle import FileState, UploadState
 from mediagate.core.objects import Upload, UploadPart
-from mediagate.store.tables import UploadPartRow, UploadRow, table
+from mediagate.store.tables import FileRow, UploadPartRow, UploadRow, table
 
 UPLOAD = table(UploadRow)
 PART = table(UploadPartRow)
+FILE = table(FileRow)
+RECEIVING = -1
+"""Size of a part whose bytes are still on their way."""
 
 
 def _upload(row: Row[Any]) -> Upload:
@@ -63,23 +66,46 @@ class UploadRepository:
             values["part_ids"] = list(part_ids)
         await self._connection.execute(update(UPLOAD).where(UPLOAD.c.id == upload_id).values(**values))
 
-    async def add_part(self, part: UploadPart) -> None:
-        """Record a part that is complete."""
-        await self._connection.execute(
-            insert(PART).values(
-                id=part.id,
-                upload_id=part.upload_id,
-                size_bytes=part.size_bytes,
-                ref=part.ref,
-                created_at=part.created_at,
+    async def settle(
+        self, upload_id: str, file_id: str, state: UploadState, *, part_ids: Sequence[str] | None = None
+    ) -> bool:
+        """End the making of a file; False where it was no longer this upload's to make."""
+        values: dict[str, Any] = {"state": state.value}
+        if part_ids is not None:
+            values["part_ids"] = list(part_ids)
+        result = await self._connection.execute(
+            update(UPLOAD)
+            .where(
+                UPLOAD.c.id == upload_id,
+                UPLOAD.c.file_id == file_id,
+                UPLOAD.c.state == UploadState.COMPLETING.value,
             )
+            .values(**values)
+        )
+        return result.rowcount == 1
+
+    async def begin_part(self, part_id: str, upload_id: str, ref: str, *, now: datetime) -> None:
+        """The intent: committed before the first byte, so that what a crash leaves is dropped with the upload."""
+        await self._connection.execute(
+            insert(PART).values(id=part_id, upload_id=upload_id, size_bytes=RECEIVING, ref=ref, created_at=now)
         )
 
-    async def parts(self, upload_id: str) -> Sequence[UploadPart]:
-        """Every part of an upload, oldest first."""
+    async def finish_part(self, part: UploadPart) -> bool:
+        """Record that a part is complete; False where it was dropped meanwhile."""
+        result = await self._connection.execute(
+            update(PART).where(PART.c.id == part.id).values(size_bytes=part.size_bytes, ref=part.ref)
+        )
+        return result.rowcount == 1
+
+    async def discard_part(self, part_id: str) -> None:
+        """Forget one part whose bytes are gone."""
+        await self._connection.execute(delete(PART).where(PART.c.id == part_id))
+
+    async def parts(self, upload_id: str, *, incoming: bool = False) -> Sequence[UploadPart]:
+        """The parts of an upload, oldest first; with `incoming` also those whose bytes are still on their way."""
         query = (
             select(PART.c.id, PART.c.upload_id, PART.c.size_bytes, PART.c.ref, PART.c.created_at)
-            .where(PART.c.upload_id == upload_id)
+            .where(PART.c.upload_id == upload_id, PART.c.size_bytes >= (RECEIVING if incoming else 0))
             .order_by(PART.c.id)
         )
         return [UploadPart(*row) for row in (await self._connection.execute(query)).all()]
@@ -89,11 +115,26 @@ class UploadRepository:
         await self._connection.execute(delete(PART).where(PART.c.upload_id == upload_id))
 
     async def expire(self, *, now: datetime, limit: int) -> list[str]:
-        """Mark up to `limit` open uploads whose hour is over; safe to run in many processes at once."""
+        """Mark up to `limit` open uploads whose hour is over; safe to run in many processes at once.
+
+        One whose file is being made is left alone: its maker was in time, and reads the parts.
+        """
+        being_made = (
+            select(FILE.c.id)
+            .where(
+                FILE.c.id == UPLOAD.c.file_id,
+                FILE.c.state == FileState.RECEIVING.value,
+                FILE.c.lease_expires_at > now,
+            )
+            .exists()
+        )
         due = (
             select(UPLOAD.c.id)
             .where(
-                UPLOAD.c.state.in_([UploadState.PENDING.value, UploadState.COMPLETING.value]),
+                or_(
+                    UPLOAD.c.state == UploadState.PENDING.value,
+                    and_(UPLOAD.c.state == UploadState.COMPLETING.value, ~being_made),
+                ),
                 UPLOAD.c.expires_at <= now,
             )
             .limit(limit)

@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, any_, bindparam, extract, insert, select, text, update
+from sqlalchemy import ColumnElement, any_, bindparam, extract, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -61,32 +61,50 @@ class VideoRepository:
         rows = (await self._connection.execute(query)).all()
         return Page(tuple(_video(row) for row in rows[:limit]), has_more=len(rows) > limit)
 
-    async def change(self, video_id: str, *, expected_seq: int, values: Mapping[str, Any]) -> bool:
-        """Compare-and-set: write `values` if nobody wrote since `expected_seq`; False otherwise."""
+    async def change(self, before: Video, values: Mapping[str, Any]) -> bool:
+        """Compare-and-set: write `values` if nobody wrote, deleted or cancelled since `before`; False otherwise."""
         result = await self._connection.execute(
             update(VIDEO)
-            .where(VIDEO.c.id == video_id, VIDEO.c.seq == expected_seq, VIDEO.c.deleted_at.is_(None))
+            .where(
+                VIDEO.c.id == before.id,
+                VIDEO.c.seq == before.seq,
+                VIDEO.c.deleted_at.is_(None),
+                VIDEO.c.cancel_requested_at.is_not_distinct_from(before.cancel_requested_at),
+            )
             .values(**values)
         )
         return result.rowcount == 1
 
     async def request_cancel(self, video_id: str, *, now: datetime) -> bool:
-        """Ask the tracker to stop a video that has not ended; False where it has."""
+        """Ask the tracker to stop a video that has not ended; False where it has. Only the first request counts."""
         result = await self._connection.execute(
             update(VIDEO)
             .where(VIDEO.c.id == video_id, VIDEO.c.ended_at.is_(None), VIDEO.c.deleted_at.is_(None))
-            .values(cancel_requested_at=now)
+            .values(cancel_requested_at=func.coalesce(VIDEO.c.cancel_requested_at, now))
         )
         return result.rowcount == 1
 
-    async def entomb(self, owner_id: str, video_id: str, *, now: datetime) -> bool:
-        """The tombstone: from here on the video does not exist for anybody; its outputs still have to go."""
-        result = await self._connection.execute(
+    async def entomb(self, owner_id: str, video_id: str, *, now: datetime) -> int | None:
+        """The tombstone: from here on the video does not exist for anybody; its outputs still have to go.
+
+        Returns the number of its newest event, or None where there is no such video.
+        """
+        statement = (
             update(VIDEO)
             .where(VIDEO.c.id == video_id, VIDEO.c.owner_id == owner_id, VIDEO.c.deleted_at.is_(None))
             .values(deleted_at=now)
+            .returning(VIDEO.c.seq)
         )
-        return result.rowcount == 1
+        row = (await self._connection.execute(statement)).first()
+        return None if row is None else int(row.seq)
+
+    async def note_ref(self, video_id: str, provider_ref: str) -> None:
+        """Remember the provider's job of a video that was over before the provider took it, for what removes it."""
+        await self._connection.execute(
+            update(VIDEO)
+            .where(VIDEO.c.id == video_id, VIDEO.c.provider_ref.is_(None))
+            .values(provider_ref=provider_ref)
+        )
 
     async def entombed(self, video_id: str) -> Video | None:
         """A deleted video, for the job that removes its outputs."""
@@ -113,6 +131,23 @@ class VideoRepository:
             " SELECT 1 FROM procrastinate_jobs j WHERE j.lock = v.id AND j.status IN ('todo', 'doing')) LIMIT :limit"
         )
         return [row.id for row in (await self._connection.execute(query, {"limit": limit})).all()]
+
+    async def uses_input(self, file_id: str) -> bool:
+        """Whether a video, deleted or not, or a character was made from a file."""
+        query = text(
+            "SELECT EXISTS (SELECT 1 FROM video v WHERE v.image_file_id = :id OR v.source_file_id = :id)"
+            " OR EXISTS (SELECT 1 FROM character c WHERE c.file_id = :id)"
+        )
+        return bool((await self._connection.execute(query, {"id": file_id})).scalar_one())
+
+    async def unused_inputs(self, *, before: datetime, limit: int) -> list[str]:
+        """Inputs kept before a time for which no video and no character came to be."""
+        query = text(
+            "SELECT f.id FROM file f WHERE f.internal AND f.state = 'processed' AND f.created_at < :before"
+            " AND NOT EXISTS (SELECT 1 FROM video v WHERE v.image_file_id = f.id OR v.source_file_id = f.id)"
+            " AND NOT EXISTS (SELECT 1 FROM character c WHERE c.file_id = f.id) LIMIT :limit"
+        )
+        return [row.id for row in (await self._connection.execute(query, {"before": before, "limit": limit})).all()]
 
     async def add_events(self, events: Sequence[VideoEvent]) -> None:
         """Append to the life of a video."""

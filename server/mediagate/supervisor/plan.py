@@ -24,6 +24,8 @@ class ChildSpec:
     secrets: bool = False
     # Modules that a `python -m` program can import before its turn comes.
     preload: list[str] = field(default_factory=list)
+    # The socket that it makes once it serves.
+    socket: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

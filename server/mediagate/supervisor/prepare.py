@@ -154,7 +154,7 @@ def check_database(url: str) -> None:
     try:
         psycopg.connect(plain, connect_timeout=DATABASE_ANSWERS_WITHIN_S).close()
     except psycopg.OperationalError as error:
-        reason = str(error).strip().splitlines()[-1].strip()
+        reason = str(error).strip().splitlines()[0].rstrip(" .")
         raise StartError(f"The database does not answer: {reason}. Check MEDIAGATE_DATABASE_URL.") from None
 
 
@@ -205,7 +205,8 @@ def _apis_on(address: str, count: int) -> list[ChildSpec]:
 
 def _api(name: str, address: str) -> ChildSpec:
     command = _python("mediagate.app", "api", "--listen", address)
-    return ChildSpec(name, command, secrets=True, preload=list(API_IMPORTS))
+    socket = address.removeprefix("unix:") if address.startswith("unix:") else None
+    return ChildSpec(name, command, secrets=True, preload=list(API_IMPORTS), socket=socket)
 
 
 def _envoy(config: Config, run_dir: Path, host: str, port: int, api_count: int) -> ChildSpec:

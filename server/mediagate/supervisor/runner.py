@@ -18,6 +18,7 @@ from mediagate.supervisor.plan import ChildSpec, Plan
 from mediagate.supervisor.processes import kill_session, remember
 
 POLL_S: Final = 0.02
+READY_POLL_S: Final = 0.05
 STEADY_POLL_S: Final = 1.0
 EXITS_BEFORE_READY_MAX: Final = 5
 # A terminal and a parent such as `uv run` may both pass on the same Ctrl-C.
@@ -98,7 +99,7 @@ class Supervisor:
             server.release()
             if not server.pid:
                 self._start(server)
-        self._wait_for(self._answers, "mediagate")
+        self._wait_for(self._answers, "mediagate", every_s=READY_POLL_S)
         self._ready = True
         for background in self._plan.background:
             self._add(Child(background, self._log(background.name)))
@@ -172,19 +173,22 @@ class Supervisor:
         return self._logs[name]
 
     def _answers(self) -> bool:
+        # Envoy logs each refused question, so it is not asked before it can say yes.
+        if not all(os.path.exists(server.socket) for server in self._plan.servers if server.socket):
+            return False
         if self._plan.ready_http:
             return probes.answers_ready(*self._plan.ready_http)
         if self._plan.ready_tcp:
             return probes.takes_connections(*self._plan.ready_tcp)
         return True
 
-    def _wait_for(self, done: Callable[[], bool], who: str) -> None:
+    def _wait_for(self, done: Callable[[], bool], who: str, every_s: float = POLL_S) -> None:
         deadline = time.monotonic() + self._plan.ready_within_s
         while not done():
             if time.monotonic() >= deadline:
                 where = f" See {self._plan.log_dir}." if self._plan.log_dir else ""
                 raise StartError(f"{who} was not ready within {self._plan.ready_within_s:g} s.{where}", exit_code=5)
-            self._turn(POLL_S)
+            self._turn(every_s)
 
     def _turn(self, wait_s: float, *also: int) -> None:
         """Wait for a signal, an ended child or the time; then do what is due."""
@@ -256,7 +260,7 @@ class Supervisor:
         admin = self._plan.envoy_admin
         if not admin or not self._envoy or not self._envoy.process or not self._ready:
             return True
-        return self._wait_quietly(lambda: probes.active_requests(admin) == 0, deadline - time.monotonic())
+        return self._wait_quietly(lambda: not probes.carries_anything(admin), deadline - time.monotonic())
 
     def _wait_quietly(self, done: Callable[[], bool], patience_s: float) -> bool:
         deadline = time.monotonic() + patience_s

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
 import structlog
 
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
 
 def configure_logs(process: str) -> None:
-    """Every line carries `process`, a level and a time. Standard `logging` goes the same way from WARNING up."""
+    """Log from `MEDIAGATE_LOG_LEVEL` (`info`) up. Every line carries `process`, a level and a time.
+
+    Standard `logging` goes the same way from WARNING up.
+    """
+    level = LEVELS.get(os.environ.get("MEDIAGATE_LOG_LEVEL", "info").lower(), logging.INFO)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -18,7 +25,7 @@ def configure_logs(process: str) -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
     structlog.contextvars.bind_contextvars(process=process)

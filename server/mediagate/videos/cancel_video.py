@@ -11,6 +11,7 @@ from mediagate.core.objects import Principal, Video
 from mediagate.store.database import Database
 from mediagate.store.videos import VideoRepository
 from mediagate.videos.get_video import GetVideo
+from mediagate.videos.tasks import WAKE_CHANNEL
 
 # Long enough for a provider that answers, short enough for a client that waits.
 ANSWER_WAIT_S = 5.0
@@ -32,6 +33,7 @@ class CancelVideo:
         await self.get_video.run(who, video_id)
         async with self.db.transaction() as tx:
             accepted = await VideoRepository(tx.connection).request_cancel(video_id, now=self.clock.now())
+            await tx.notify(WAKE_CHANNEL, video_id)
         if not accepted:
             video = await self.get_video.run(who, video_id)
             raise StateConflict(

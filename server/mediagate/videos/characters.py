@@ -29,9 +29,7 @@ class CreateCharacter:
 
     async def run(self, who: Principal, fields: Mapping[str, Any]) -> Character:
         """`fields` has `name` and `video: {"file_id"}`. Raises `InvalidField` or `NotFound`."""
-        name = text_field(fields, "name", required=True) or ""
-        if len(name) > NAME_CHARS_MAX:
-            raise InvalidField(f"'name' may have {NAME_CHARS_MAX} characters.", param="name")
+        name = text_field(fields, "name", required=True, chars_max=NAME_CHARS_MAX) or ""
         reference = fields.get("video")
         if not isinstance(reference, Mapping) or not isinstance(reference.get("file_id"), str):
             raise InvalidField("'video' is a required field: a form part with a file name.", param="video")

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from mediagate.core.errors import InvalidField
-from mediagate.core.forms import FieldEnd, FileData, FileEnd, FileStart, FormEvent
+from mediagate.core.errors import InvalidField, NotFound
+from mediagate.core.forms import FieldEnd, FileData, FileStart, FormEvent
 from mediagate.core.nesting import nested
-from mediagate.core.objects import Principal, Video
+from mediagate.core.objects import File, Principal, Video
 from mediagate.files.get_file import GetFile
 from mediagate.files.intake import IncomingFile
 from mediagate.providers.base import VideoKind
 from mediagate.videos.inputs import KeepInput, require_media
 from mediagate.videos.start_video import StartVideo, VideoDraft
+
+NAME_CHARS_MAX = 256
+"""Most characters of a model's name and of the caller's own mark."""
+# What PostgreSQL, protobuf and UTF-8 cannot hold, and JSON can.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,37 +30,75 @@ class ReadForm:
 
     keep: KeepInput
 
-    async def run(
-        self, who: Principal, events: AsyncIterator[FormEvent], media_fields: tuple[str, ...]
-    ) -> dict[str, Any]:
-        """Returns the fields as a tree; a media part `x` becomes `x: {"file_id": ...}`. Raises `InvalidField`."""
+    @asynccontextmanager
+    async def reading(
+        self, who: Principal, events: AsyncIterator[FormEvent], media_fields: Sequence[str]
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Yields the fields as a tree; a media part `x` becomes `x: {"file_id": ...}`.
+
+        Where the block fails, what was kept is dropped. Raises `InvalidField`, also for a field that comes both as a
+        part and as text, and `PayloadTooLarge`.
+        """
         fields: list[tuple[str, str]] = []
-        media: dict[str, Any] = {}
-        incoming: IncomingFile | None = None
-        name = filename = ""
+        part = _MediaPart(self.keep, who, media_fields)
         try:
             async for event in events:
                 match event:
-                    case FileData(data) if incoming is not None:
-                        await incoming.write(data)
+                    case FileData(data):
+                        await part.write(data)
                     case FieldEnd(field, value):
                         fields.append((field, value))
                     case FileStart():
-                        name, filename = event.name, event.filename
-                        if name not in media_fields:
-                            expected = " or ".join(repr(field) for field in media_fields) or "none"
-                            raise InvalidField(f"Unexpected file in '{name}'. File fields: {expected}.", param=name)
-                        incoming = await self.keep.begin(who, name)
-                    case FileEnd():
-                        pass
-            if incoming is not None:
-                file = await self.keep.finish(incoming, filename, name)
-                media[name] = {"file_id": file.id, "kept": True}
+                        await part.begin(event)
+            tree: dict[str, Any] = nested(fields)
+            if part.name in tree:
+                raise InvalidField(
+                    f"'{part.name}' is given twice: as a file and as a field. Send one of them.", param=part.name
+                )
+            yield {**tree, **await part.finish()}
         except BaseException:
-            if incoming is not None:
-                await incoming.abort()
+            await part.drop()
             raise
-        return {**nested(fields), **media}
+
+
+class _MediaPart:
+    """The media part of one form, from its first bytes to the file that holds it."""
+
+    def __init__(self, keep: KeepInput, who: Principal, allowed: Sequence[str]) -> None:
+        self.name = ""
+        self._keep = keep
+        self._who = who
+        self._allowed = allowed
+        self._filename = ""
+        self._incoming: IncomingFile | None = None
+        self._file: File | None = None
+
+    async def begin(self, start: FileStart) -> None:
+        """Open a file for it. Raises `InvalidField` where the form has no such part."""
+        if start.name not in self._allowed:
+            expected = " or ".join(repr(field) for field in self._allowed) or "none"
+            raise InvalidField(f"Unexpected file in '{start.name}'. File fields: {expected}.", param=start.name)
+        self.name, self._filename = start.name, start.filename
+        self._incoming = await self._keep.begin(self._who, start.name)
+
+    async def write(self, data: bytes) -> None:
+        """Take its next bytes."""
+        assert self._incoming is not None
+        await self._keep.write(self._incoming, data, self.name)
+
+    async def finish(self) -> dict[str, Any]:
+        """Keep it; what stands for it among the fields, nothing where there was none."""
+        if self._incoming is None:
+            return {}
+        self._file = await self._keep.finish(self._incoming, self._filename, self.name)
+        return {self.name: {"file_id": self._file.id}}
+
+    async def drop(self) -> None:
+        """Leave nothing of it."""
+        if self._file is not None:
+            await self._keep.drop(self._file.id)
+        elif self._incoming is not None:
+            await self._incoming.abort()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,45 +110,48 @@ class CreateVideo:
     get_file: GetFile
 
     async def run(self, who: Principal, fields: Mapping[str, Any]) -> Video:
-        """`fields` as in OpenAI's `POST /videos`. Raises `InvalidField` and what `StartVideo` raises."""
+        """`fields` as in OpenAI's `POST /videos`; `input_reference` may also be `{"image": bytes}`.
+
+        Raises `InvalidField` and what `StartVideo` raises; then nothing that came with the fields is left.
+        """
         image = await self._image(who, fields.get("input_reference"))
-        return await self.start.run(
-            who,
-            VideoDraft(
-                prompt=text_field(fields, "prompt", required=True) or "",
-                model=text_field(fields, "model"),
-                seconds=text_field(fields, "seconds"),
-                size=text_field(fields, "size"),
-                image_file_id=image,
-                end_user=text_field(fields, "user"),
-            ),
-        )
+        try:
+            return await self.start.run(
+                who,
+                VideoDraft(
+                    prompt=text_field(fields, "prompt", required=True) or "",
+                    model=text_field(fields, "model", chars_max=NAME_CHARS_MAX),
+                    seconds=text_field(fields, "seconds"),
+                    size=text_field(fields, "size"),
+                    image_file_id=image,
+                    end_user=text_field(fields, "user", chars_max=NAME_CHARS_MAX),
+                ),
+            )
+        except BaseException:
+            if image is not None:
+                await self.keep.drop(image)
+            raise
 
     async def _image(self, who: Principal, reference: Any) -> str | None:
         """The id of the file that holds the image."""
         if reference is None:
             return None
         if not isinstance(reference, Mapping):
-            raise InvalidField(
-                "Invalid type for 'input_reference': expected a file or an object with 'file_id' or 'image_url', but got "
-                "a string instead.",
-                param="input_reference",
-                code="invalid_type",
-            )
-        given = [key for key in ("file_id", "image_url", "image") if reference.get(key) is not None]
+            raise _not_an_object("input_reference", reference, "a file part, 'file_id' or 'image_url'")
+        data = reference.get("image")
+        if isinstance(data, bytes):
+            return (await self.keep.from_bytes(who, data, "input_reference")).id
+        given = [key for key in ("file_id", "image_url") if reference.get(key) is not None]
         if len(given) != 1:
             raise InvalidField(
                 "'input_reference' must have exactly one of 'file_id' and 'image_url'.", param="input_reference"
             )
-        value = reference[given[0]]
-        if given[0] == "image":
-            return (await self.keep.from_bytes(who, value, "input_reference")).id
+        value, param = reference[given[0]], f"input_reference[{given[0]}]"
         if not isinstance(value, str):
-            raise InvalidField(f"'input_reference[{given[0]}]' must be text.", param=f"input_reference[{given[0]}]")
+            raise InvalidField(f"Invalid type for '{param}': expected a string.", param=param, code="invalid_type")
         if given[0] == "image_url":
-            return (await self.keep.from_url(who, value, "input_reference[image_url]")).id
-        file = await self.get_file.run(who, value)
-        return require_media(file, "input_reference").id
+            return (await self.keep.from_url(who, value, param)).id
+        return require_media(await _file(self.get_file, who, value, param), "input_reference").id
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,33 +168,44 @@ class DeriveVideo:
         Raises `InvalidField` and what `StartVideo` raises.
         """
         reference = fields.get("video")
+        if reference is None:
+            raise InvalidField("Missing required parameter: 'video'.", param="video", code="missing_required_parameter")
         if not isinstance(reference, Mapping):
-            raise InvalidField(
-                "'video' is a required field: a file, or an object with the 'id' of a video.", param="video"
-            )
+            raise _not_an_object("video", reference, "a file part, or the 'id' of a video")
         video_id, file_id = reference.get("id"), reference.get("file_id")
-        if (video_id is None) == (file_id is None) or not isinstance(video_id or file_id, str):
-            raise InvalidField("'video' must have exactly one 'id'.", param="video")
+        if (video_id is None) == (file_id is None):
+            raise InvalidField("'video' must have exactly one of 'id' and 'file_id'.", param="video")
+        if not isinstance(video_id if file_id is None else file_id, str):
+            raise InvalidField("Invalid type for 'video[id]': expected a string.", param="video", code="invalid_type")
         if file_id is not None:
-            require_media(await self.get_file.run(who, file_id), "video")
+            require_media(await _file(self.get_file, who, file_id, "video[file_id]"), "video")
+        if fields.get("input_reference") is not None:
+            raise InvalidField(
+                f"'input_reference' has no place here: {self.kind.value} starts from a video.", param="input_reference"
+            )
         seconds = text_field(fields, "seconds", required=self.kind is VideoKind.EXTEND)
         return await self.start.run(
             who,
             VideoDraft(
                 prompt=text_field(fields, "prompt", required=True) or "",
                 kind=self.kind,
-                model=text_field(fields, "model"),
+                model=text_field(fields, "model", chars_max=NAME_CHARS_MAX),
                 seconds=seconds,
                 size=text_field(fields, "size"),
                 source_video_id=video_id,
                 source_file_id=file_id,
-                end_user=text_field(fields, "user"),
+                end_user=text_field(fields, "user", chars_max=NAME_CHARS_MAX),
             ),
         )
 
 
-def text_field(fields: Mapping[str, Any], name: str, *, required: bool = False) -> str | None:
-    """A field as text; whole numbers are taken as their digits, since people send `seconds: 4`. Raises `InvalidField`."""
+def text_field(
+    fields: Mapping[str, Any], name: str, *, required: bool = False, chars_max: int | None = None
+) -> str | None:
+    """A field as text; whole numbers are taken as their digits, since people send `seconds: 4`.
+
+    Raises `InvalidField`.
+    """
     value = fields.get(name)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
@@ -156,4 +215,27 @@ def text_field(fields: Mapping[str, Any], name: str, *, required: bool = False) 
         return None
     if not isinstance(value, str):
         raise InvalidField(f"Invalid type for '{name}': expected a string.", param=name, code="invalid_type")
+    if _UNSTORABLE.search(value):
+        raise InvalidField(f"'{name}' holds NUL or half a surrogate pair.", param=name)
+    if chars_max is not None and len(value) > chars_max:
+        raise InvalidField(f"'{name}' may have at most {chars_max} characters.", param=name)
     return value
+
+
+async def _file(get_file: GetFile, who: Principal, file_id: str, param: str) -> File:
+    """A file of the caller. Raises `NotFound(param)`."""
+    try:
+        return await get_file.run(who, file_id)
+    except NotFound as error:
+        raise NotFound(error.message, param=param, id=error.metadata["id"]) from None
+
+
+def _not_an_object(name: str, value: Any, choices: str) -> InvalidField:
+    """OpenAI's sentence for a member of the wrong type, and what would be right."""
+    kinds = {str: "a string", list: "an array", bool: "a boolean", int: "an integer", float: "a decimal"}
+    found = kinds.get(type(value), "something else")
+    return InvalidField(
+        f"Invalid type for '{name}': expected an object, but got {found} instead. Give {choices}.",
+        param=name,
+        code="invalid_type",
+    )

@@ -9,15 +9,15 @@ from mediagate.core.clock import Clock
 from mediagate.core.objects import Principal
 from mediagate.files.tasks import REMOVE_FILE
 from mediagate.routing.catalog import ModelCatalog
-from mediagate.store.database import Database
+from mediagate.store.database import VIDEO_CHANNEL, Database
 from mediagate.store.files import FileRepository
 from mediagate.store.videos import VideoRepository
-from mediagate.videos.tasks import REMOVE_VIDEO
+from mediagate.videos.tasks import REMOVE_VIDEO, WAKE_CHANNEL
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteVideo:
-    """Make a video unreadable, and enqueue the rest in the same transaction."""
+    """Make a video unreadable, enqueue the rest in the same transaction, and tell its tracker and its watchers."""
 
     db: Database
     clock: Clock
@@ -26,9 +26,13 @@ class DeleteVideo:
         """Raises `NotFound`, also for a video that was deleted before."""
         ids.VIDEO.parse(video_id)
         async with self.db.transaction() as tx:
-            if not await VideoRepository(tx.connection).entomb(who.owner_id, video_id, now=self.clock.now()):
+            seq = await VideoRepository(tx.connection).entomb(who.owner_id, video_id, now=self.clock.now())
+            if seq is None:
                 raise ids.VIDEO.not_found(video_id)
             await tx.enqueue(REMOVE_VIDEO, lock=video_id, video_id=video_id)
+            await tx.notify(WAKE_CHANNEL, video_id)
+            # No event has this number: watchers look for it and find the video gone.
+            await tx.notify(VIDEO_CHANNEL, f"{video_id} {seq + 1}")
 
 
 @dataclass(frozen=True, slots=True)

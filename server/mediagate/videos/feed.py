@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from mediagate.core.errors import Unavailable
 from mediagate.core.objects import Video, VideoEvent
 from mediagate.store.database import VIDEO_CHANNEL, Database
 from mediagate.store.listener import Listener
@@ -36,11 +37,13 @@ class FeedItem:
 class Subscription:
     """One watcher's queue."""
 
-    __slots__ = ("_items", "_wake", "seq")
+    __slots__ = ("_closed", "_items", "_nudged", "_wake", "seq")
 
     def __init__(self) -> None:
         self._items: deque[FeedItem] = deque()
         self._wake = asyncio.Event()
+        self._nudged = False
+        self._closed = False
         self.seq = 0
 
     def push(self, items: Iterable[FeedItem]) -> None:
@@ -52,19 +55,37 @@ class Subscription:
             waiting.append(item)
         self._wake.set()
 
+    def nudge(self) -> None:
+        """End a wait without an item: something happened to the video that is no event."""
+        self._nudged = True
+        self._wake.set()
+
+    def close(self) -> None:
+        """End this and every later wait."""
+        self._closed = True
+        self._wake.set()
+
     @property
     def overflowing(self) -> bool:
         """Whether the reader has stopped reading."""
         return len(self._items) > BACKLOG_MAX
 
     async def next(self, timeout_s: float | None = None) -> FeedItem | None:
-        """The next item that is newer than `seq`, or None when the time is over."""
+        """The next item that is newer than `seq`, or None where it is worth while to look at the video itself.
+
+        That is so when the time is over, or the video is gone. Raises `Unavailable` once this process stops.
+        """
         while True:
             while self._items:
                 item = self._items.popleft()
                 if item.event.seq > self.seq:
                     self.seq = item.event.seq
                     return item
+            if self._closed:
+                raise Unavailable("The service is shutting down. Resume from the last event.", retry_after_s=1)
+            if self._nudged:
+                self._nudged = False
+                return None
             self._wake.clear()
             try:
                 async with asyncio.timeout(timeout_s):
@@ -83,6 +104,7 @@ class VideoFeed:
         self._due: dict[str, int] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._closed = False
         self._listener = Listener(db.url, VIDEO_CHANNEL, on_payload=self._on_payload, on_reconnect=self._on_reconnect)
 
     async def start(self) -> None:
@@ -91,7 +113,10 @@ class VideoFeed:
         self._task = asyncio.create_task(self._deliver_forever(), name="video feed")
 
     async def close(self) -> None:
-        """Stop listening; watchers get nothing more."""
+        """Stop listening; watchers are told to resume elsewhere."""
+        self._closed = True
+        for subscription in self._subscriptions():
+            subscription.close()
         await self._listener.close()
         if self._task is not None:
             self._task.cancel()
@@ -102,6 +127,8 @@ class VideoFeed:
     def subscribe(self, video_id: str) -> Iterator[Subscription]:
         """A queue of everything that happens to a video from now on."""
         subscription = Subscription()
+        if self._closed:
+            subscription.close()
         self._watched.setdefault(video_id, set()).add(subscription)
         try:
             yield subscription
@@ -112,6 +139,9 @@ class VideoFeed:
                 del self._watched[video_id]
                 self._delivered.pop(video_id, None)
 
+    def _subscriptions(self) -> list[Subscription]:
+        return [subscription for watchers in self._watched.values() for subscription in watchers]
+
     def _on_payload(self, payload: str) -> None:
         video_id, _, seq = payload.partition(" ")
         if video_id in self._watched:
@@ -119,12 +149,9 @@ class VideoFeed:
             self._wake.set()
 
     async def _on_reconnect(self) -> None:
-        watched = list(self._watched)
-        if watched:
-            async with self._db.reading() as connection:
-                newest = await VideoRepository(connection).newest_seq(watched)
-            for video_id, seq in newest.items():
-                self._on_payload(f"{video_id} {seq}")
+        # What was said meanwhile was not heard, deletions included: everybody looks for himself.
+        for subscription in self._subscriptions():
+            subscription.nudge()
 
     async def _deliver_forever(self) -> None:
         while True:
@@ -141,24 +168,34 @@ class VideoFeed:
                     await asyncio.sleep(1)
 
     async def _deliver(self, video_id: str, seq: int) -> None:
-        delivered = self._delivered.get(video_id)
-        # Watchers read what was before their snapshot themselves, so the first delivery need not go back to the start.
-        after = delivered if delivered is not None else seq - 64
-        if delivered is not None and seq <= delivered:
+        if video_id not in self._watched:
             return
-        items = await self._load(video_id, after)
-        if items:
+        delivered = self._delivered.get(video_id)
+        if delivered is None:
+            delivered = min(subscription.seq for subscription in self._watched[video_id])
+        if seq <= delivered:
+            return
+        items = await self._load(video_id, delivered)
+        watchers = list(self._watched.get(video_id, ()))
+        if items and watchers:
             self._delivered[video_id] = items[-1].event.seq
-        for subscription in list(self._watched.get(video_id, ())):
+        for subscription in watchers:
             subscription.push(items)
+            if not items or items[-1].event.seq < seq:
+                subscription.nudge()
 
     async def _load(self, video_id: str, after_seq: int) -> list[FeedItem]:
         async with self._db.reading() as connection:
             repository = VideoRepository(connection)
             events = await repository.events(video_id, after_seq=after_seq)
             video = await repository.find(video_id) if any(event.type == "end" for event in events) else None
-        return [FeedItem(event, video if event.type == "end" else None) for event in events]
+        # An end shows the whole video. One that is gone shows nothing, and its watchers find that out themselves.
+        return [
+            FeedItem(event, video if event.type == "end" else None)
+            for event in events
+            if event.type != "end" or video is not None
+        ]
 
-    async def missed(self, video_id: str, *, after_seq: int, up_to_seq: int) -> list[FeedItem]:
-        """What happened to a video between two numbers, for a watcher that resumes."""
-        return [item for item in await self._load(video_id, after_seq) if item.event.seq <= up_to_seq]
+    async def missed(self, video_id: str, *, after_seq: int) -> list[FeedItem]:
+        """What happened to a video after a number, for a watcher that resumes or may have missed something."""
+        return await self._load(video_id, after_seq)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 from mediagate.core import ids
+from mediagate.core.errors import Unavailable
 from mediagate.core.lifecycle import OVER
 from mediagate.core.objects import Principal, Video
 from mediagate.store.videos import VideoLookup
@@ -28,20 +30,22 @@ class GetVideo:
         return video
 
     async def wait(self, who: Principal, video_id: str, *, wait_s: float, after_seq: int | None) -> Video:
-        """Return the video once an event newer than `after_seq` (None: than now) happened, it is over, or `wait_s` passed.
+        """Return the video once an event newer than `after_seq` (None: than now) happened, it is over, or time is up.
 
         Raises `NotFound`, also where it is deleted meanwhile.
         """
-        with self.feed.subscribe(video_id) as subscription:
+        clock = asyncio.get_running_loop().time
+        give_up_at = clock() + wait_s
+        with self.feed.subscribe(video_id) as subscription, suppress(Unavailable):
             video = await self.run(who, video_id)
-            subscription.seq = video.seq if after_seq is None else after_seq
-            if video.phase in OVER or video.seq > subscription.seq:
-                return video
-            await subscription.next(wait_s)
-        return await self.run(who, video_id)
+            subscription.seq = seen = video.seq if after_seq is None else after_seq
+            while video.phase not in OVER and video.seq <= seen and (left_s := give_up_at - clock()) > 0:
+                await subscription.next(left_s)
+                video = await self.run(who, video_id)
+        return video
 
     async def wait_until_over(self, who: Principal, video_id: str, *, wait_s: float) -> Video:
-        """Return the video once it is over, or as it is when `wait_s` passed."""
+        """Return the video once it is over, or as it is when `wait_s` passed or this process stops."""
         with self.feed.subscribe(video_id) as subscription:
             video = await self.run(who, video_id)
             try:
@@ -50,6 +54,6 @@ class GetVideo:
                         subscription.seq = video.seq
                         await subscription.next()
                         video = await self.run(who, video_id)
-            except TimeoutError:
+            except (TimeoutError, Unavailable):
                 pass
             return video

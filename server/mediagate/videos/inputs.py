@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import re
 from dataclasses import dataclass
 
-from mediagate.core.errors import InvalidField
+from mediagate.core.errors import InvalidField, PayloadTooLarge
 from mediagate.core.objects import File, Principal
 from mediagate.files.intake import FileFacts, IncomingFile, Intake
+from mediagate.files.tasks import REMOVE_FILE
+from mediagate.store.files import FileRepository
+from mediagate.store.videos import VideoRepository
 
 _DATA_URL = re.compile(r"data:([a-zA-Z0-9.+-]+/[a-zA-Z0-9.+-]+)(?:;[a-zA-Z0-9=.+-]+)*;base64,")
 _CHUNK_CHARS = 4 << 18
@@ -17,7 +21,7 @@ _CHUNK_CHARS = 4 << 18
 
 @dataclass(frozen=True, slots=True)
 class KeepInput:
-    """Stores inputs as internal files of the caller."""
+    """Stores inputs as internal files of the caller. Whoever keeps one drops it where no video comes of it."""
 
     intake: Intake
     image_bytes_max: int
@@ -25,14 +29,44 @@ class KeepInput:
 
     async def begin(self, who: Principal, field: str) -> IncomingFile:
         """Open an internal file for the part `field`, `video` or an image."""
-        limit = self.video_bytes_max if field == "video" else self.image_bytes_max
-        return await self.intake.begin(who, size_bytes_max=limit, internal=True)
+        return await self.intake.begin(who, size_bytes_max=self._bytes_max(field), internal=True)
+
+    async def write(self, incoming: IncomingFile, data: bytes, field: str) -> None:
+        """Pass bytes on. Raises `PayloadTooLarge` past the limit of `field`."""
+        try:
+            await incoming.write(data)
+        except PayloadTooLarge:
+            limit = self._bytes_max(field)
+            raise PayloadTooLarge(
+                f"'{field}' is too large: the limit is {limit} bytes.", param=field, limit_bytes=limit
+            ) from None
+
+    def _bytes_max(self, field: str) -> int:
+        return self.video_bytes_max if field == "video" else self.image_bytes_max
 
     async def finish(self, incoming: IncomingFile, filename: str, field: str) -> File:
         """Keep what came. Raises `InvalidField` where it is not the kind of media that the field takes."""
         blob = await incoming.store()
         file = await incoming.finish(blob, FileFacts(filename=filename, purpose="user_data"))
-        return require_media(file, field)
+        try:
+            return require_media(file, field)
+        except InvalidField:
+            await self.drop(file.id)
+            raise
+
+    async def drop(self, file_id: str) -> None:
+        """Remove an input that was kept, unless a video or a character has it; what is no such input is left alone.
+
+        Runs to its end even where the caller is being cancelled.
+        """
+        await asyncio.shield(self._drop(file_id))
+
+    async def _drop(self, file_id: str) -> None:
+        async with self.intake.db.transaction() as tx:
+            if await VideoRepository(tx.connection).uses_input(file_id):
+                return
+            if await FileRepository(tx.connection).entomb_internal(file_id):
+                await tx.enqueue(REMOVE_FILE, lock=file_id, file_id=file_id)
 
     async def from_url(self, who: Principal, url: str, field: str) -> File:
         """Keep the content of a `data:` URL. Raises `InvalidField` for any other URL and for broken base64."""
@@ -46,7 +80,7 @@ class KeepInput:
         incoming = await self.begin(who, field)
         try:
             for start in range(match.end(), len(url), _CHUNK_CHARS):
-                await incoming.write(_decoded(url[start : start + _CHUNK_CHARS], field))
+                await self.write(incoming, _decoded(url[start : start + _CHUNK_CHARS], field), field)
             return await self.finish(incoming, "input", field)
         except BaseException:
             await incoming.abort()
@@ -56,7 +90,7 @@ class KeepInput:
         """Keep bytes that came in one message."""
         incoming = await self.begin(who, field)
         try:
-            await incoming.write(data)
+            await self.write(incoming, data, field)
             return await self.finish(incoming, "input", field)
         except BaseException:
             await incoming.abort()
@@ -66,13 +100,14 @@ class KeepInput:
 def require_media(file: File, field: str) -> File:
     """Return `file`. Raises `InvalidField` where its bytes are not what `field` takes."""
     kind = "video" if field == "video" else "image"
-    if not file.content_type.startswith(f"{kind}/"):
-        raise InvalidField(
-            f"'{field}' must be {'a video' if kind == 'video' else 'an image'}; the file's bytes are {file.content_type}.",
-            param=field,
-            content_type=file.content_type,
-        )
-    return file
+    if file.content_type.startswith(f"{kind}/") and file.size_bytes:
+        return file
+    found = f"the file's bytes are {file.content_type}" if file.size_bytes else "the file is empty"
+    raise InvalidField(
+        f"'{field}' must be {'a video' if kind == 'video' else 'an image'}; {found}.",
+        param=field,
+        content_type=file.content_type,
+    )
 
 
 def _decoded(text: str, field: str) -> bytes:

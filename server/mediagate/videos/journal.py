@@ -58,7 +58,9 @@ class Journal:
         return video
 
     async def write(self, before: Video, after: Video, happenings: Sequence[Happening]) -> Video | None:
-        """Turn `before` into `after` if nobody changed it meanwhile; None where somebody did, and nothing is written.
+        """Turn `before` into `after` if nobody changed it or asked for its cancel meanwhile.
+
+        None where somebody did, and nothing is written.
 
         The end of a video is written here and nowhere else, so it is settled once.
         """
@@ -78,7 +80,7 @@ class Journal:
             values["ended_at"] = now
         async with self.db.transaction() as tx:
             repository = VideoRepository(tx.connection)
-            if not await repository.change(before.id, expected_seq=before.seq, values=values):
+            if not await repository.change(before, values):
                 return None
             if happenings:
                 await repository.add_events(

@@ -21,7 +21,10 @@ class ListVideos:
     async def run(
         self, who: Principal, *, after: str | None = None, limit: int | None = None, ascending: bool = False
     ) -> Page[Video]:
-        """`after` is the last id of the page before; it may have been deleted since. Raises `NotFound` where it is no id."""
+        """`after` is the last id of the page before; it may have been deleted since.
+
+        Raises `NotFound` where it is no id.
+        """
         if after:
             ids.VIDEO.parse(after)
         async with self.db.reading() as connection:

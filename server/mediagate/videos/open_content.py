@@ -20,7 +20,7 @@ class OpenVideoContent:
     catalog: ModelCatalog
 
     async def run(self, who: Principal, video_id: str, variant: VideoVariant) -> tuple[Video, Content]:
-        """Raises `NotFound`, `StateConflict` where the video is not finished, `Unavailable` where its bytes cannot be had."""
+        """Raises `NotFound`, `StateConflict` where it is not finished, `Unavailable` where its bytes cannot be had."""
         video = await self.get_video.run(who, video_id)
         if video.phase is not VideoPhase.READY or video.provider_ref is None:
             raise StateConflict(

@@ -48,8 +48,8 @@ class StartVideo:
     deadline_s: float | None
 
     async def run(self, who: Principal, draft: VideoDraft) -> Video:
-        """Raises `InvalidField` naming what the model can, `Unsupported`, `NotFound` for an input, `StateConflict` where
-        the source is not finished."""
+        """Raises `InvalidField` naming what the model can, `Unsupported`, `NotFound` for an input, and `StateConflict`
+        where the source is not finished."""
         source = await self._source(who, draft)
         deployment, model = self._deployment(draft, source)
         seconds, size = _shape(draft, model, source)
@@ -114,9 +114,12 @@ class StartVideo:
 def _shape(draft: VideoDraft, model: VideoModel, source: Video | None) -> tuple[int, str]:
     """Length in seconds and size, checked against the model."""
     if not draft.prompt.strip():
-        raise InvalidField("'prompt' is a required field.", param="prompt")
+        raise InvalidField("'prompt' must not be blank.", param="prompt")
     if len(draft.prompt) > model.prompt_chars_max:
-        raise InvalidField(f"'prompt' may have {model.prompt_chars_max} characters.", param="prompt")
+        raise InvalidField(
+            f"'prompt' may have at most {model.prompt_chars_max} characters; this one has {len(draft.prompt)}.",
+            param="prompt",
+        )
     size = draft.size or (source.size if source else model.default_size)
     if size not in model.sizes:
         raise InvalidField(

@@ -3,3 +3,5 @@
 TRACK_VIDEO = "videos.track"
 REMOVE_VIDEO = "videos.remove"
 TRACKING_QUEUE = "tracking"
+WAKE_CHANNEL = "mediagate_video_wake"
+"""NOTIFY channel; the payload is the id of a video whose tracker shall look at once."""

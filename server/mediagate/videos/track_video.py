@@ -1,16 +1,19 @@
 """Carry one video from its intent to its end, as a durable job, whoever watches.
 
-The rules on fate: an attempt is written down before the provider is called; a submit or a poll whose answer says nothing
-leaves the phase `fate_unknown`, is no verdict and is asked again; only a provider whose submit is idempotent is submitted to
-again; the end is settled once, by compare-and-set.
+The rules on fate: an attempt is written down before the provider is called; a submit or a poll whose answer says
+nothing leaves the phase `fate_unknown`, is no verdict and is asked again; only a provider whose submit is idempotent is
+submitted to again; the end is settled once, by compare-and-set. Whatever else goes wrong, the database's absence
+included, is waited out in place: a video is never without its tracker, and never runs past its deadline.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from datetime import timedelta
+from typing import Any, TypeVar
 
 import structlog
 
@@ -39,7 +42,14 @@ from mediagate.store.videos import VideoLookup, VideoRepository
 from mediagate.videos.journal import Happening, Journal, phase_change, progress_made
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 BACKOFF_S_MAX = 30.0
+OWN_BACKOFF_S_MAX = 5.0
+ANSWER_S_MAX = 60.0
+# A submit may carry a source video.
+SUBMIT_S_MAX = 900.0
+# What a provider has finished is paid for: only a day of silence ends the attempts to fetch it.
+DELIVERY_S_MAX = 86_400.0
 HISTORY_JOBS = 200
 _RUNNING_EVENTS = {
     JobState.QUEUED: PhaseEvent.PROVIDER_QUEUED,
@@ -58,12 +68,63 @@ _LOST = Failure(
 _EMPTY_OUTPUT = Failure(
     FailureStage.OUTPUT, "invalid_output", "The provider finished without a video that can be read.", retryable=True
 )
+_UNDELIVERED = Failure(
+    FailureStage.OUTPUT,
+    "output_unavailable",
+    "The provider finished, but its video could not be fetched for a day.",
+    retryable=True,
+    charged=True,
+)
 _NO_PROVIDER = Failure(
     FailureStage.GATEWAY, "provider_removed", "The provider of this video is no longer configured.", retryable=False
 )
 _NO_INPUT = Failure(
     FailureStage.INPUT, "input_gone", "An input of this video was deleted before it was used.", retryable=False
 )
+_CANCELLED = Failure(FailureStage.GATEWAY, "cancelled", "The video was cancelled.", retryable=True)
+
+
+class Leash:
+    """What a process has in hand for each video it tracks: to make its tracker look at once, or stop."""
+
+    __slots__ = ("_pulled", "stopped")
+
+    def __init__(self) -> None:
+        self._pulled = asyncio.Event()
+        self.stopped = False
+
+    def wake(self) -> None:
+        """End the tracker's sleep, or keep it from the next one."""
+        self._pulled.set()
+
+    def stop(self) -> None:
+        """Let the tracker finish what it does and return."""
+        self.stopped = True
+        self._pulled.set()
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after `seconds`, or when pulled."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._pulled.wait()
+        self._pulled.clear()
+
+
+class _Usual:
+    """What finished jobs like one video took, asked for once."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._known = False
+        self._found: Percentiles | None = None
+
+    async def of(self, video: Video) -> Percentiles | None:
+        if not self._known:
+            async with self._db.reading() as connection:
+                durations = await VideoRepository(connection).finished_durations_s(video, limit=HISTORY_JOBS)
+            self._found = percentiles(durations)
+            self._known = True
+        return self._found
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,66 +139,76 @@ class TrackVideo:
     clock: Clock
     poll_interval_s: float | None
 
-    async def run(self, video_id: str, stopping: asyncio.Event) -> bool:
-        """Return True when the video needs no more tracking, False when `stopping` was set before that."""
-        usual: Percentiles | None = None
+    async def run(self, video_id: str, leash: Leash) -> bool:
+        """Return True when the video needs no more tracking, False when the leash was stopped before that."""
+        usual = _Usual(self.db)
         errors = 0
-        while True:
-            video = await self._load(video_id)
-            if video is None or video.phase in OVER:
-                return True
+        while not leash.stopped:
             try:
-                provider = self.catalog.provider(video.provider)
-            except KeyError:
-                await self._fail(video, _NO_PROVIDER)
-                return True
-            if video.phase is VideoPhase.RENDERING and usual is None:
-                usual = await self._usual(video)
-            interval_s = self.poll_interval_s or provider.spec.poll_interval_s
-            try:
-                interval_s = await self._step(video, provider, usual) or interval_s
-                errors = 0
-            except FateUnknown:
+                video = await self._load(video_id)
+                if video is None or video.phase in OVER:
+                    return True
+                wait_s, known = await self._turn(video, usual, errors)
+                errors = 0 if known else errors + 1
+            except Exception as error:
+                # Nothing of this is news about the job: the database is away, or we are at fault.
                 errors += 1
-                interval_s = min(BACKOFF_S_MAX, interval_s * 2 ** min(errors, 10))
-                await self._lost_contact(video_id)
-            try:
-                async with asyncio.timeout(interval_s):
-                    await stopping.wait()
-                return False
-            except TimeoutError:
-                continue
+                log.warning("tracking_stumbled", video_id=video_id, error=type(error).__name__, exc_info=errors == 1)
+                wait_s = min(OWN_BACKOFF_S_MAX, 0.25 * 2 ** min(errors, 10))
+            await leash.sleep(wait_s)
+        return False
 
     async def _load(self, video_id: str) -> Video | None:
         async with self.db.reading() as connection:
             return await VideoRepository(connection).find(video_id)
 
-    async def _usual(self, video: Video) -> Percentiles | None:
-        async with self.db.reading() as connection:
-            return percentiles(await VideoRepository(connection).finished_durations_s(video, limit=HISTORY_JOBS))
+    async def _turn(self, video: Video, usual: _Usual, errors: int) -> tuple[float, bool]:
+        """One look at the job. Returns the seconds until the next one, and whether anything was learnt."""
+        try:
+            provider = self.catalog.provider(video.provider)
+        except KeyError:
+            await self._fail(video, _NO_PROVIDER)
+            return 0.0, True
+        interval_s = self.poll_interval_s or provider.spec.poll_interval_s
+        known = True
+        try:
+            interval_s = await self._step(video, provider, usual) or interval_s
+        except FateUnknown:
+            known = False
+            interval_s = min(BACKOFF_S_MAX, interval_s * 2 ** min(errors + 1, 10))
+            await self._lost_contact(video.id)
+        left_s = (video.deadline_at - self.clock.now()).total_seconds()
+        return (min(interval_s, left_s + 0.01) if left_s > 0 else interval_s), known
 
-    async def _step(self, video: Video, provider: VideoProvider, usual: Percentiles | None) -> float | None:
-        """One call to the provider and what follows from it; returns the provider's wish for the next poll, in seconds."""
-        if video.cancel_requested_at is not None:
-            if await self._cancel(video, provider):
-                return None
-            video = await self._load(video.id) or video
-        if self.clock.now() >= video.deadline_at and video.phase is not VideoPhase.ARCHIVING:
+    async def _step(self, video: Video, provider: VideoProvider, usual: _Usual) -> float | None:
+        """One call to the provider and what follows from it; returns its wish for the next poll, in seconds."""
+        if self._is_late(video):
             await self._give_up(video, provider)
+            return None
+        if video.cancel_requested_at is not None and await self._cancel(video, provider):
             return None
         if video.provider_ref is None:
             await self._submit(video, provider)
             return 0.05
-        status = await provider.poll(video.provider_ref)
+        status = await _answer(provider.poll(video.provider_ref), ANSWER_S_MAX)
+        log.debug("video_polled", video_id=video.id, state=status.state.value)
         await self._apply(video, provider, status, usual)
         return status.poll_after_s
+
+    def _is_late(self, video: Video) -> bool:
+        grace_s = DELIVERY_S_MAX if video.phase is VideoPhase.ARCHIVING else 0.0
+        return self.clock.now() >= video.deadline_at + timedelta(seconds=grace_s)
 
     async def _submit(self, video: Video, provider: VideoProvider) -> None:
         if video.submit_started_at is not None and not provider.spec.idempotent_submit:
             # It may or may not have been taken, and asking again could pay twice.
             raise FateUnknown("an earlier submit has no known outcome")
-        now = self.clock.now()
-        intent = replace(video, attempts=video.attempts + 1, submit_started_at=now)
+        try:
+            request = await self._request(video)
+        except FileNotFoundError:
+            await self._fail(video, _NO_INPUT)
+            return
+        intent = replace(video, attempts=video.attempts + 1, submit_started_at=self.clock.now())
         if video.phase is not VideoPhase.SUBMITTING:
             intent = self._advanced(intent, PhaseEvent.SUBMIT_STARTED)
         attempt = Happening("attempt", {"number": intent.attempts, "provider": video.provider})
@@ -146,32 +217,62 @@ class TrackVideo:
         if written is None:
             return
         try:
-            ref = await provider.submit(await self._request(written))
+            ref = await _answer(provider.submit(request), SUBMIT_S_MAX)
         except SubmitRefused as refused:
             await self._fail(written, refused.failure)
             return
-        except FileNotFoundError:
-            await self._fail(written, _NO_INPUT)
-            return
-        accepted = self._advanced(written, PhaseEvent.ACCEPTED, provider_ref=ref)
-        await self.journal.write(written, accepted, [phase_change(written.phase, accepted)])
+        await self._accepted(written, provider, ref)
 
-    async def _apply(self, video: Video, provider: VideoProvider, status: JobStatus, usual: Percentiles | None) -> None:
+    async def _accepted(self, video: Video, provider: VideoProvider, ref: str) -> None:
+        """Write down the provider's job, however long that takes; one that nobody waits for any more is stopped.
+
+        A job without its reference is paid for and never seen.
+        """
+        while True:
+            try:
+                wanted = await self._write_ref(video, ref)
+                break
+            except Exception as error:
+                log.warning("acceptance_not_written", video_id=video.id, error=type(error).__name__)
+                await asyncio.sleep(1)
+        if not wanted:
+            with suppress(FateUnknown):
+                await _answer(provider.cancel(ref), ANSWER_S_MAX)
+
+    async def _write_ref(self, video: Video, ref: str) -> bool:
+        """Write it over whatever was written meanwhile; False where the video is gone, or over, or has another job."""
+        current: Video | None = video
+        while current is not None and current.provider_ref is None and current.phase not in OVER:
+            after = self._advanced(current, PhaseEvent.ACCEPTED, provider_ref=ref)
+            if await self.journal.write(current, after, [phase_change(current.phase, after)]) is not None:
+                return True
+            current = await self._load(video.id)
+        if current is not None and current.provider_ref is not None:
+            return current.provider_ref == ref
+        async with self.db.transaction() as tx:
+            await VideoRepository(tx.connection).note_ref(video.id, ref)
+        return False
+
+    async def _apply(self, video: Video, provider: VideoProvider, status: JobStatus, usual: _Usual) -> None:
         if status.state is JobState.FAILED:
             await self._fail(video, status.failure or _EMPTY_OUTPUT)
         elif status.state is JobState.CANCELLED:
             await self._cancelled(video, stopped="provider")
         elif status.state is JobState.SUCCEEDED:
             await self._finish(video, provider, status)
-        else:
+        elif video.cancel_requested_at is not None:
+            # It runs on in spite of the cancel: the provider cannot stop it, and nobody waits for it any more.
+            await self._cancelled(video, stopped="local_only", charged=True)
+        elif video.phase is not VideoPhase.ARCHIVING:
             await self._running(video, status, usual)
 
-    async def _running(self, video: Video, status: JobStatus, usual: Percentiles | None) -> None:
+    async def _running(self, video: Video, status: JobStatus, usual: _Usual) -> None:
         now = self.clock.now()
         after = self._advanced(video, _RUNNING_EVENTS[status.state], position=status.position)
         if status.state is not JobState.QUEUED:
             started = video.render_started_at or now
-            made = progress(video.progress, status.progress_percent, (now - started).total_seconds(), usual)
+            elapsed_s = (now - started).total_seconds()
+            made = progress(video.progress, status.progress_percent, elapsed_s, await usual.of(video))
             after = replace(
                 after,
                 render_started_at=started,
@@ -196,10 +297,7 @@ class TrackVideo:
                 return
             video = written
         assert video.provider_ref is not None
-        try:
-            content = await provider.open(video.provider_ref, VideoVariant.VIDEO)
-        except FileNotFoundError:
-            content = None
+        content = await _answer(_opened(provider, video.provider_ref), ANSWER_S_MAX)
         if content is None or content.size_bytes == 0 or status.output is None:
             await self._fail(video, _EMPTY_OUTPUT)
             return
@@ -218,28 +316,27 @@ class TrackVideo:
             progress_source=video.progress_source or "reported",
             completed_at=self.clock.now(),
             seconds=max(1, round(output.duration_s)),
-            cancellation={"stopped": "local_only", "charged": True} if video.cancel_requested_at else None,
+            cancellation=_cancellation(video, "local_only", charged=True),
         )
         await self.journal.write(video, ready, [Happening("output", made), phase_change(video.phase, ready)])
 
     async def _cancel(self, video: Video, provider: VideoProvider) -> bool:
-        """Tell the provider to stop; False where it had already finished, so that polling goes on to the outcome."""
+        """Tell the provider to stop; False where it did not, so that a poll says what became of the job."""
         if video.provider_ref is None:
             # A submit without a known outcome may run on, and there is nothing by which to stop it.
             await self._cancelled(video, stopped="provider" if video.submit_started_at is None else "local_only")
             return True
-        stopped = await provider.cancel(video.provider_ref)
+        stopped = await _answer(provider.cancel(video.provider_ref), ANSWER_S_MAX)
         if stopped:
             await self._cancelled(video, stopped="provider")
         return stopped
 
-    async def _cancelled(self, video: Video, *, stopped: str) -> None:
-        failure = Failure(FailureStage.GATEWAY, "cancelled", "The video was cancelled.", retryable=True)
+    async def _cancelled(self, video: Video, *, stopped: str, charged: bool = False) -> None:
         after = self._advanced(
             video,
             PhaseEvent.CANCELLED,
-            failure=_plain(failure),
-            cancellation={"stopped": stopped, "charged": False},
+            failure=_plain(replace(_CANCELLED, charged=charged)),
+            cancellation=_cancellation(video, stopped, charged=charged),
             position=None,
             eta=None,
         )
@@ -247,19 +344,39 @@ class TrackVideo:
 
     async def _give_up(self, video: Video, provider: VideoProvider) -> None:
         """The time is over: stop the provider where it can be reached, and say why the video ends."""
-        known = video.phase is not VideoPhase.FATE_UNKNOWN
-        if video.provider_ref is not None:
-            try:
-                if not await provider.cancel(video.provider_ref):
+        if video.phase is VideoPhase.ARCHIVING:
+            await self._fail(video, _UNDELIVERED)
+            return
+        if video.provider_ref is None:
+            await self._fail(video, _DEADLINE if video.submit_started_at is None else _LOST)
+            return
+        try:
+            stopped = await _answer(provider.cancel(video.provider_ref), ANSWER_S_MAX)
+            if not stopped:
+                status = await _answer(provider.poll(video.provider_ref), ANSWER_S_MAX)
+                if status.state not in _RUNNING_EVENTS:
                     # It finished in the last moment: a late success is delivered.
-                    await self._apply(video, provider, await provider.poll(video.provider_ref), None)
+                    await self._apply(video, provider, status, _Usual(self.db))
                     return
-            except FateUnknown:
-                known = False
-        await self._fail(video, _DEADLINE if known else _LOST)
+        except FateUnknown:
+            await self._fail(video, _LOST)
+            return
+        if video.cancel_requested_at is not None:
+            await self._cancelled(video, stopped="provider" if stopped else "local_only", charged=not stopped)
+        else:
+            # What the provider cannot stop, it goes on to make and to charge for.
+            await self._fail(video, replace(_DEADLINE, charged=not stopped))
 
     async def _fail(self, video: Video, failure: Failure) -> None:
-        after = self._advanced(video, PhaseEvent.FAILED, failure=_plain(failure), position=None, eta=None)
+        unreached = failure is _LOST or failure is _NO_PROVIDER
+        after = self._advanced(
+            video,
+            PhaseEvent.FAILED,
+            failure=_plain(failure),
+            cancellation=_cancellation(video, "local_only" if unreached else "provider", charged=failure.charged),
+            position=None,
+            eta=None,
+        )
         await self.journal.write(video, after, [phase_change(video.phase, after)])
 
     async def _lost_contact(self, video_id: str) -> None:
@@ -301,8 +418,43 @@ class TrackVideo:
         source = await self.videos.get(video.owner_id, video.source_video_id)
         if source is None or source.provider_ref is None:
             raise FileNotFoundError(video.source_video_id)
-        content = await self.catalog.provider(source.provider).open(source.provider_ref, VideoVariant.VIDEO)
+        try:
+            provider = self.catalog.provider(source.provider)
+        except KeyError:
+            raise FileNotFoundError(video.source_video_id) from None
+        content = await provider.open(source.provider_ref, VideoVariant.VIDEO)
         return _as_input(content, content.content_type)
+
+
+async def _answer(call: Awaitable[T], within_s: float) -> T:
+    """Wait for a provider, but not for ever.
+
+    Raises `SubmitRefused`, and `FateUnknown` for whatever else it raises: an adapter that stumbles over an answer has
+    learnt nothing about the job either.
+    """
+    try:
+        async with asyncio.timeout(within_s):
+            return await call
+    except (SubmitRefused, FateUnknown):
+        raise
+    except TimeoutError as error:
+        raise FateUnknown("the provider did not answer in time") from error
+    except Exception as error:
+        log.warning("provider_call_failed", error=type(error).__name__, exc_info=True)
+        raise FateUnknown("the call to the provider failed") from error
+
+
+async def _opened(provider: VideoProvider, ref: str) -> Content | None:
+    """The finished video, or None where there is none."""
+    try:
+        return await provider.open(ref, VideoVariant.VIDEO)
+    except FileNotFoundError:
+        return None
+
+
+def _cancellation(video: Video, stopped: str, *, charged: bool) -> dict[str, Any] | None:
+    """What came of a cancel; None where nobody asked."""
+    return None if video.cancel_requested_at is None else {"stopped": stopped, "charged": charged}
 
 
 def _as_input(content: Content, content_type: str) -> MediaInput:
@@ -320,11 +472,13 @@ def _plain(failure: Failure) -> dict[str, Any]:
 
 
 def _eta(p50_s: float | None, p90_s: float | None, samples: int, overdue: bool) -> dict[str, Any] | None:
+    """The wire's VideoEta; a moment that has passed is 0 seconds away."""
     if not samples:
         return None
-    eta: dict[str, Any] = {"basis": "history", "samples": samples, "overdue": overdue}
-    if p50_s is not None:
-        eta["p50_seconds"] = round(p50_s)
-    if p90_s is not None:
-        eta["p90_seconds"] = round(p90_s)
-    return eta
+    return {
+        "p50_seconds": round(p50_s or 0),
+        "p90_seconds": round(p90_s or 0),
+        "basis": "history",
+        "samples": samples,
+        "overdue": overdue,
+    }

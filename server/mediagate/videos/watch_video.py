@@ -26,29 +26,30 @@ class WatchVideo:
         """Yield events; None stands for `keepalive_s` of silence. Ends behind the event `end`.
 
         The snapshot's number is the one that the next event follows: `after_seq` for a watcher that resumes, so numbers
-        never fall. Raises `NotFound`, also where the video is deleted meanwhile, and `RateLimited` for a reader that does
-        not read.
+        never fall. Raises `NotFound`, also as soon as the video is deleted, `RateLimited` for a reader that does not
+        read, and `Unavailable` when this process stops.
         """
         with self.feed.subscribe(video_id) as subscription:
             video = await self.get_video.run(who, video_id)
             resumed = after_seq is not None and after_seq < video.seq
             subscription.seq = after_seq if resumed and after_seq is not None else video.seq
             yield self._whole(video, "snapshot", subscription.seq)
-            if resumed:
-                for missed in await self.feed.missed(video_id, after_seq=subscription.seq, up_to_seq=video.seq):
-                    subscription.seq = missed.event.seq
-                    yield missed
-                    if missed.event.type == "end":
-                        return
-            elif video.phase in OVER:
+            if not resumed and video.phase in OVER:
                 yield self._whole(video, "end", video.seq)
                 return
+            missed = resumed
             while True:
+                if missed:
+                    for past in await self.feed.missed(video_id, after_seq=subscription.seq):
+                        subscription.seq = past.event.seq
+                        yield past
+                        if past.event.type == "end":
+                            return
                 item = await subscription.next(self.keepalive_s)
-                if item is None:
-                    # Also how a watcher learns that its video was deleted.
-                    await self.get_video.run(who, video_id)
-                yield item
+                # A look at the video itself finds what no notification told: that it was deleted, or events.
+                missed = item is None and (await self.get_video.run(who, video_id)).seq > subscription.seq
+                if not missed:
+                    yield item
                 if item is not None and item.event.type == "end":
                     return
                 if subscription.overflowing:

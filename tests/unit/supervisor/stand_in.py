@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -85,14 +86,16 @@ def tell_environment(file: str) -> None:
     wait_for_sigterm()
 
 
+ROLES: dict[str, Callable[..., None]] = {
+    "api": api,
+    "edge": edge,
+    "migrate": migrate,
+    "parent": parent,
+    "say": say,
+    "stubborn": stubborn,
+    "tell_environment": tell_environment,
+    "worker": wait_for_sigterm,
+}
+
 if __name__ == "__main__":
-    {
-        "api": api,
-        "edge": edge,
-        "migrate": migrate,
-        "parent": parent,
-        "say": say,
-        "stubborn": stubborn,
-        "tell_environment": tell_environment,
-        "worker": wait_for_sigterm,
-    }[sys.argv[1]](*sys.argv[2:])
+    ROLES[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,79 @@
+"""Jobs that nobody runs any more go back to their queues.
+
+A job loses its process in two ways: the process died, so that no heartbeat comes from its workers; or the database was
+away when the process wanted to write down the job's end, so that it counts as running for as long as the process lives.
+A process that was silent for too long, stopped by a debugger or by its machine's sleep, finds its jobs in other hands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence, Set
+
+import structlog
+from procrastinate.connector import BaseAsyncConnector
+from procrastinate.manager import JobManager
+from procrastinate.utils import utcnow
+from procrastinate.worker import Worker as JobWorker
+
+log = structlog.get_logger(__name__)
+HEARTBEAT_S = 1.0
+STALLED_S = 6.0
+PRUNED_S = 60.0
+_OURS = "SELECT id FROM procrastinate_jobs WHERE status = 'doing' AND worker_id = ANY(%(workers)s)"
+
+
+class DeclaredDead(Exception):
+    """Others took over jobs that this process still runs. It has to end at once, without a word about them."""
+
+
+class Rescue:
+    """Looks every other second, on behalf of the workers of this process."""
+
+    def __init__(
+        self, manager: JobManager, connector: BaseAsyncConnector, workers: Sequence[JobWorker], running: Set[int]
+    ) -> None:
+        """`running` holds the ids of the jobs that run in this process, at any time."""
+        self._manager = manager
+        self._connector = connector
+        self._workers = workers
+        self._running = running
+        self._idle: set[int] = set()
+
+    async def run(self) -> None:
+        """Look until cancelled. Raises `DeclaredDead`."""
+        while True:
+            try:
+                await self._look()
+            except DeclaredDead:
+                raise
+            except Exception as error:
+                log.warning("rescue_failed", error=type(error).__name__)
+            await asyncio.sleep(HEARTBEAT_S * 2)
+
+    async def _look(self) -> None:
+        ours = [worker.worker_id for worker in self._workers if worker.worker_id is not None]
+        # First of all, so that a process that slept does not take itself for dead.
+        for worker_id in ours:
+            await self._manager.update_heartbeat(worker_id)
+        if ours:
+            await self._check_ours(ours)
+        for job in await self._manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_S):
+            if job.worker_id not in ours:
+                log.warning("job_rescued", task=job.task_name)
+                await self._manager.retry_job(job)
+        await self._manager.prune_stalled_workers(PRUNED_S)
+
+    async def _check_ours(self, ours: Sequence[int]) -> None:
+        before = set(self._running)
+        rows = await self._connector.execute_query_all_async(_OURS, workers=list(ours))
+        owned = {int(row["id"]) for row in rows}
+        if lost := (before & self._running) - owned:
+            log.error("jobs_in_other_hands", jobs=len(lost))
+            raise DeclaredDead
+        # One look may meet a job between its fetch and its start, or between its end and the note of it.
+        idle = owned - before - self._running
+        for job_id in idle & self._idle:
+            log.warning("job_without_end_rescued", job_id=job_id)
+            await self._manager.retry_job_by_id_async(job_id, utcnow())
+        self._idle = idle - self._idle
