@@ -1,4 +1,4 @@
-"""A 1 GiB file back from the local provider through Envoy, against a streaming RPC of the same server that yields zeros."""
+"""A 1 GiB file back from the local provider through Envoy, against an RPC of the same server that streams zeros."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ import yaml
 MIB = 1 << 20
 GIB = 1 << 30
 KEY = "sk-bench"
+DEV = (sys.executable, "-m", "mediagate.cli.main", "dev")
 RESULTS = Path(__file__).parent / "results"
 BASE_CONFIG: dict[str, Any] = {
     "general_settings": {"diagnostics": True},
@@ -94,8 +95,7 @@ def start(data_dir: Path, config: dict[str, Any] | None = None, environment: dic
     port = free_port()
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "mediagate.cli.main", "dev", "--port", str(port), "--data-dir", str(data_dir)]
-        + ["--config", str(config_path)],
+        [*DEV, f"--port={port}", f"--data-dir={data_dir}", f"--config={config_path}"],
         env={**os.environ, "MEDIAGATE_MASTER_KEY": KEY, **(environment or {})},
         stdout=subprocess.DEVNULL,
     )
@@ -258,7 +258,7 @@ def machine() -> dict[str, Any]:
 
 
 def report(name: str, figures: dict[str, Any], bars: dict[str, tuple[float, str, float]]) -> None:
-    """Print each bar beside the figure reached, and write everything as JSON. A bar is (reached, `>=` or `<`, asked)."""
+    """Print each bar beside the figure reached, and write all as JSON. A bar is (reached, `>=` or `<`, asked)."""
     rows = {}
     for bar, (reached, sign, asked) in bars.items():
         held = reached >= asked if sign == ">=" else reached < asked

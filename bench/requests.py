@@ -43,14 +43,13 @@ def main() -> None:
         }
         for path in paths.values():
             asyncio.run(load(running.port, path, connections=CONNECTIONS, seconds=1))
-        rounds: list[dict[str, Any]] = []
-        for _ in range(ROUNDS):
-            rounds.append(
-                {
-                    name: asyncio.run(load(running.port, path, connections=CONNECTIONS, seconds=SECONDS))
-                    for name, path in paths.items()
-                }
-            )
+        rounds: list[dict[str, Any]] = [
+            {
+                name: asyncio.run(load(running.port, path, connections=CONNECTIONS, seconds=SECONDS))
+                for name, path in paths.items()
+            }
+            for _ in range(ROUNDS)
+        ]
     bars: dict[str, tuple[float, str, float]] = {}
     for name in ("get_file", "get_video"):
         ratio = statistics.median(r[name]["requests_per_s"] / r["empty"]["requests_per_s"] for r in rounds)

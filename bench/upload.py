@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import statistics
 import subprocess
@@ -16,8 +17,9 @@ from pathlib import Path
 from bench.harness import GIB, KEY, MIB, PeakMemory, free_port, gateway, report, request
 
 ROUNDS = 5
-BOUNDARY = "bench-boundary"
-CHUNK = bytes(range(256)) * 4096
+BOUNDARY = "0d9b7a1f6c2e4583b1a09f7e6d5c4b3a"
+CHUNK = os.urandom(MIB)
+EXTENSIONS = "type.googleapis.com/envoy.extensions"
 
 
 def upload(port: int, path: str, size: int) -> tuple[float, bytes]:
@@ -73,7 +75,7 @@ def bare_envoy_mb_per_s() -> float:
     address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
     target = {"socket_address": {"address": "127.0.0.1", "port_value": listener.getsockname()[1]}}
     manager = {
-        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "@type": f"{EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "bare",
         "route_config": {
             "virtual_hosts": [
@@ -87,7 +89,7 @@ def bare_envoy_mb_per_s() -> float:
         "http_filters": [
             {
                 "name": "router",
-                "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
+                "typed_config": {"@type": f"{EXTENSIONS}.filters.http.router.v3.Router"},
             }
         ],
     }

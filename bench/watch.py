@@ -63,9 +63,8 @@ def main() -> None:
     whole = {seq: late for seq, late in arrivals.items() if len(late) == WATCHERS}
     slowest = {seq: max(late) for seq, late in whole.items()}
     per_interval = len(polls) / (RENDER_S / 0.5)
-    print(
-        f"{len(whole)} events at {WATCHERS} watchers; median of all {statistics.median(late for arrived in whole.values() for late in arrived):.1f} ms"
-    )
+    middle = statistics.median(late for arrived in whole.values() for late in arrived)
+    print(f"{len(whole)} events at {WATCHERS} watchers; median of all {middle:.1f} ms")
     print(f"{edge / 1024:.1f} KiB a watcher in Envoy; {len(polls)} polls in about {RENDER_S} s at one every 0.5 s")
     report(
         "watch",

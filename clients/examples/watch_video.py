@@ -1,8 +1,8 @@
 """A file and a video through mediagate, by a client that has only the stubs generated from `proto/`.
 
     pip install grpcio grpcio-tools
-    mkdir -p stubs && python -m grpc_tools.protoc -I proto -I proto/third_party --python_out=stubs --grpc_python_out=stubs \\
-        proto/mediagate/v1/*.proto $(find proto/third_party -name '*.proto')
+    mkdir -p stubs && python -m grpc_tools.protoc -I proto -I proto/third_party \\
+        --python_out=stubs --grpc_python_out=stubs $(find proto -name '*.proto')
     PYTHONPATH=stubs python clients/examples/watch_video.py 127.0.0.1:4000 "$(cat .mediagate/master_key)" README.md
 """
 
@@ -52,7 +52,8 @@ def main(address: str, key: str, path: Path) -> None:
         file = files.UploadFile(upload(path), metadata=metadata)
         print(f"stored {file.id}, {file.bytes:.0f} bytes, SHA-256 {file.mediagate.sha256}")
         copy = path.with_suffix(".copy")
-        print(f"read back {save(files.DownloadFile(files_pb2.DownloadFileRequest(file_id=file.id), metadata=metadata), copy)}")
+        content = files.DownloadFile(files_pb2.DownloadFileRequest(file_id=file.id), metadata=metadata)
+        print(f"read back {save(content, copy)} bytes")
         files.DeleteFile(files_pb2.DeleteFileRequest(file_id=file.id), metadata=metadata)
 
         videos = videos_pb2_grpc.VideoServiceStub(channel)

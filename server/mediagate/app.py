@@ -1,7 +1,7 @@
 """`python -m mediagate.app api|worker`: builds one process from its settings and runs it.
 
-SIGTERM or SIGINT drains: health turns NOT_SERVING, after `server.drain_s` no new calls are taken, running ones get the rest
-of `server.shutdown_s`.
+SIGTERM or SIGINT drains: health turns NOT_SERVING, after `server.drain_s` no new calls are taken, running ones get the
+rest of `server.shutdown_s`.
 """
 
 from __future__ import annotations

@@ -16,7 +16,14 @@ from edge_harness import Edge
 
 @pytest.fixture(scope="session")
 def edge() -> Iterator[Edge]:
-    running = Edge(options={"max_request_bytes": 300_000_000, "headers_timeout_s": 1.5, "upload_idle_s": 1.5})
+    running = Edge(
+        options={
+            "max_request_bytes": 300_000_000,
+            "headers_timeout_s": 1.5,
+            "upload_idle_s": 1.5,
+            "small_body_timeout_s": 1.5,
+        }
+    )
     running.start()
     yield running
     running.stop()

@@ -135,7 +135,8 @@ def reply_of(method: MethodDescriptor, script: dict[str, Any], total: int = 0) -
     if method.output_type.full_name == "google.api.HttpBody":
         return httpbody_pb2.HttpBody(content_type=script.get("content_type", "application/octet-stream"))
     reply: Message = GetMessageClass(method.output_type)()
-    return json_format.ParseDict(script.get("reply", {}), reply)
+    json_format.ParseDict(script.get("reply", {}), reply)
+    return reply
 
 
 async def chunks_of(method: MethodDescriptor, request: Message | None, script: dict[str, Any]) -> AsyncIterator[Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from edge_harness import Edge, call_seen, failing, script
+from edge_harness import Edge, call_seen, failing, parse_reply, script
 
 MIB = 1 << 20
 
@@ -105,6 +105,29 @@ def test_a_slow_but_steady_upload_goes_through(edge: Edge) -> None:
             time.sleep(0.7)
             connection.sendall(b"x")
         assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+
+
+def test_a_small_body_cannot_drip_for_ever(edge: Edge) -> None:
+    """Each byte would put off an idle time-out."""
+    with socket.create_connection(("127.0.0.1", edge.port), timeout=5) as connection:
+        connection.sendall(b"POST /v1/uploads HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
+        connection.settimeout(0.4)
+        received = b""
+        for _ in range(10):
+            connection.sendall(b" ")
+            try:
+                received = connection.recv(1 << 16)
+                break
+            except TimeoutError:
+                continue
+    reply = parse_reply(0, received)
+    assert (reply.status, reply.error()["code"]) == (408, "request_timeout")
+
+
+def test_that_limit_ends_with_the_body(edge: Edge) -> None:
+    assert edge.get("/v1/videos/v?wait=60", script(wait=2.0)).status == 200
+    reply = edge.get("/v1/videos/v/events", script(chunks=[{"text": "a"}, {"text": "b", "wait": 2.0}]))
+    assert (reply.exit_code, reply.body) == (0, b"ab")
 
 
 def test_slow_servers_do_not_fill_the_edge(edge: Edge) -> None:

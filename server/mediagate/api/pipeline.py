@@ -6,6 +6,7 @@ Handlers are wrapped once, when the server is built: nothing is looked up or com
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from mediagate.access.authenticate import Authenticate
 from mediagate.api.call import Call
 from mediagate.api.errors import abort, as_mediagate_error
 from mediagate.api.paths import ORIGINAL_PATH, PathVariables
-from mediagate.core.errors import InvalidField, InvalidRequest, MediagateError
+from mediagate.core.errors import InvalidField, InvalidRequest
 
 Context = grpc.aio.ServicerContext[Any, Any]
 OPEN_METHODS = frozenset(
@@ -106,9 +107,11 @@ class Pipeline:
                 call = self._begin(method, context)
                 _place(variables, call, request)
                 check(request)
-                async for message in behaviour(request, call):
-                    await call.send_headers()
-                    yield message
+                # Closed at once when the caller goes away, not when the collector comes by.
+                async with aclosing(behaviour(request, call)) as messages:
+                    async for message in messages:
+                        await call.send_headers()
+                        yield message
                 return
             except Exception as error:
                 failure = as_mediagate_error(error, method=method, repeatable=repeatable)
@@ -188,6 +191,3 @@ def _passing_bytes(encode: Callable[[Any], bytes] | None) -> Callable[[Any], byt
         return message if type(message) is bytes else encode(message)
 
     return run
-
-
-__all__ = ["MALFORMED", "OPEN_METHODS", "HandlerCollector", "MediagateError", "Pipeline", "check"]

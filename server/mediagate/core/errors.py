@@ -3,9 +3,9 @@
 MediagateError                     status  reason                    a retry can help
 ├── InvalidRequest                 400     INVALID_REQUEST           no
 │   ├── InvalidField               400     INVALID_FIELD             no
-│   ├── TruncatedUpload            400     UPLOAD_TRUNCATED          no (the SDK's blind retry would send the same bytes)
+│   ├── TruncatedUpload            400     UPLOAD_TRUNCATED          no (a blind retry would send the same bytes)
 │   ├── ChecksumMismatch           400     CHECKSUM_MISMATCH         no
-│   ├── StateConflict              400     STATE_CONFLICT            no (OpenAI's SDKs repeat every 409, so it is a 400)
+│   ├── StateConflict              400     STATE_CONFLICT            no (OpenAI's SDKs would repeat a 409)
 │   └── ContentPolicyViolation     400     CONTENT_POLICY_VIOLATION  no
 ├── Unauthenticated                401     INVALID_API_KEY           no
 ├── PermissionDenied               403     PERMISSION_DENIED         no

@@ -99,13 +99,17 @@ def _flat(name: str, tree: object, *, level: int) -> Iterator[tuple[str, str]]:
             if isinstance(item, dict | list):
                 raise InvalidField(_USE_JSON, param=echo(name))
             yield from _flat(f"{name}[]", item, level=level + 1)
-    elif isinstance(tree, bool):
-        yield name, "true" if tree else "false"
     elif tree is not None:
-        text = str(tree)
-        if _UNSTORABLE.search(text):
-            raise InvalidField("The part holds NUL or half a surrogate pair.", param=echo(name))
-        yield name, text
+        yield name, _scalar(name, tree)
+
+
+def _scalar(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = str(value)
+    if _UNSTORABLE.search(text):
+        raise InvalidField("The part holds NUL or half a surrogate pair.", param=echo(name))
+    return text
 
 
 def _refuse(_: str) -> NoReturn:

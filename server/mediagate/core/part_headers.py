@@ -14,15 +14,15 @@ from mediagate.core.limits import echo
 
 CONTENT_TYPE_DEFAULT: Final = "application/octet-stream"
 
-_TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+_MIME_WORD: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 # A quoted value is read with backslash escapes (RFC 9110, curl) where that ends at a separator, else without (browsers
 # and Node, which send the backslashes of `C:\dir\` as they are). Possessive, so that hostile headers cost linear time.
 _PARAMETER: Final = re.compile(
-    rf";[ \t]*+(?:(?P<key>{_TOKEN})[ \t]*+=[ \t]*+"
+    rf";[ \t]*+(?:(?P<key>{_MIME_WORD})[ \t]*+=[ \t]*+"
     r'(?:"(?P<escaped>(?:[^"\\]|\\.)*+)"(?=[ \t]*+(?:;|\Z))|"(?P<raw>[^"]*+)"|(?P<bare>[^";]*+)))?+[ \t]*+(?=;|\Z)'
 )
 _QUOTED_PAIR: Final = re.compile(r'\\(["\\])')
-_MEDIA_TYPE: Final = re.compile(rf"{_TOKEN}/{_TOKEN}(?:[ \t]*;[\t -~]*)?")
+_MEDIA_TYPE: Final = re.compile(rf"{_MIME_WORD}/{_MIME_WORD}(?:[ \t]*;[\t -~]*)?")
 _MEDIA_TYPE_CHARS_MAX: Final = 255
 _BOUNDARY: Final = re.compile(r"[ -~]{0,69}[!-~]")
 _HTML_ESCAPE: Final = re.compile("%(22|0[Dd]|0[Aa])")

@@ -68,6 +68,8 @@ class EdgeSettings:
     upload_idle_s: float = 120.0
     # A client must have sent the headers of a request by then.
     headers_timeout_s: float = 10.0
+    # And the body by then, unless it is an upload.
+    small_body_timeout_s: float = 60.0
     # A request that declares a longer body is refused with 413 before it is read.
     max_request_bytes: int = 16 << 30
     # How long Envoy tells clients to go away before `drain_listeners?graceful` closes the port.
@@ -134,7 +136,7 @@ def render_config(settings: EdgeSettings) -> str:
     template = Template(TEMPLATE.read_text())
     return template.substitute(
         {name: json.dumps(value) for name, value in values.items()},
-        small_body_routes=route_lines(small_body_routes(routes["paths"], settings.json_request_max_bytes)),
+        small_body_routes=route_lines(small_body_routes(routes["paths"], settings)),
         wrong_method_routes=route_lines(wrong_method_routes(routes["paths"])),
     )
 
@@ -157,8 +159,8 @@ def route_lines(routes: list[dict[str, Any]]) -> str:
     return "\n              ".join(f"- {json.dumps(route)}" for route in routes)
 
 
-def small_body_routes(paths: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
-    """One route for each method, with all paths that take it; bodies are read whole and may have `limit` bytes."""
+def small_body_routes(paths: list[dict[str, Any]], settings: EdgeSettings) -> list[dict[str, Any]]:
+    """One route for each method, with all paths that take it; bodies are read whole, within limits."""
     methods = sorted({method for path in paths for method in path["methods"]})
     return [
         {
@@ -167,11 +169,14 @@ def small_body_routes(paths: list[dict[str, Any]], limit: int) -> list[dict[str,
                 "safe_regex": {"regex": "|".join(path["regex"] for path in paths if method in path["methods"])},
                 "headers": [{"name": ":method", "string_match": {"exact": method}}],
             },
-            "route": NOWHERE,
+            "route": {
+                **NOWHERE,
+                "max_stream_duration": {"max_stream_duration": seconds(settings.small_body_timeout_s)},
+            },
             "typed_per_filter_config": {
                 "envoy.filters.http.buffer": {
                     "@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute",
-                    "buffer": {"max_request_bytes": limit},
+                    "buffer": {"max_request_bytes": settings.json_request_max_bytes},
                 }
             },
         }

@@ -101,7 +101,8 @@ class Worker:
         async def drop_parts(upload_id: str) -> None:
             await operations.drop_parts.run(upload_id)
 
-        @app.periodic(cron="*/10 * * * * *")
+        # Seconds come last here.
+        @app.periodic(cron="* * * * * */10")
         @app.task(name="maintenance.sweep", queueing_lock="sweep", lock="sweep", pass_context=True)
         async def sweep(_context: JobContext, timestamp: int) -> None:
             while await operations.sweep_files.run():

@@ -13,7 +13,7 @@ KEYS_MAX = 500
 class BatchedLookup(Generic[V]):
     """Reads rows by key. A caller's row is read after its call began, so it sees everything that was committed before.
 
-    Under load one query answers dozens of callers: GetFile made 1,280 requests/s with a query each and 2.2 times that so.
+    Under load one query answers dozens of callers: GetFile makes nearly twice the requests/s so.
     """
 
     def __init__(self, load: Callable[[Sequence[str]], Awaitable[Mapping[str, V]]]) -> None:

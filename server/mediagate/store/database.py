@@ -45,7 +45,7 @@ class Transaction:
         delay_s: int | None = None,
         **arguments: Any,
     ) -> None:
-        """Enqueue a job that exists exactly if this transaction commits. Jobs with the same `lock` run one at a time."""
+        """Enqueue a job that exists exactly if this transaction commits. Jobs of one `lock` run one at a time."""
         raw = await self.connection.get_raw_connection()
         schedule: Mapping[str, Any] = {"schedule_in": {"seconds": delay_s}} if delay_s else {}
         await self._queue.configure_task(

@@ -1,7 +1,7 @@
 """`python -m mediagate.store.migrate`: bring the database's schema to the revision of this code.
 
-Without arguments it migrates; `--check` only looks; `--status` prints the revisions. Exit code 0 when the schema fits, 2
-with one sentence on standard error when it does not or cannot.
+Without arguments it migrates; `--check` only looks; `--status` prints the revisions. Exit code 0 when the schema
+fits, 2 with one sentence on standard error when it does not or cannot.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Files on this machine's disk.
 
-An object is written under a temporary name, synced, and renamed into place: a crash at any moment leaves either the whole
-object or a temporary that `sweep` removes. Keys come from ids only, so no user text reaches a path.
+An object is written under a temporary name, synced, and renamed into place: a crash at any moment leaves either the
+whole object or a temporary that `sweep` removes. Keys come from ids only, so no user text reaches a path.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DIRECT: int = getattr(os, "O_DIRECT", 0)
 
 
 class LocalFiles:
-    """Keeps objects under `root`. With `fsync` a commit survives the loss of power, at the cost of a wait for the disk."""
+    """Keeps objects under `root`. With `fsync` a commit survives the loss of power, at the cost of a wait."""
 
     name = "local"
 
@@ -73,8 +73,8 @@ class LocalFiles:
 class LocalWriter:
     """One object on its way to the disk: one buffer fills while a thread hashes and writes the other.
 
-    Large objects go past the page cache where the file system allows it: filling the cache with bytes that nobody asked for
-    cost more processor time than hashing them (measured), and leaves `fsync` next to nothing to wait for.
+    Large objects go past the page cache where the file system allows it: to fill the cache with bytes that nobody asked
+    for cost more processor time than to hash them (measured), and `fsync` then has next to nothing to wait for.
     """
 
     def __init__(
