@@ -7,8 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -138,28 +140,37 @@ TEST_CONFIG: dict[str, Any] = {
 }
 
 
+@contextmanager
+def data_folder() -> Iterator[Path]:
+    """A folder for a data dir. Not pytest's: a second session would shut PostgreSQL's account out of that one."""
+    with tempfile.TemporaryDirectory(prefix="mediagate-test-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder) / "data"
+
+
 @pytest.fixture(scope="session")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def gateway() -> Iterator[Gateway]:
     """The gateway that most tests share. Tests make their own objects and count on no others."""
-    running = start_gateway(tmp_path_factory.mktemp("gateway") / "data", TEST_CONFIG)
-    yield running
-    assert running.stop() == 0
+    with data_folder() as data_dir:
+        running = start_gateway(data_dir, TEST_CONFIG)
+        yield running
+        assert running.stop() == 0
 
 
 @pytest.fixture(scope="module")
-def own_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Gateway]]:
+def own_gateway() -> Iterator[Callable[..., Gateway]]:
     """Starts gateways that a module may break; whatever still runs is stopped behind it."""
     started: list[Gateway] = []
+    with ExitStack() as folders:
 
-    def start(config: dict[str, Any] | None = None, data_dir: Path | None = None) -> Gateway:
-        running = start_gateway(data_dir or tmp_path_factory.mktemp("own") / "data", config or TEST_CONFIG)
-        started.append(running)
-        return running
+        def start(config: dict[str, Any] | None = None, data_dir: Path | None = None) -> Gateway:
+            running = start_gateway(data_dir or folders.enter_context(data_folder()), config or TEST_CONFIG)
+            started.append(running)
+            return running
 
-    yield start
-    for running in started:
-        if running.process.poll() is None:
-            running.stop(signal.SIGTERM)
+        yield start
+        for running in started:
+            if running.process.poll() is None:
+                running.stop(signal.SIGTERM)
 
 
 @pytest.fixture

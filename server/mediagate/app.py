@@ -44,8 +44,9 @@ async def run_api(settings: Settings, address: str) -> None:
     await _signal()
     await server.drain()
     await asyncio.sleep(settings.config.server.drain_s)
-    await server.stop(grace_s=max(0.0, settings.config.server.shutdown_s - settings.config.server.drain_s))
+    # Watches would use up all the grace: their clients resume elsewhere.
     await feed.close()
+    await server.stop(grace_s=max(0.0, settings.config.server.shutdown_s - settings.config.server.drain_s))
     await parts.db.close()
     log.info("api_stopped", address=address)
 

@@ -101,7 +101,7 @@ class GeneralSettings(_Peer):
         default=[], description="Origins browsers may call from; `*` for all. Default none."
     )
     diagnostics: bool = Field(
-        default=False, description="Serve reflection and diagnostics to holders of the master key."
+        default=False, description="Serve DiagnosticsService, whose calls measure the server itself."
     )
 
     @field_validator("master_key")

@@ -316,6 +316,7 @@ class TestExpiry:
             assert_failure(http.request(method, path), 404, code="not_found", param="id")
         assert http.head(f"/v1/files/{one}/content").status_code == 404
         assert one not in [file["id"] for file in http.get("/v1/files?purpose=batch").json()["data"]]
+        # Nobody asks for this one: the worker sweeps by itself.
         eventually(lambda: not sql(gateway, "SELECT 1 FROM file WHERE id = %s", one), "the sweep takes it", 25)
         assert not [path for path in stored(gateway) if one in path.name]
         assert http.get(f"/v1/files/{kept}/content").content == b"kept"

@@ -28,6 +28,7 @@ from tests.api.wire import (
     request_head,
     sql,
     stored,
+    sweep,
 )
 from tests.conftest import Gateway
 
@@ -221,7 +222,8 @@ def test_an_upload_that_has_ended_takes_nothing(gateway: Gateway, client: openai
             assert end in caught.value.message
     if end == "cancelled":
         assert client.uploads.cancel(upload.id).status == "cancelled"
-    eventually(lambda: not sql(gateway, "SELECT 1 FROM upload_part WHERE upload_id = %s", upload.id), "parts are gone", 25)
+    sweep(gateway)
+    eventually(lambda: not sql(gateway, "SELECT 1 FROM upload_part WHERE upload_id = %s", upload.id), "parts are gone")
     assert not [path for path in stored(gateway) if part in path.name]
     assert sql(gateway, "SELECT state FROM upload WHERE id = %s", upload.id) == [(end,)]
 
@@ -364,15 +366,17 @@ def test_an_upload_that_is_being_completed_does_not_expire_under_its_maker(gatew
     marker = begin(client, 3)
     sql(gateway, "UPDATE upload SET expires_at = now() - interval '1 second' WHERE id = %s", marker.id)
     state = "SELECT state FROM upload WHERE id = %s"
-    eventually(lambda: sql(gateway, state, marker.id) == [("expired",)], "a sweep has run", 25)
+    sweep(gateway)
+    eventually(lambda: sql(gateway, state, marker.id) == [("expired",)], "a sweep has run")
     assert sql(gateway, state, upload.id) == [("completing",)]
     with pytest.raises(openai.BadRequestError, match="being completed"):
         client.uploads.cancel(upload.id)
     # The maker dies: what it was making is dropped, and its upload with it.
     sql(gateway, "UPDATE file SET lease_expires_at = now() - interval '1 second' WHERE id = %s", made)
-    eventually(lambda: sql(gateway, state, upload.id) == [("expired",)], "the upload expires", 25)
-    eventually(lambda: not sql(gateway, "SELECT 1 FROM file WHERE id = %s", made), "the file is dropped", 25)
-    eventually(lambda: not [path for path in stored(gateway) if part in path.name], "its parts are gone", 25)
+    sweep(gateway)
+    eventually(lambda: sql(gateway, state, upload.id) == [("expired",)], "the upload expires")
+    eventually(lambda: not sql(gateway, "SELECT 1 FROM file WHERE id = %s", made), "the file is dropped")
+    eventually(lambda: not [path for path in stored(gateway) if part in path.name], "its parts are gone")
 
 
 def test_the_upload_of_a_maker_that_died_can_be_completed_again(gateway: Gateway, client: openai.OpenAI) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import procrastinate
 import psycopg
 
 from tests.conftest import Gateway
@@ -182,6 +183,13 @@ def sql(gateway: Gateway, statement: str, *values: object) -> list[tuple[Any, ..
     with psycopg.connect(gateway.database_url, autocommit=True) as connection:
         cursor = connection.execute(statement.encode(), values)
         return cursor.fetchall() if cursor.description else []
+
+
+def sweep(gateway: Gateway) -> None:
+    """Have the worker sweep now; by itself it does so every ten seconds."""
+    queue = procrastinate.App(connector=procrastinate.SyncPsycopgConnector(conninfo=gateway.database_url))
+    with queue.open(), contextlib.suppress(procrastinate.exceptions.AlreadyEnqueued):
+        queue.configure_task("maintenance.sweep", queueing_lock="sweep", lock="sweep").defer(timestamp=0)
 
 
 def unfinished(gateway: Gateway) -> list[tuple[Any, ...]]:

@@ -48,6 +48,7 @@ from mediagate._gen.mediagate.v1 import (
     videos_pb2,
     videos_pb2_grpc,
 )
+from mediagate.envoy import BROKEN_STREAM
 
 MODULES = [
     (files_pb2, files_pb2_grpc),
@@ -58,7 +59,6 @@ MODULES = [
 ]
 # Bounded receive windows: a slow handler stops the sender instead of filling this process (16 MiB against 68 MiB).
 OPTIONS = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 1 << 20), ("grpc.so_reuseport", 0)]
-POISON = b"\xff"
 Context = grpc.aio.ServicerContext[Any, Any]
 HEALTH = health.aio.HealthServicer()
 
@@ -133,7 +133,8 @@ def reply_of(method: MethodDescriptor, script: dict[str, Any], total: int = 0) -
     if method.name == "CountBytes":
         return system_pb2.CountBytesResponse(bytes=total)
     if method.output_type.full_name == "google.api.HttpBody":
-        return httpbody_pb2.HttpBody(content_type=script.get("content_type", "application/octet-stream"))
+        body: Message = httpbody_pb2.HttpBody(content_type=script.get("content_type", "application/octet-stream"))
+        return body
     reply: Message = GetMessageClass(method.output_type)()
     json_format.ParseDict(script.get("reply", {}), reply)
     return reply
@@ -154,7 +155,7 @@ async def chunks_of(method: MethodDescriptor, request: Message | None, script: d
             data = bytes(chunk["zeros"]) if "zeros" in chunk else chunk["text"].encode()
             yield httpbody_pb2.HttpBody(content_type=kind, data=data)
     if script.get("then") == "poison":
-        yield POISON
+        yield BROKEN_STREAM
 
 
 def behaviour(method: MethodDescriptor) -> Callable[..., Any]:

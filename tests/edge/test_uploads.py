@@ -130,6 +130,28 @@ def test_that_limit_ends_with_the_body(edge: Edge) -> None:
     assert (reply.exit_code, reply.body) == (0, b"ab")
 
 
+@pytest.mark.parametrize(("path", "status"), [("/nowhere", b"404"), ("/v1/files", b"401")])
+def test_over_http2_a_refusal_is_whole_and_then_the_body_is_stopped(edge: Edge, path: str, status: bytes) -> None:
+    """With NO_ERROR, as RFC 9113 says. curl before 8 throws the reply away all the same (exit 92)."""
+    h2 = pytest.importorskip("h2.connection")
+    stub = script(abort=failing("UNAUTHENTICATED"))["x-stub"]
+    headers = [(":method", "POST"), (":path", path), (":scheme", "http"), (":authority", "x"), ("x-stub", stub)]
+    client = h2.H2Connection()
+    client.initiate_connection()
+    client.send_headers(1, [*headers, ("content-length", "5000000")])
+    client.send_data(1, bytes(16_000))
+    seen: dict[str, Any] = {}
+    with socket.create_connection(("127.0.0.1", edge.port), timeout=5) as connection:
+        connection.sendall(client.data_to_send())
+        while "StreamReset" not in seen:
+            for event in client.receive_data(connection.recv(1 << 16)):
+                seen[type(event).__name__] = event
+    assert dict(seen["ResponseReceived"].headers)[b":status"] == status
+    assert json.loads(seen["DataReceived"].data)["error"]["message"]
+    assert "StreamEnded" in seen
+    assert seen["StreamReset"].error_code == 0
+
+
 def test_slow_servers_do_not_fill_the_edge(edge: Edge) -> None:
     """4 uploads to servers that take 1 MiB every 0.2 s; at most 24 MiB for each is the promise."""
     piece = bytes(MIB)

@@ -89,8 +89,9 @@ class Dev:
         for process in self.processes:
             process.kill()
             process.wait()
-            if process.stdout:
-                process.stdout.close()
+            for stream in (process.stdout, process.stderr):
+                if stream:
+                    stream.close()
         eventually(lambda: not running(self.data_dir), "everything ended")
 
 
@@ -159,6 +160,44 @@ def test_the_printed_lines_work_and_a_second_start_is_refused(dev: Dev) -> None:
         f"The data dir {dev.data_dir} is in use by process {process.pid}. Stop it or choose another with --data-dir.\n"
     )
     assert dev.is_ready()
+
+
+def test_serve_wants_a_migrated_database_and_then_serves_beside_it(dev: Dev) -> None:
+    dev.start_until_ready()
+    url = f"postgresql://postgres@/{{}}?host={dev.data_dir / 'run' / 'pg'}"
+    (dev.directory / "config.yaml").write_text("server: {api_processes: 2}")
+    command = [sys.executable, "-m", "mediagate.cli.main", "serve", "--config", "config.yaml", "--port", "0"]
+    environment = {**os.environ, "MEDIAGATE_MASTER_KEY": "k", "MEDIAGATE_DATA_DIR": str(dev.directory / "served")}
+
+    def serve(database: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            command,
+            env={**environment, "MEDIAGATE_DATABASE_URL": url.format(database)},
+            cwd=dev.directory,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        dev.processes.append(process)
+        return process
+
+    bare = serve("postgres")
+    _, said = bare.communicate(timeout=PATIENCE_S)
+    assert bare.returncode == 2
+    assert "Run `mediagate migrate`" in said
+    assert len(said.splitlines()) == 1
+
+    serving = serve("mediagate")
+    assert serving.stdout is not None
+    said = ""
+    while not (found := re.search(r"mediagate is ready on (\S+)", said)):
+        line = serving.stdout.readline()
+        assert line
+        said += line
+    assert httpx.get(f"{found[1]}/v1/files", headers={"authorization": "Bearer k"}).status_code == 200
+    serving.send_signal(signal.SIGTERM)
+    _, said = serving.communicate(timeout=PATIENCE_S)
+    assert serving.returncode == 0, said
 
 
 def test_requests_that_run_at_ctrl_c_finish(dev: Dev) -> None:

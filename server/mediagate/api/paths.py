@@ -32,7 +32,10 @@ class PathVariables:
         descriptor = descriptor_pool.Default().FindMethodByName(method.strip("/").replace("/", "."))
         rule = descriptor.GetOptions().Extensions[annotations_pb2.http]
         templates = [_template(binding) for binding in (rule, *rule.additional_bindings)]
-        return cls([_pattern(template) for template in templates if "{" in template])
+        if not any("{" in template for template in templates):
+            return cls([])
+        # `/v1/videos/status` is no `/v1/videos/{video_id}`: a path without variables is asked first.
+        return cls([_pattern(template) for template in sorted(templates, key=lambda template: "{" in template)])
 
     def apply(self, original_path: str, message: Any) -> None:
         """Write the path's variables into the message, over whatever else was found for them."""

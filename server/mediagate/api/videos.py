@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,9 +89,10 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
 
     async def WatchVideo(self, request: videos_pb2.WatchVideoRequest, call: Call) -> AsyncIterator[bytes]:
         after_seq = request.after_seq if request.HasField("after_seq") else None
-        async for item in self.watch_video.run(call.principal, request.video_id, after_seq=after_seq):
-            if item is not None:
-                yield convert.event_to_grpc(item)
+        async with aclosing(self.watch_video.run(call.principal, request.video_id, after_seq=after_seq)) as items:
+            async for item in items:
+                if item is not None:
+                    yield convert.event_to_grpc(item)
 
     async def WatchVideoHttp(self, request: videos_pb2.WatchVideoRequest, call: Call) -> AsyncIterator[bytes]:
         last = call.header("last-event-id") or ""
@@ -100,13 +101,14 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
             after_seq = int(last)
         content_type = EVENT_STREAM
         call.respond([("cache-control", "no-cache"), ("x-accel-buffering", "no")])
-        async for item in self.watch_video.run(call.principal, request.video_id, after_seq=after_seq):
-            if content_type:
-                assert item is not None
-                yield http_body(convert.event_to_sse(item), content_type)
-                content_type = ""
-            else:
-                yield KEEP_ALIVE if item is None else _sse_body(item)
+        async with aclosing(self.watch_video.run(call.principal, request.video_id, after_seq=after_seq)) as items:
+            async for item in items:
+                if content_type:
+                    assert item is not None
+                    yield http_body(convert.event_to_sse(item), content_type)
+                    content_type = ""
+                else:
+                    yield KEEP_ALIVE if item is None else _sse_body(item)
 
     async def CancelVideo(self, request: videos_pb2.CancelVideoRequest, call: Call) -> videos_pb2.Video:
         return self._answer(await self.cancel_video.run(call.principal, request.video_id), call)
@@ -228,7 +230,9 @@ def _require_id(request: Any) -> None:
 def _download(video: Video, content: Content, variant: VideoVariant) -> Download:
     extension = _EXTENSIONS.get(content.content_type, "bin")
     suffix = "" if variant is VideoVariant.VIDEO else f"-{variant.value}"
-    return Download(content, f"{video.id}{suffix}.{extension}", content.content_type, content.etag)
+    # What a video is never changes, so its id tells as much as a tag of the provider's.
+    tag = content.etag.strip('"') or f"{video.id}{suffix}"
+    return Download(content, f"{video.id}{suffix}.{extension}", content.content_type, f'"{tag}"')
 
 
 def _plain(request: Any, *names: str) -> dict[str, Any]:

@@ -1,0 +1,38 @@
+"""The edge, and what it and the server behind it owe each other.
+
+What the server finds in the metadata of a call:
+
+`x-envoy-original-path`     the path and query of a REST caller; absent for gRPC and gRPC-Web. Clients cannot send it.
+`x-envoy-original-method`   the HTTP method of a REST caller.
+`x-envoy-external-address`  the client's address; `x-forwarded-for` may hold what the client claims.
+`x-request-id`              the id that the reply carries; never the client's choice.
+
+What the server sends, and what a REST caller gets. gRPC and gRPC-Web callers get everything as it was sent.
+
+In the trailing metadata of an abort before any initial metadata:
+
+`x-openai-error`    the whole body of the reply, as ASCII JSON of at most some KB. Without it the edge writes an
+                    envelope for the status, and the abort's message and details stay inside.
+`x-http-status`     the status, where it is not the one that belongs to the gRPC code.
+others              become headers: `retry-after`, `x-should-retry`, `content-range`, `openai-processing-ms`.
+                    Without `x-should-retry` the edge says `false` for 4xx but 408, 409 and 429, and for 501; without
+                    `retry-after` it says `1` with 503.
+
+In the initial metadata of a reply:
+
+`x-http-status`     206 or 304 where it is not 200.
+`x-content-length`  the length of the content. Whoever sends it must send all of it, or end with BROKEN_STREAM.
+others              become headers.
+
+Initial metadata reach the caller with the first HttpBody message. That message must hold the content type, and may
+hold no bytes: so an event stream shows its headers at once, and empty content has a type. Trailing metadata of a reply
+that had a message reach no REST caller.
+"""
+
+from typing import Final
+
+BROKEN_STREAM: Final = b"\xff"
+"""An encoded message that is none. As the last message of a streaming HttpBody reply to a REST caller (one with
+`x-envoy-original-path`) it makes Envoy reset the stream, so that content which stops half-way is a broken download:
+curl exit 18, or 92 over HTTP/2. An abort in its place looks like a clean end where no length was told, and leaves an
+HTTP/1.1 client waiting where one was."""

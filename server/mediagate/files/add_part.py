@@ -13,7 +13,7 @@ from mediagate.core.forms import FieldEnd, FileData, FileStart, FormEvent
 from mediagate.core.limits import echo
 from mediagate.core.objects import Principal, UploadPart
 from mediagate.files.create_file import Proof
-from mediagate.files.upload_rules import find_upload, lock_upload, require_pending
+from mediagate.files.upload_rules import lock_upload, require_pending
 from mediagate.providers.base import BlobWriter
 from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database
@@ -37,9 +37,8 @@ class AddPart:
         part_id = ids.new_part_id()
         now = self.clock.now()
         async with self.db.transaction() as tx:
-            uploads = UploadRepository(tx.connection)
-            require_pending(await find_upload(uploads, who, upload_id), self.clock)
-            await uploads.begin_part(part_id, upload_id, part_id, now=now)
+            require_pending(await lock_upload(tx, who, upload_id, self.clock), self.clock)
+            await UploadRepository(tx.connection).begin_part(part_id, upload_id, part_id, now=now)
         writer: BlobWriter | None = None
         recording: asyncio.Task[None] | None = None
         try:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import procrastinate
+from psycopg import OperationalError
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy import Select, text
 from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
@@ -69,7 +70,7 @@ class Database:
             pool_size=4,
             max_overflow=connections_max - 4,
             pool_recycle=1800,
-            pool_pre_ping=False,
+            pool_pre_ping=True,
             connect_args={"prepare_threshold": 1, "application_name": "mediagate"},
         )
         self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -99,6 +100,14 @@ class Database:
         """The rows of a statement from `compiled`, each a tuple in the order of its columns."""
         if self._direct.closed:
             await self._direct.open()
+        try:
+            return await self._fetch(statement, parameters)
+        except OperationalError:
+            # A pooled connection outlived the server it led to; reading again is harmless.
+            await self._direct.check()
+            return await self._fetch(statement, parameters)
+
+    async def _fetch(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         async with self._direct.connection() as connection:
             cursor = await connection.execute(statement, parameters)
             return await cursor.fetchall()

@@ -28,7 +28,7 @@ DATABASE_ANSWERS_WITHIN_S: Final = 5
 # A form around a file: its headers and boundaries, beside the fields that the config bounds.
 FORM_OVERHEAD_BYTES: Final = 1024 * 1024
 # The heavy part of what each program imports; see preload.py.
-API_IMPORTS: Final = ("mediagate.composition", "mediagate.api.server")
+API_IMPORTS: Final = ("mediagate.services", "mediagate.api.server")
 MIGRATE_IMPORTS: Final = ("alembic.command", "sqlalchemy.dialects.postgresql.psycopg", "mediagate.store.database")
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9._~+/=-]+")
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -26,6 +28,8 @@ SAME_SIGNAL_WITHIN_S: Final = 0.5
 POSTGRES_STOP_S: Final = 20.0
 ENVOY_STOP_S: Final = 5.0
 GRACE_S: Final = 2.0
+# Some programs walk all descriptors up to the limit, so "infinite" is no good choice.
+FILES_MAX: Final = 65536
 
 
 class StopRequested(Exception):
@@ -34,6 +38,14 @@ class StopRequested(Exception):
 
 class KillRequested(Exception):
     """A second signal asked us to stop at once."""
+
+
+def raise_file_limit() -> None:
+    """Let the children open as many files as the system allows: each watcher is a connection or two."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, FILES_MAX)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
 
 
 class Supervisor:
@@ -58,6 +70,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Bring everything up, keep it up, and take it down in order when a signal comes."""
+        raise_file_limit()
         self._listen_for_signals()
         try:
             self._bring_up()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from mediagate.core.clock import Clock
@@ -22,7 +22,7 @@ class WatchVideo:
     clock: Clock
     keepalive_s: float
 
-    async def run(self, who: Principal, video_id: str, *, after_seq: int | None) -> AsyncIterator[FeedItem | None]:
+    async def run(self, who: Principal, video_id: str, *, after_seq: int | None) -> AsyncGenerator[FeedItem | None]:
         """Yield events; None stands for `keepalive_s` of silence. Ends behind the event `end`.
 
         The snapshot's number is the one that the next event follows: `after_seq` for a watcher that resumes, so numbers
