@@ -10,7 +10,7 @@ from mediagate.core.forms import FormLimits
 from mediagate.files.get_file import GetFile
 from mediagate.files.intake import Intake
 from mediagate.files.open_content import OpenContent
-from mediagate.files.remove_file import DropParts, RemoveFile, ResumeRemovals, SweepFiles
+from mediagate.files.remove_file import DropParts, RemoveFile, RemoveStrays, ResumeRemovals, SweepFiles
 from mediagate.jobs.tasks import Operations
 from mediagate.providers.local.files import LocalFiles
 from mediagate.providers.local.videos import LocalVideos
@@ -100,4 +100,5 @@ def build_operations(parts: Parts) -> Operations:
         drop_parts=drop_parts,
         sweep_files=SweepFiles(parts.db, parts.stores, parts.clock),
         resume_removals=ResumeRemovals(parts.db, remove_file, drop_parts),
+        remove_strays=RemoveStrays(parts.db, parts.stores, parts.clock),
     )

@@ -68,6 +68,14 @@ def keeping_no_input(gateway: Gateway) -> Iterator[None]:
     eventually(lambda: sql(gateway, query) <= before, "no input is kept")
 
 
+def curl(gateway: Gateway, *arguments: str) -> Json:
+    """Ask as the documentation says."""
+    command = ["curl", "-sS", "-f", f"{gateway.url}/v1/videos", "-H", f"Authorization: Bearer {gateway.key}"]
+    done = subprocess.run([*command, *arguments], capture_output=True, check=True, timeout=30)
+    video: Json = json.loads(done.stdout)
+    return video
+
+
 @pytest.fixture(scope="module")
 def picture_id(gateway: Gateway) -> str:
     """A stored picture."""
@@ -82,36 +90,14 @@ class TestEncodings:
 
     def test_curl_asks_by_json(self, gateway: Gateway) -> None:
         body = json.dumps({**SMALL, "prompt": QUICK, "seconds": 2, "user": "u-1"})
-        done = subprocess.run(
-            [
-                "curl",
-                "-sS",
-                "-w",
-                "\n%{http_code}",
-                f"{gateway.url}/v1/videos",
-                "-H",
-                f"Authorization: Bearer {gateway.key}",
-            ]
-            + ["-H", "Content-Type: application/json", "-d", body],
-            capture_output=True,
-            check=True,
-            timeout=30,
-        )
-        text, _, status = done.stdout.decode().rpartition("\n")
-        video = json.loads(text)
-        assert status == "200"
+        video = curl(gateway, "-H", "Content-Type: application/json", "-d", body)
         assert (video["seconds"], video["size"], video["mediagate"]["user"]) == ("2", "320x180", "u-1")
 
     def test_curl_asks_by_form_with_a_picture(self, gateway: Gateway, tmp_path: Path) -> None:
         (tmp_path / "red.png").write_bytes(png())
-        done = subprocess.run(
-            ["curl", "-sS", "-f", f"{gateway.url}/v1/videos", "-H", f"Authorization: Bearer {gateway.key}"]
-            + ["-F", f"prompt={QUICK}", "-F", f"input_reference=@{tmp_path}/red.png", "-F", "size=320x180"],
-            capture_output=True,
-            check=True,
-            timeout=30,
-        )
-        assert json.loads(done.stdout)["size"] == "320x180"
+        fields = [f"prompt={QUICK}", f"input_reference=@{tmp_path}/red.png", "size=320x180"]
+        video = curl(gateway, *[part for field in fields for part in ("-F", field)])
+        assert (video["size"], video["status"]) == ("320x180", "queued")
 
     def test_a_generated_client_asks_by_message(self, gateway: Gateway) -> None:
         request = videos_pb2.CreateVideoRequest(

@@ -16,8 +16,6 @@ import httpx
 import openai
 import pytest
 from PIL import Image
-
-from mediagate._gen.mediagate.v1 import videos_pb2
 from tests.api.videos_kit import (
     NOBODYS_VIDEO,
     SMALL,
@@ -33,6 +31,8 @@ from tests.api.videos_kit import (
 )
 from tests.api.wire import assert_failure, sql
 from tests.conftest import Gateway
+
+from mediagate._gen.mediagate.v1 import videos_pb2
 
 QUICK = "[mediagate:refuse-input]"
 SLOW = "[mediagate:slow=8]"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
+import itertools
 import json
 import re
 import time
@@ -248,7 +249,7 @@ def assert_one_life(events: Sequence[Json], *, resumed: bool = False) -> None:
     first, *rest = events
     assert first["type"] == "snapshot"
     numbers = [event["seq"] for event in events]
-    assert all(before < after for before, after in zip(numbers[:-1], numbers[1:], strict=True)) or (
+    assert all(before < after for before, after in itertools.pairwise(numbers)) or (
         # A video that was over before: the end is at the snapshot's own number.
         len(events) == 2 and numbers[0] == numbers[1]
     ), numbers
@@ -258,7 +259,7 @@ def assert_one_life(events: Sequence[Json], *, resumed: bool = False) -> None:
     changes = [event["phase"] for event in rest if event["type"] == "phase"]
     if not resumed and changes:
         assert changes[0].get("from", first["video"]["mediagate"]["phase"]) == first["video"]["mediagate"]["phase"]
-    for before, after in zip(changes[:-1], changes[1:], strict=True):
+    for before, after in itertools.pairwise(changes):
         assert after["from"] == before["to"]
     for change in changes:
         assert change["to"] in PHASES

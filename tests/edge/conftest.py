@@ -19,9 +19,9 @@ def edge() -> Iterator[Edge]:
     running = Edge(
         options={
             "max_request_bytes": 300_000_000,
-            "headers_timeout_s": 1.5,
-            "upload_idle_s": 1.5,
-            "small_body_timeout_s": 1.5,
+            "headers_timeout_s": 1.0,
+            "upload_idle_s": 1.0,
+            "small_body_timeout_s": 1.0,
         }
     )
     running.start()

@@ -193,7 +193,7 @@ def test_a_failed_head_has_no_body(edge: Edge, path: str, protocol: str) -> None
 def test_a_request_that_never_ends_its_headers_is_408(edge: Edge) -> None:
     reply = edge.raw(b"GET /livez HTTP/1.1\r\nHost: x\r\n")
     assert (reply.status, reply.error()["code"]) == (408, "request_timeout")
-    assert int(reply.headers["openai-processing-ms"]) >= 1_000
+    assert int(reply.headers["openai-processing-ms"]) >= 900
 
 
 NODE = """

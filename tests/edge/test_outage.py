@@ -110,7 +110,7 @@ def test_a_rolling_restart_of_two_servers_loses_nothing(own_edge: Start) -> None
         assert stub.process is not None
         assert stub.process.wait(10) == 0
         stub.start()
-        time.sleep(0.8)
+        time.sleep(0.5)
     stop.set()
     for asker in askers:
         asker.join()

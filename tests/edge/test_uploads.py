@@ -95,14 +95,14 @@ def test_an_upload_that_pauses_too_long_is_408(edge: Edge) -> None:
     before = time.monotonic()
     reply = edge.raw(b"POST /v1/files HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
     assert (reply.status, reply.error()["code"]) == (408, "request_timeout")
-    assert 1.4 < time.monotonic() - before < 3
+    assert 0.9 < time.monotonic() - before < 3
 
 
 def test_a_slow_but_steady_upload_goes_through(edge: Edge) -> None:
     with socket.create_connection(("127.0.0.1", edge.port), timeout=5) as connection:
         connection.sendall(b"POST /diagnostics/count HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n")
         for _ in range(4):
-            time.sleep(0.7)
+            time.sleep(0.4)
             connection.sendall(b"x")
         assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
 
@@ -125,8 +125,8 @@ def test_a_small_body_cannot_drip_for_ever(edge: Edge) -> None:
 
 
 def test_that_limit_ends_with_the_body(edge: Edge) -> None:
-    assert edge.get("/v1/videos/v?wait=60", script(wait=2.0)).status == 200
-    reply = edge.get("/v1/videos/v/events", script(chunks=[{"text": "a"}, {"text": "b", "wait": 2.0}]))
+    assert edge.get("/v1/videos/v?wait=60", script(wait=1.4)).status == 200
+    reply = edge.get("/v1/videos/v/events", script(chunks=[{"text": "a"}, {"text": "b", "wait": 1.4}]))
     assert (reply.exit_code, reply.body) == (0, b"ab")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
@@ -15,6 +16,50 @@ from google.api.httpbody_pb2 import HttpBody
 from mediagate.core.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 from mediagate.core.forms import FormEvent, FormLimits, FormReader
 from mediagate.core.limits import echo
+
+_LENGTH_DELIMITED = 2
+_CONTENT_TYPE = 1 << 3 | _LENGTH_DELIMITED
+_DATA = 2 << 3 | _LENGTH_DELIMITED
+
+
+@dataclass(frozen=True, slots=True)
+class RawBody:
+    """A `google.api.HttpBody`, decoded with one copy of its data where the generated class makes two."""
+
+    content_type: str
+    data: bytes
+
+
+def decode_http_body(encoded: bytes) -> RawBody:
+    """Raises `ValueError` or `IndexError` for bytes that are no such message."""
+    content_type, data, at = "", b"", 0
+    while at < len(encoded):
+        tag, at = _varint(encoded, at)
+        if tag & 7 != _LENGTH_DELIMITED:
+            raise ValueError("HttpBody has no such field")
+        length, at = _varint(encoded, at)
+        end = at + length
+        if end > len(encoded):
+            raise ValueError("the message is cut")
+        if tag == _DATA:
+            data = encoded[at:end]
+        elif tag == _CONTENT_TYPE:
+            content_type = encoded[at:end].decode()
+        at = end
+    return RawBody(content_type, data)
+
+
+def _varint(encoded: bytes, at: int) -> tuple[int, int]:
+    number = shift = 0
+    while True:
+        byte = encoded[at]
+        number |= (byte & 0x7F) << shift
+        at += 1
+        if byte < 0x80:
+            return number, at
+        shift += 7
+        if shift > 63:
+            raise ValueError("the number is too long")
 
 
 async def form_events(bodies: AsyncIterator[HttpBody], limits: FormLimits) -> AsyncIterator[FormEvent]:

@@ -189,10 +189,17 @@ def event_to_sse(item: FeedItem) -> bytes:
         if item.video is not None:
             body["video"] = video_to_json(item.video)
         elif event.type != "end":
-            body[event.type] = event.payload
+            body[event.type] = _as_edge(event.payload)
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
         item.encoded["sse"] = f"id: {event.seq}\nevent: {event.type}\ndata: {text}\n\n".encode()
     return item.encoded["sse"]  # type: ignore[no-any-return]
+
+
+def _as_edge(value: Any) -> Any:
+    """A value as the edge prints it: whole numbers have no fraction."""
+    if isinstance(value, Mapping):
+        return {key: _as_edge(member) for key, member in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def video_to_json(video: Video) -> dict[str, Any]:
@@ -208,7 +215,7 @@ def video_to_json(video: Video) -> dict[str, Any]:
         or ({"stopped": "pending", "charged": False} if video.cancel_requested_at else None),
         "user": video.end_user,
     }
-    details.update({key: value for key, value in optional.items() if value is not None})
+    details.update({key: _as_edge(value) for key, value in optional.items() if value is not None})
     failure = video.failure
     return {
         "id": video.id,

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from mediagate.core import ids
 from mediagate.core.clock import Clock
-from mediagate.core.errors import InvalidField, PayloadTooLarge
+from mediagate.core.errors import InvalidField, PayloadTooLarge, StateConflict
 from mediagate.core.forms import FieldEnd, FileData, FileStart, FormEvent
 from mediagate.core.limits import echo
 from mediagate.core.objects import Principal, UploadPart
 from mediagate.files.create_file import Proof
+from mediagate.files.steps import Steps
 from mediagate.files.upload_rules import lock_upload, require_pending
 from mediagate.providers.base import BlobWriter
 from mediagate.routing.stores import FileStores
-from mediagate.store.database import Database
+from mediagate.store.database import Database, Transaction
 from mediagate.store.uploads import UploadRepository
 
 
@@ -34,42 +34,15 @@ class AddPart:
     ) -> UploadPart:
         """`events` must end only where the whole part was proven to have come. Raises `NotFound`, `StateConflict`,
         `InvalidField`, `PayloadTooLarge` or `TruncatedUpload`; then nothing is left."""
-        part_id = ids.new_part_id()
-        now = self.clock.now()
-        async with self.db.transaction() as tx:
-            require_pending(await lock_upload(tx, who, upload_id, self.clock), self.clock)
-            await UploadRepository(tx.connection).begin_part(part_id, upload_id, part_id, now=now)
-        writer: BlobWriter | None = None
-        recording: asyncio.Task[None] | None = None
+        part = _IncomingPart(self, who, upload_id)
+        steps = Steps()
         try:
-            writer = await self.stores.target().create(part_id)
+            writer = await steps.run(part.open())
             await self._receive(events, writer)
-            blob = await writer.commit()
-            if proof is not None:
-                proof.check(blob)
-            part = UploadPart(part_id, upload_id, blob.size_bytes, blob.ref, now)
-            recording = asyncio.create_task(self._record(who, part))
-            await asyncio.shield(recording)
+            return await steps.run(part.finish(writer, proof))
         except BaseException:
-            await asyncio.shield(self._undo(part_id, writer, recording))
+            await steps.run(part.drop())
             raise
-        return part
-
-    async def _record(self, who: Principal, part: UploadPart) -> None:
-        async with self.db.transaction() as tx:
-            upload = await lock_upload(tx, who, part.upload_id, self.clock)
-            require_pending(upload, self.clock)
-            if not await UploadRepository(tx.connection).finish_part(part):
-                raise ids.UPLOAD.not_found(part.upload_id)
-
-    async def _undo(self, part_id: str, writer: BlobWriter | None, recording: asyncio.Task[None] | None) -> None:
-        if recording is not None:
-            await asyncio.wait([recording])
-        # The bytes go first: nobody was told of the part, so nobody asks for it, and its row says that they were there.
-        if writer is not None:
-            await writer.abort()
-        async with self.db.transaction() as tx:
-            await UploadRepository(tx.connection).discard_part(part_id)
 
     async def _receive(self, events: AsyncIterator[FormEvent], writer: BlobWriter) -> None:
         size_bytes, seen = 0, False
@@ -92,3 +65,52 @@ class AddPart:
                     pass
         if not seen:
             raise InvalidField("'data' is a required field: a form part with a file name.", param="data")
+
+
+class _IncomingPart:
+    """One part that is being received; each of its methods is a step."""
+
+    def __init__(self, rules: AddPart, who: Principal, upload_id: str) -> None:
+        self._rules = rules
+        self._who = who
+        self._upload_id = upload_id
+        self._id = ids.new_part_id()
+        self._began_at = rules.clock.now()
+        self._writer: BlobWriter | None = None
+
+    async def open(self) -> BlobWriter:
+        """Commit the row, then open the store."""
+        async with self._rules.db.transaction() as tx:
+            await self._require_pending(tx)
+            await UploadRepository(tx.connection).begin_part(self._id, self._upload_id, self._id, now=self._began_at)
+        self._writer = await self._rules.stores.target().create(self._id)
+        return self._writer
+
+    async def finish(self, writer: BlobWriter, proof: Proof | None) -> UploadPart:
+        """Make the part one that can be named."""
+        try:
+            blob = await writer.commit()
+        except FileNotFoundError:
+            # The end of the upload has taken its parts along.
+            raise StateConflict(
+                f"Upload {self._upload_id} has ended; it takes no more changes.", param="upload_id"
+            ) from None
+        if proof is not None:
+            proof.check(blob)
+        part = UploadPart(self._id, self._upload_id, blob.size_bytes, blob.ref, self._began_at)
+        async with self._rules.db.transaction() as tx:
+            await self._require_pending(tx)
+            if not await UploadRepository(tx.connection).finish_part(part):
+                raise ids.UPLOAD.not_found(self._upload_id)
+        return part
+
+    async def drop(self) -> None:
+        """Leave nothing. The bytes go first: nobody was told of the part, so nobody asks for it, and its row says that
+        they were there."""
+        if self._writer is not None:
+            await self._writer.abort()
+        async with self._rules.db.transaction() as tx:
+            await UploadRepository(tx.connection).discard_part(self._id)
+
+    async def _require_pending(self, tx: Transaction) -> None:
+        require_pending(await lock_upload(tx, self._who, self._upload_id, self._rules.clock), self._rules.clock)

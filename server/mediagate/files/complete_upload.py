@@ -14,6 +14,7 @@ from mediagate.core.lifecycle import UPLOAD_TRANSITIONS, UploadEvent, UploadStat
 from mediagate.core.objects import File, Principal, Upload, UploadPart
 from mediagate.files.get_file import GetFile
 from mediagate.files.intake import FileFacts, IncomingFile, Intake
+from mediagate.files.steps import Steps
 from mediagate.files.tasks import DROP_PARTS
 from mediagate.files.upload_rules import lock_upload, require_pending
 from mediagate.routing.stores import FileStores
@@ -36,22 +37,40 @@ class CompleteUpload:
     ) -> tuple[Upload, File]:
         """Raises `NotFound`, `StateConflict`, `InvalidField` or `ChecksumMismatch`; after the last two the upload still
         takes parts."""
+        steps = Steps()
+        file_id = ids.new_file_id()
+        try:
+            upload, parts = await steps.run(self._claim(who, upload_id, part_ids, file_id))
+        except asyncio.CancelledError:
+            await steps.run(self._reopen(upload_id, file_id, None))
+            raise
+        if upload.state is UploadState.COMPLETED:
+            return upload, await self.get_file.run(who, upload.file_id or "")
+        return await self._join(who, upload, parts, file_id, md5, steps)
+
+    async def _claim(
+        self, who: Principal, upload_id: str, part_ids: Sequence[str], file_id: str
+    ) -> tuple[Upload, Sequence[UploadPart]]:
+        """The upload with its parts, from now on this call's to complete; or a completed one, for a repeated call."""
         async with self.db.transaction() as tx:
             uploads = UploadRepository(tx.connection)
             upload = await lock_upload(tx, who, upload_id, self.clock)
-            again = upload.state is UploadState.COMPLETED and tuple(part_ids) == upload.part_ids
-            if not again:
-                require_pending(upload, self.clock)
-                parts = _ordered(await uploads.parts(upload_id), part_ids, upload)
-                file_id = ids.new_file_id()
-                state = advance(UPLOAD_TRANSITIONS, upload.state, UploadEvent.COMPLETE_REQUESTED)
-                await uploads.set_state(upload_id, state, file_id=file_id)
-        if again:
-            return upload, await self.get_file.run(who, upload.file_id or "")
-        return await self._join(who, upload, parts, file_id, md5)
+            if upload.state is UploadState.COMPLETED and tuple(part_ids) == upload.part_ids:
+                return upload, ()
+            require_pending(upload, self.clock)
+            parts = _ordered(await uploads.parts(upload_id), part_ids, upload)
+            state = advance(UPLOAD_TRANSITIONS, upload.state, UploadEvent.COMPLETE_REQUESTED)
+            await uploads.set_state(upload_id, state, file_id=file_id)
+            return replace(upload, state=state), parts
 
     async def _join(
-        self, who: Principal, upload: Upload, parts: Sequence[UploadPart], file_id: str, md5: str | None
+        self,
+        who: Principal,
+        upload: Upload,
+        parts: Sequence[UploadPart],
+        file_id: str,
+        md5: str | None,
+        steps: Steps,
     ) -> tuple[Upload, File]:
         async def close(tx: Transaction) -> None:
             state = advance(UPLOAD_TRANSITIONS, UploadState.COMPLETING, UploadEvent.BYTES_VERIFIED)
@@ -68,11 +87,11 @@ class CompleteUpload:
             facts = FileFacts(upload.filename, upload.purpose, upload.file_expires_after_s)
             file = await incoming.finish(blob, facts, also=close)
         except BaseException:
-            await asyncio.shield(self._reopen(upload, file_id, incoming))
+            await steps.run(self._reopen(upload.id, file_id, incoming))
             raise
         return replace(upload, state=UploadState.COMPLETED, file_id=file.id), file
 
-    async def _reopen(self, upload: Upload, file_id: str, incoming: IncomingFile | None) -> None:
+    async def _reopen(self, upload_id: str, file_id: str, incoming: IncomingFile | None) -> None:
         """A caller that went away after the commit finds the file when it asks again."""
         if incoming is not None:
             if await incoming.is_readable():
@@ -80,7 +99,7 @@ class CompleteUpload:
             await incoming.abort()
         async with self.db.transaction() as tx:
             state = advance(UPLOAD_TRANSITIONS, UploadState.COMPLETING, UploadEvent.PARTS_REFUSED)
-            await UploadRepository(tx.connection).settle(upload.id, file_id, state)
+            await UploadRepository(tx.connection).settle(upload_id, file_id, state)
 
     async def _copy(self, parts: Sequence[UploadPart], incoming: IncomingFile, md5: str | None) -> None:
         digest = hashlib.md5(usedforsecurity=False) if md5 else None

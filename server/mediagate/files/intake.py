@@ -7,17 +7,17 @@ lease runs out, nothing is left.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mediagate.core.clock import Clock
-from mediagate.core.errors import PayloadTooLarge, TruncatedUpload
+from mediagate.core.errors import MediagateError, PayloadTooLarge, TruncatedUpload
 from mediagate.core.ids import new_file_id
 from mediagate.core.lifecycle import FILE_TRANSITIONS, FileEvent, FileState, advance
 from mediagate.core.objects import File, Principal, Replica
 from mediagate.files.sniff import HEAD_BYTES, content_type_of
+from mediagate.files.steps import Steps
 from mediagate.providers.base import BlobWriter, StoredBlob
 from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database, Transaction
@@ -48,19 +48,13 @@ class Intake:
         self, who: Principal, *, size_bytes_max: int, internal: bool = False, file_id: str = ""
     ) -> IncomingFile:
         """Commit the intent and open the store. `internal` files are inputs of videos, which no list shows."""
-        file_id = file_id or new_file_id()
-        now = self.clock.now()
-        async with self.db.transaction() as tx:
-            await FileRepository(tx.connection).begin(
-                file_id, who.owner_id, now=now, lease_expires_at=now + timedelta(seconds=LEASE_S), internal=internal
-            )
-        provider = self.stores.target()
+        incoming = IncomingFile(self, who, file_id or new_file_id(), size_bytes_max, self.clock.now())
         try:
-            writer = await provider.create(file_id)
+            await incoming.open(internal=internal)
         except BaseException:
-            await asyncio.shield(self.forget(file_id))
+            await incoming.abort()
             raise
-        return IncomingFile(self, who, file_id, provider.name, writer, size_bytes_max, now)
+        return incoming
 
     async def forget(self, file_id: str) -> None:
         """Drop the row of a file that never came to be."""
@@ -71,27 +65,31 @@ class Intake:
 class IncomingFile:
     """One file that is being received."""
 
-    def __init__(
-        self,
-        intake: Intake,
-        who: Principal,
-        file_id: str,
-        provider: str,
-        writer: BlobWriter,
-        size_bytes_max: int,
-        began_at: datetime,
-    ) -> None:
+    def __init__(self, intake: Intake, who: Principal, file_id: str, size_bytes_max: int, began_at: datetime) -> None:
         self._intake = intake
         self._who = who
-        self._provider = provider
-        self._writer = writer
+        self._provider = intake.stores.target()
+        self._writer: BlobWriter | None = None
         self._size_bytes_max = size_bytes_max
         self._began_at = began_at
         self._renew_at = began_at + timedelta(seconds=RENEW_S)
-        self._finishing: asyncio.Task[None] | None = None
         self._head = b""
+        self._steps = Steps()
+        self._readable: bool | None = False
         self.id = file_id
         self.size_bytes = 0
+
+    async def open(self, *, internal: bool) -> None:
+        """Commit the row, then open the store. To be called once, and followed by `abort` where it fails."""
+        await self._steps.run(self._open(internal))
+
+    async def _open(self, internal: bool) -> None:
+        lease_expires_at = self._began_at + timedelta(seconds=LEASE_S)
+        async with self._intake.db.transaction() as tx:
+            await FileRepository(tx.connection).begin(
+                self.id, self._who.owner_id, now=self._began_at, lease_expires_at=lease_expires_at, internal=internal
+            )
+        self._writer = await self._provider.create(self.id)
 
     async def write(self, chunk: bytes) -> None:
         """Pass bytes on; returns when more can be taken. Raises `PayloadTooLarge` past the limit."""
@@ -104,6 +102,7 @@ class IncomingFile:
             )
         if len(self._head) < HEAD_BYTES:
             self._head += chunk[: HEAD_BYTES - len(self._head)]
+        assert self._writer is not None
         await self._writer.write(chunk)
         now = self._intake.clock.now()
         if now >= self._renew_at:
@@ -112,8 +111,16 @@ class IncomingFile:
                 await FileRepository(tx.connection).extend_lease(self.id, now + timedelta(seconds=LEASE_S))
 
     async def store(self) -> StoredBlob:
-        """Make the bytes durable, still invisible. Only call it with a proof that all bytes came."""
-        return await self._writer.commit()
+        """Make the bytes durable, still invisible. Only call it with a proof that all bytes came. Raises
+        `TruncatedUpload` where its lease is out and the bytes are gone."""
+        return await self._steps.run(self._store())
+
+    async def _store(self) -> StoredBlob:
+        assert self._writer is not None
+        try:
+            return await self._writer.commit()
+        except FileNotFoundError:
+            raise _stood_still() from None
 
     async def finish(
         self, blob: StoredBlob, facts: FileFacts, also: Callable[[Transaction], Awaitable[None]] | None = None
@@ -134,40 +141,52 @@ class IncomingFile:
             created_at=self._began_at,
             expires_at=None if facts.life_s is None else self._began_at + timedelta(seconds=facts.life_s),
         )
-        # A commit that is cut off may have happened or not, so it runs to its end even where the caller goes away.
-        self._finishing = asyncio.create_task(self._publish(file, blob, also))
-        await asyncio.shield(self._finishing)
+        await self._steps.run(self._publish(file, blob, also))
         return file
 
     async def _publish(
         self, file: File, blob: StoredBlob, also: Callable[[Transaction], Awaitable[None]] | None
     ) -> None:
-        async with self._intake.db.transaction() as tx:
-            files = FileRepository(tx.connection)
-            if not await files.finish(file):
-                raise TruncatedUpload(
-                    "The upload stood still for too long and was dropped. Send it again.", param="file"
-                )
-            await files.add_replica(Replica(self.id, self._provider, blob.ref))
-            if also is not None:
-                await also(tx)
+        self._readable = None
+        try:
+            async with self._intake.db.transaction() as tx:
+                files = FileRepository(tx.connection)
+                if not await files.finish(file):
+                    raise _stood_still()
+                await files.add_replica(Replica(self.id, self._provider.name, blob.ref))
+                if also is not None:
+                    await also(tx)
+        except MediagateError:
+            self._readable = False
+            raise
+        self._readable = True
 
     async def is_readable(self) -> bool:
-        """Whether `finish` took effect, also where its caller was cancelled meanwhile."""
-        if self._finishing is None:
-            return False
-        await asyncio.wait([self._finishing])
-        return not self._finishing.cancelled() and self._finishing.exception() is None
+        """Whether `finish` took effect, also where its caller was cancelled meanwhile, or where the database went away
+        before it could say so. Raises what the driver raises where that cannot be known: then nothing may be removed.
+        """
+        return await self._steps.run(self._is_readable())
+
+    async def _is_readable(self) -> bool:
+        if self._readable is None:
+            async with self._intake.db.transaction() as tx:
+                self._readable = await FileRepository(tx.connection).is_finished(self.id)
+        return self._readable
 
     async def abort(self) -> None:
         """Leave nothing behind, not even a file that became readable. Runs to its end even where the caller is being
         cancelled."""
-        await asyncio.shield(self._abort())
+        await self._steps.run(self._abort())
 
     async def _abort(self) -> None:
-        if await self.is_readable():
+        if await self._is_readable():
             # First the tombstone: a file that can be found can be read.
             async with self._intake.db.transaction() as tx:
                 await FileRepository(tx.connection).retract(self.id)
-        await self._writer.abort()
+        if self._writer is not None:
+            await self._writer.abort()
         await self._intake.forget(self.id)
+
+
+def _stood_still() -> TruncatedUpload:
+    return TruncatedUpload("The upload stood still for too long and was dropped. Send it again.", param="file")

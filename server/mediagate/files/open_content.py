@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from mediagate.core.errors import NotFound, Unavailable
 from mediagate.core.objects import File, Principal, Replica
 from mediagate.files.get_file import GetFile
@@ -12,6 +14,8 @@ from mediagate.providers.base import Content
 from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database
 from mediagate.store.files import FileRepository
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class OpenContent:
         file = await self.get_file.run(who, file_id)
         async with self.db.reading() as connection:
             replicas = await FileRepository(connection).replicas(file.id)
-        content = await self._first_readable(replicas)
+        content = await self._first_readable(replicas, file.size_bytes)
         if content is None:
             raise Unavailable("The file's content cannot be read at the moment. Try again later.", file_id=file.id)
         return file, content
@@ -39,10 +43,14 @@ class OpenContent:
         except (NotFound, Unavailable):
             raise FileNotFoundError(file_id) from None
 
-    async def _first_readable(self, replicas: Sequence[Replica]) -> Content | None:
+    async def _first_readable(self, replicas: Sequence[Replica], size_bytes: int) -> Content | None:
+        """A replica of another size than was acknowledged is damaged, and never served."""
         for replica in replicas:
             try:
-                return await self.stores.named(replica.provider).open(replica.ref)
+                content = await self.stores.named(replica.provider).open(replica.ref)
             except (FileNotFoundError, KeyError):
                 continue
+            if content.size_bytes == size_bytes:
+                return content
+            log.error("replica_damaged", file_id=replica.file_id, provider=replica.provider)
         return None

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
 
 from mediagate.core.clock import Clock
 from mediagate.files.tasks import DROP_PARTS, REMOVE_FILE
+from mediagate.providers.base import FileProvider, ListsObjects
 from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database
 from mediagate.store.files import FileRepository
 from mediagate.store.uploads import UploadRepository
 
+log = structlog.get_logger(__name__)
 BATCH = 500
+STRAY_AGE_MIN = timedelta(minutes=1)
+# What a crash leaves is found within minutes. What is older is left alone, so that a gateway that was given an empty or
+# an old database by mistake does not empty its store.
+STRAY_AGE_MAX = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +110,46 @@ class ResumeRemovals:
             await self.remove_file.run(file_id)
         for upload_id in uploads:
             await self.drop_parts.run(upload_id)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveStrays:
+    """Remove objects without a row: what a receiver wrote whose row was dropped, and that died before it noticed.
+
+    An object has its row before its first byte, so one that has none now never becomes readable.
+    """
+
+    db: Database
+    stores: FileStores
+    clock: Clock
+
+    async def run(self) -> int:
+        """Look through every store that can list its objects; returns how many were removed."""
+        removed = 0
+        for provider in self.stores.providers.values():
+            if isinstance(provider, ListsObjects):
+                async for refs in self._pages(provider):
+                    removed += await self._remove_unknown(provider, refs)
+        if removed:
+            log.info("strays_removed", count=removed)
+        return removed
+
+    async def _pages(self, provider: ListsObjects) -> AsyncIterator[list[str]]:
+        now = self.clock.now()
+        page: list[str] = []
+        async for ref in provider.list_refs(since=now - STRAY_AGE_MAX, before=now - STRAY_AGE_MIN):
+            page.append(ref)
+            if len(page) == BATCH:
+                yield page
+                page = []
+        if page:
+            yield page
+
+    async def _remove_unknown(self, provider: FileProvider, refs: list[str]) -> int:
+        async with self.db.reading() as connection:
+            known = await FileRepository(connection).known(refs)
+            known |= await UploadRepository(connection).known_parts(refs)
+        unknown = set(refs) - known
+        for ref in unknown:
+            await provider.delete(ref)
+        return len(unknown)

@@ -18,7 +18,7 @@ from procrastinate import JobContext, RetryDecision
 from procrastinate.jobs import Job
 from procrastinate.worker import Worker as JobWorker
 
-from mediagate.files.remove_file import DropParts, RemoveFile, ResumeRemovals, SweepFiles
+from mediagate.files.remove_file import DropParts, RemoveFile, RemoveStrays, ResumeRemovals, SweepFiles
 from mediagate.files.tasks import DROP_PARTS, REMOVE_FILE
 from mediagate.jobs.connector import PatientConnector
 from mediagate.jobs.rescue import HEARTBEAT_S, PRUNED_S, DeclaredDead, Rescue
@@ -67,6 +67,7 @@ class Operations:
     drop_parts: DropParts
     sweep_files: SweepFiles
     resume_removals: ResumeRemovals
+    remove_strays: RemoveStrays
 
 
 class Worker:
@@ -112,6 +113,11 @@ class Worker:
         @app.task(name="maintenance.resume", queueing_lock="resume", lock="resume", pass_context=True)
         async def resume(_context: JobContext, timestamp: int) -> None:
             await self._resume()
+
+        @app.periodic(cron="* * * * *")
+        @app.task(name="maintenance.strays", queueing_lock="strays", lock="strays", pass_context=True)
+        async def strays(_context: JobContext, timestamp: int) -> None:
+            await operations.remove_strays.run()
 
     async def _track(self, video_id: str) -> None:
         leash = self._leashes[video_id] = Leash()

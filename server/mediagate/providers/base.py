@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 class Content(Protocol):
@@ -49,7 +50,7 @@ class BlobWriter(Protocol):
         ...
 
     async def commit(self) -> StoredBlob:
-        """Make the object durable and visible."""
+        """Make the object durable and visible. Raises `FileNotFoundError` where it was deleted meanwhile."""
         ...
 
     async def abort(self) -> None:
@@ -71,7 +72,17 @@ class FileProvider(Protocol):
         ...
 
     async def delete(self, ref: str) -> None:
-        """Deleting what is absent succeeds."""
+        """Remove the object, also one that is still being written. Deleting what is absent succeeds."""
+        ...
+
+
+@runtime_checkable
+class ListsObjects(Protocol):
+    """A file provider that can tell what it holds, so that what no row knows of can be found. Its references are the
+    keys that `create` was given."""
+
+    def list_refs(self, *, since: datetime, before: datetime) -> AsyncIterator[str]:
+        """Yield the references of what was last written in that time, whole or half; one may come twice."""
         ...
 
 

@@ -113,6 +113,17 @@ class FileRepository:
         )
         return (await self._connection.execute(query)).first() is not None
 
+    async def is_finished(self, file_id: str) -> bool:
+        """Whether the file is readable, behind every transaction that is about to change that."""
+        query = select(FILE.c.state).where(FILE.c.id == file_id).with_for_update()
+        row = (await self._connection.execute(query)).first()
+        return row is not None and row.state == FileState.PROCESSED.value
+
+    async def known(self, file_ids: Sequence[str]) -> set[str]:
+        """Those that have a row, in whatever state."""
+        query = select(FILE.c.id).where(FILE.c.id.in_(file_ids))
+        return {row.id for row in (await self._connection.execute(query)).all()}
+
     async def retract(self, file_id: str) -> None:
         """The tombstone for a file that its creator was never told of."""
         await self._connection.execute(

@@ -110,6 +110,11 @@ class UploadRepository:
         )
         return [UploadPart(*row) for row in (await self._connection.execute(query)).all()]
 
+    async def known_parts(self, part_ids: Sequence[str]) -> set[str]:
+        """Those that have a row, whole or not."""
+        query = select(PART.c.id).where(PART.c.id.in_(part_ids))
+        return {row.id for row in (await self._connection.execute(query)).all()}
+
     async def drop_parts(self, upload_id: str) -> None:
         """Forget the parts of an upload whose bytes are gone."""
         await self._connection.execute(delete(PART).where(PART.c.upload_id == upload_id))

@@ -1,7 +1,7 @@
 """Files on this machine's disk.
 
-An object is written under a temporary name, synced, and renamed into place: a crash at any moment leaves either the
-whole object or a temporary that `sweep` removes. Keys come from ids only, so no user text reaches a path.
+An object is written in `.incoming`, synced, and renamed into place: a crash at any moment leaves either the whole
+object or a half one there. `delete` and `list_refs` know both. Keys come from ids only, so no user text reaches a path.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import hashlib
 import mmap
 import os
 import re
-import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from mediagate.providers.base import StoredBlob
 
@@ -27,6 +29,7 @@ BUFFER_BYTES = 4 << 20
 SMALL_BYTES = 1 << 20
 # The strictest alignment that direct writes ask for on common disks.
 ALIGNMENT = 4096
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 DIRECT: int = getattr(os, "O_DIRECT", 0)
 
 
@@ -49,10 +52,10 @@ class LocalFiles:
         return self._root / ref[-2:] / ref
 
     async def create(self, key: str) -> LocalWriter:
-        """Begin an object."""
+        """Begin an object. A key is used once."""
         final = self.path(key)
-        temporary = self._incoming / f"{key}.{time.time_ns():x}"
-        descriptor = await asyncio.get_running_loop().run_in_executor(self._pool, _open_new, temporary)
+        temporary = self._incoming / key
+        descriptor = await _opened(self._pool, temporary, NEW)
         return LocalWriter(self._pool, descriptor, temporary, final, key, fsync=self._fsync)
 
     async def open(self, ref: str, *, content_type: str = "application/octet-stream", etag: str = "") -> LocalContent:
@@ -63,11 +66,20 @@ class LocalFiles:
 
     async def delete(self, ref: str) -> None:
         """Deleting what is absent succeeds."""
-        await asyncio.get_running_loop().run_in_executor(self._pool, _remove, self.path(ref))
+        final = self.path(ref)
+        # In this order: a commit in between has moved it to where it is removed next.
+        await asyncio.get_running_loop().run_in_executor(self._pool, _remove, self._incoming / ref, final)
 
-    async def sweep(self, *, older_than_s: float) -> int:
-        """Remove temporaries that no upload has touched for so long; returns how many."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, _sweep, self._incoming, older_than_s)
+    async def list_refs(self, *, since: datetime, before: datetime) -> AsyncIterator[str]:
+        """Yield the references of what was last written in that time, whole or half, folder by folder."""
+        loop = asyncio.get_running_loop()
+        bounds = (since.timestamp(), before.timestamp())
+        # Nothing came into a folder later than the folder's own time. What is half lies where it is written.
+        folders = await loop.run_in_executor(self._pool, _folders, self._root, bounds[0])
+        for folder in {self._incoming, *folders}:
+            for name in await loop.run_in_executor(self._pool, _written, folder, *bounds):
+                if _KEY.fullmatch(name):
+                    yield name
 
 
 class LocalWriter:
@@ -91,7 +103,7 @@ class LocalWriter:
         self._filling = bytearray()
         self._filled = 0
         self._buffers: list[mmap.mmap] = []
-        self._running: asyncio.Future[None] | None = None
+        self._running: asyncio.Future[Any] | None = None
 
     async def write(self, chunk: bytes | memoryview) -> None:
         """Take the next bytes; at most one buffer is being written while the other one fills."""
@@ -114,10 +126,16 @@ class LocalWriter:
     async def _turn(self) -> None:
         """Hand the full buffer to a thread and go on with the other, once that has been written."""
         await self._settle()
-        full, length = self._buffers[0], self._filled
-        self._running = asyncio.get_running_loop().run_in_executor(self._pool, self._write_out, full, length)
+        self._begin(self._buffers[0], self._filled)
         self._buffers.reverse()
         self._filled = 0
+
+    def _begin(self, buffer: mmap.mmap | bytearray, length: int) -> None:
+        """Hash and write at the same time: the one keeps a core busy, the other waits for the disk."""
+        loop = asyncio.get_running_loop()
+        hashing = loop.run_in_executor(self._pool, self._hash, buffer, length)
+        writing = loop.run_in_executor(self._pool, self._write_out, buffer, length)
+        self._running = asyncio.gather(hashing, writing)
 
     async def _settle(self) -> None:
         if self._running is not None:
@@ -125,16 +143,19 @@ class LocalWriter:
             await asyncio.shield(self._running)
             self._running = None
 
+    def _hash(self, buffer: mmap.mmap | bytearray, length: int) -> None:
+        with memoryview(buffer) as whole, whole[:length] as view:
+            self._sha256.update(view)
+
     def _write_out(self, buffer: mmap.mmap | bytearray, length: int) -> None:
         if self._size_bytes == 0 and length == BUFFER_BYTES:
             _write_directly(self._descriptor, True)
-        if length % ALIGNMENT:
-            _write_directly(self._descriptor, False)
+        self._size_bytes += length
         with memoryview(buffer) as whole, whole[:length] as view:
-            self._sha256.update(view)
-            self._size_bytes += length
             done = 0
             while done < length:
+                if (length - done) % ALIGNMENT:
+                    _write_directly(self._descriptor, False)
                 done += os.write(self._descriptor, view[done:])
 
     async def commit(self) -> StoredBlob:
@@ -142,10 +163,10 @@ class LocalWriter:
         await self._settle()
         last, length = (self._buffers[0], self._filled) if self._buffers else (self._filling, len(self._filling))
         if length:
-            loop = asyncio.get_running_loop()
-            self._running = loop.run_in_executor(self._pool, self._write_out, last, length)
+            self._begin(last, length)
             await self._settle()
-        await asyncio.get_running_loop().run_in_executor(self._pool, self._publish)
+        self._running = asyncio.get_running_loop().run_in_executor(self._pool, self._publish)
+        await self._settle()
         return StoredBlob(ref=self._key, size_bytes=self._size_bytes, sha256=self._sha256.hexdigest())
 
     def _publish(self) -> None:
@@ -161,16 +182,16 @@ class LocalWriter:
     async def abort(self) -> None:
         """Leave nothing behind, not even what a commit has just published."""
         if self._running is not None:
-            # The thread may be in the middle of a write to the descriptor that is about to be closed.
-            await asyncio.wait([self._running])
+            # The thread may be in the middle of a write to the descriptor that is about to be closed, or about to
+            # publish what is about to be removed.
+            await asyncio.wait([asyncio.ensure_future(self._running)])
         await asyncio.get_running_loop().run_in_executor(self._pool, self._discard)
 
     def _discard(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-        _remove(self._temporary)
-        _remove(self._final)
+        _remove(self._temporary, self._final)
 
 
 class LocalContent:
@@ -185,8 +206,7 @@ class LocalContent:
 
     async def read(self, start: int, end: int) -> AsyncIterator[bytes]:
         """Yield the bytes from `start` up to, not including, `end`, reading one chunk ahead."""
-        loop = asyncio.get_running_loop()
-        descriptor = await loop.run_in_executor(self._pool, os.open, self._path, os.O_RDONLY)
+        descriptor = await _opened(self._pool, self._path, os.O_RDONLY)
         reading: asyncio.Future[bytes] | None = None
         try:
             while start < end:
@@ -218,12 +238,43 @@ def _write_directly(descriptor: int, wanted: bool) -> None:
             fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | DIRECT if wanted else flags & ~DIRECT)
 
 
-def _open_new(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+async def _opened(pool: ThreadPoolExecutor, path: Path, flags: int) -> int:
+    """The descriptor that a thread opens; where the caller goes away it is closed, and what is new removed."""
+    opening = asyncio.get_running_loop().run_in_executor(pool, os.open, path, flags, 0o600)
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(partial(_close_again, path, flags))
+        raise
 
 
-def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)
+def _close_again(path: Path, flags: int, opening: asyncio.Future[int]) -> None:
+    if opening.exception() is None:
+        os.close(opening.result())
+        if flags == NEW:
+            _remove(path)
+
+
+def _remove(*paths: Path) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _folders(root: Path, since: float) -> list[Path]:
+    """Folders that something came into or went out of in that time."""
+    with os.scandir(root) as entries:
+        return [Path(entry) for entry in entries if entry.is_dir() and entry.stat().st_mtime >= since]
+
+
+def _written(folder: Path, since: float, before: float) -> list[str]:
+    """Names of the files that were last written in that time."""
+    names = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                if entry.is_file(follow_symlinks=False) and since <= entry.stat().st_mtime < before:
+                    names.append(entry.name)
+    return names
 
 
 def _sync_folder(path: Path) -> None:
@@ -232,15 +283,3 @@ def _sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _sweep(folder: Path, older_than_s: float) -> int:
-    removed = 0
-    for entry in os.scandir(folder):
-        try:
-            if entry.stat().st_mtime < time.time() - older_than_s:
-                os.unlink(entry.path)
-                removed += 1
-        except FileNotFoundError:
-            continue
-    return removed

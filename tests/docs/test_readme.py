@@ -1,0 +1,113 @@
+"""What the documents tell a reader to paste works as it is printed: only port and folder are put in."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.conftest import Gateway
+
+ROOT = Path(__file__).parent.parent.parent
+EXAMPLE = ROOT / "clients" / "examples" / "watch_video.py"
+ADDRESS = "127.0.0.1:4000"
+PATIENCE_S = 100
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def snippets(text: str, language: str) -> list[str]:
+    """The fenced blocks of a language, in their order."""
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def the_one(found: list[str], word: str) -> str:
+    """The snippet that holds a word."""
+    (snippet,) = (text for text in found if word in text)
+    return snippet
+
+
+@pytest.fixture
+def folder(gateway: Gateway, tmp_path: Path) -> Path:
+    """The reader's working directory: the checkout's documents, protos and examples, and what `mediagate dev` made."""
+    shutil.copy(ROOT / "README.md", tmp_path)
+    shutil.copytree(ROOT / "proto", tmp_path / "proto")
+    shutil.copytree(ROOT / "clients", tmp_path / "clients")
+    (tmp_path / ".mediagate").mkdir()
+    (tmp_path / ".mediagate" / "master_key").write_text(f"{gateway.key}\n")
+    return tmp_path
+
+
+@pytest.fixture
+def run(gateway: Gateway, folder: Path) -> Run:
+    """Runs what was printed, with the port of this gateway; what fails shows its output."""
+
+    def execute(command: list[str], text: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        assert ADDRESS in text
+        text = text.replace(ADDRESS, f"127.0.0.1:{gateway.port}")
+        path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+        done = subprocess.run(
+            [*command, text],
+            cwd=folder,
+            env={"PATH": path, "HOME": str(folder), **environment},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+        )
+        assert done.returncode == 0, done.stderr
+        return done
+
+    return execute
+
+
+@pytest.fixture(scope="module")
+def readme() -> str:
+    return (ROOT / "README.md").read_text()
+
+
+def test_the_readmes_python_runs(readme: str, run: Run, folder: Path) -> None:
+    snippet = the_one(snippets(readme, "python"), "from openai import")
+    done = run([sys.executable, "-W", "ignore", "-c"], snippet)
+    assert "README.md" in done.stdout
+    assert (folder / "boat.mp4").read_bytes()[4:8] == b"ftyp"
+
+
+def test_the_readmes_curl_tells_a_video_to_its_end(readme: str, run: Run, gateway: Gateway) -> None:
+    video = gateway.openai().videos.create(model="local-video", prompt="A boat", seconds="4", size="1280x720")
+    done = run(["sh", "-ec"], the_one(snippets(readme, "sh"), "curl"), VIDEO_ID=video.id)
+    assert "event: snapshot\n" in done.stdout
+    assert "event: end\n" in done.stdout.split("\n\n")[-2] + "\n"
+
+
+def test_the_readmes_grpc_calls_run(readme: str, run: Run) -> None:
+    """They are an excerpt: the stubs, the imports and the key come from the example that they name."""
+    snippet = the_one(snippets(readme, "python"), "WatchVideo")
+    head = (
+        "import grpc\n"
+        "from mediagate._gen.mediagate.v1 import videos_pb2, videos_pb2_grpc\n"
+        "metadata = [('authorization', 'Bearer ' + open('.mediagate/master_key').read().strip())]\n"
+    )
+    done = run([sys.executable, "-c"], head + snippet)
+    assert done.stdout.splitlines()[-1].split()[1] == "end"
+
+
+def test_the_example_client_runs_as_its_first_lines_say(run: Run, folder: Path) -> None:
+    """With stubs that are generated from the protos as they say, and nothing of the product's own."""
+    said = EXAMPLE.read_text().split('"""')[1].replace("\\\\\n", "\\\n")
+    lines = re.sub(r"\\\n\s*", "", "".join(re.findall(r"^    .*\n", said, re.MULTILINE))).splitlines()
+    install, *commands = (line.strip() for line in lines)
+    assert install == "pip install grpcio grpcio-tools"
+    done = run(["sh", "-ec"], "\n".join(commands))
+    assert f"read back {(folder / 'README.md').stat().st_size} bytes" in done.stdout
+    assert (folder / "video.mp4").read_bytes()[4:8] == b"ftyp"
+    assert (folder / "README.copy").read_bytes() == (folder / "README.md").read_bytes()
+
+
+def test_every_link_of_the_documents_leads_somewhere() -> None:
+    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        targets = re.findall(r"\]\((?!https?://|#)([^)#]+)", document.read_text())
+        assert [target for target in targets if not (document.parent / target).exists()] == [], document.name
