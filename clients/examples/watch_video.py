@@ -1,7 +1,7 @@
 """A file and a video through mediagate, by a client that has only the stubs generated from `proto/`.
 
     pip install grpcio grpcio-tools
-    mkdir -p stubs && python -m grpc_tools.protoc -I proto -I proto/third_party \\
+    mkdir -p stubs && python -m grpc_tools.protoc -I proto/third_party -I proto \\
         --python_out=stubs --grpc_python_out=stubs $(find proto -name '*.proto')
     PYTHONPATH=stubs python clients/examples/watch_video.py 127.0.0.1:4000 "$(cat .mediagate/master_key)" README.md
 """

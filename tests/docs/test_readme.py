@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +38,12 @@ def folder(gateway: Gateway, tmp_path: Path) -> Path:
     shutil.copy(ROOT / "README.md", tmp_path)
     shutil.copytree(ROOT / "proto", tmp_path / "proto")
     shutil.copytree(ROOT / "clients", tmp_path / "clients")
+    (tmp_path / "bin").mkdir()
+    # The installed packages without the product itself, which is linked from there by a file that -S leaves unread.
+    packages = sysconfig.get_path("purelib")
+    python = tmp_path / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH="$PYTHONPATH:{packages}" exec {sys.executable} -S "$@"\n')
+    python.chmod(0o755)
     (tmp_path / ".mediagate").mkdir()
     (tmp_path / ".mediagate" / "master_key").write_text(f"{gateway.key}\n")
     return tmp_path
@@ -49,11 +56,10 @@ def run(gateway: Gateway, folder: Path) -> Run:
     def execute(command: list[str], text: str, **environment: str) -> subprocess.CompletedProcess[str]:
         assert ADDRESS in text
         text = text.replace(ADDRESS, f"127.0.0.1:{gateway.port}")
-        path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
         done = subprocess.run(
             [*command, text],
             cwd=folder,
-            env={"PATH": path, "HOME": str(folder), **environment},
+            env={"PATH": f"{folder / 'bin'}:/usr/local/bin:/usr/bin:/bin", "HOME": str(folder), **environment},
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,

@@ -151,3 +151,14 @@ def test_other_origins_get_no_cors_headers(edge: Edge) -> None:
 def test_options_without_cors_is_a_wrong_method(edge: Edge) -> None:
     reply = edge.curl("/v1/files", "--request", "OPTIONS")
     assert (reply.status, reply.headers["allow"]) == (405, "GET, POST")
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_declared_length_of_a_body_reaches_the_server(edge: Edge, protocol: str) -> None:
+    """The transcoder drops `content-length`, and the server must know when a body was cut."""
+    sent = edge.curl("/v1/files", protocol, "-X", "POST", "-H", "content-type: text/plain", "--data-binary", "x" * 5)
+    assert call_seen(sent.headers)["metadata"]["x-content-length"] == "5"
+    chunked = ["-H", "content-type: text/plain", "-H", "content-length:", "-H", "transfer-encoding: chunked"]
+    if protocol == "--http1.1":
+        stream = edge.curl("/v1/files", protocol, "-X", "POST", *chunked, "--data-binary", "x" * 5)
+        assert "x-content-length" not in call_seen(stream.headers)["metadata"]

@@ -13,7 +13,7 @@ from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 
-from mediagate.core.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
+from mediagate.core.errors import InvalidRequest, PayloadTooLarge, TruncatedUpload, UnsupportedMediaType
 from mediagate.core.forms import FormEvent, FormLimits, FormReader
 from mediagate.core.limits import echo
 
@@ -62,8 +62,10 @@ def _varint(encoded: bytes, at: int) -> tuple[int, int]:
             raise ValueError("the number is too long")
 
 
-async def form_events(bodies: AsyncIterator[HttpBody], limits: FormLimits) -> AsyncIterator[FormEvent]:
-    """Read a form as it arrives.
+async def form_events(
+    bodies: AsyncIterator[HttpBody], limits: FormLimits, declared_bytes: int | None = None
+) -> AsyncIterator[FormEvent]:
+    """Read a form as it arrives. `declared_bytes` is what the body must have altogether, where that is known.
 
     Raises `UnsupportedMediaType` for another encoding, `TruncatedUpload` at a false end.
     """
@@ -76,6 +78,12 @@ async def form_events(bodies: AsyncIterator[HttpBody], limits: FormLimits) -> As
     if reader is None:
         raise InvalidRequest("The request has no body. Send multipart/form-data.")
     reader.finish()
+    if declared_bytes is not None and reader.received_bytes < declared_bytes:
+        raise TruncatedUpload(
+            f"The body ended after {reader.received_bytes} of {declared_bytes} bytes. Send it whole.",
+            received_bytes=reader.received_bytes,
+            expected_bytes=declared_bytes,
+        )
 
 
 def _reader(content_type: str, limits: FormLimits) -> FormReader:
@@ -111,9 +119,9 @@ class Body:
         async for body in self._rest:
             yield body
 
-    def events(self, limits: FormLimits) -> AsyncIterator[FormEvent]:
+    def events(self, limits: FormLimits, declared_bytes: int | None = None) -> AsyncIterator[FormEvent]:
         """The body as a form."""
-        return form_events(self._all(), limits)
+        return form_events(self._all(), limits, declared_bytes)
 
     async def json(self, *, bytes_max: int) -> dict[str, Any]:
         """The body as a JSON object. Raises `InvalidRequest` or `PayloadTooLarge`."""

@@ -28,6 +28,12 @@ class Call:
                 return value if isinstance(value, str) else None
         return None
 
+    @property
+    def declared_bytes(self) -> int | None:
+        """Length of the body as its Content-Length says; None for a chunked body and for a call that is not REST."""
+        text = self.header("x-content-length") or ""
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
     def respond(self, headers: Iterable[tuple[str, str]]) -> None:
         """Add response headers; they go out with the first message."""
         self._headers.extend(headers)

@@ -39,7 +39,7 @@ class FileServicer(files_pb2_grpc.FileServiceServicer):
     form_limits: FormLimits
 
     async def CreateFileHttp(self, bodies: AsyncIterator[HttpBody], call: Call) -> files_pb2.File:
-        file = await self.create_file.run(call.principal, form_events(bodies, self.form_limits))
+        file = await self.create_file.run(call.principal, form_events(bodies, self.form_limits, call.declared_bytes))
         return convert.file_to_proto(file)
 
     async def UploadFile(self, requests: AsyncIterator[files_pb2.UploadFileRequest], call: Call) -> files_pb2.File:

@@ -51,7 +51,7 @@ class UploadServicer(uploads_pb2_grpc.UploadServiceServicer):
     ) -> uploads_pb2.UploadPart:
         async for first in requests:
             check(first)
-            events = form_events(_bodies(first, requests), self.form_limits)
+            events = form_events(_bodies(first, requests), self.form_limits, call.declared_bytes)
             return convert.part_to_proto(await self.add_part.run(call.principal, first.upload_id, events))
         raise InvalidRequest("The request has no body. Send multipart/form-data.")
 

@@ -197,7 +197,7 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
         if media_type(body.content_type) != "multipart/form-data":
             sent = f"not '{echo(media_type(body.content_type))}'" if body.content_type else "and the request has none"
             raise UnsupportedMediaType(f"Content-Type must be multipart/form-data or application/json here, {sent}.")
-        events = body.events(self.form_limits)
+        events = body.events(self.form_limits, call.declared_bytes)
         async with self.read_form.reading(call.principal, events, media_fields) as fields:
             yield fields
 

@@ -10,7 +10,7 @@ import asyncio
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import procrastinate
 import structlog
@@ -153,6 +153,9 @@ class Worker:
     async def _noted(self, run: Any, context: JobContext, _worker: JobWorker) -> Any:
         """Know which jobs run here while they do."""
         assert context.job.id is not None
+        if context.job.id in self._running:
+            # This process slept so long that the job was taken from it, and it has just fetched it again.
+            _end_at_once()
         self._running.add(context.job.id)
         try:
             return await run()
@@ -190,8 +193,7 @@ class Worker:
             stop = asyncio.create_task(self._stopping.wait(), name="stop")
             await asyncio.wait([stop, rescue, *running], return_when=asyncio.FIRST_COMPLETED)
             if rescue.done() and isinstance(rescue.exception(), DeclaredDead):
-                # A graceful end would write down the ends of jobs that are others' by now.
-                os._exit(EXIT_DECLARED_DEAD)
+                _end_at_once()
             asked = self._stopping.is_set()
             self.stop()
             for task in (stop, rescue, *running):
@@ -211,6 +213,12 @@ class Worker:
         leash = self._leashes.get(video_id)
         if leash is not None:
             leash.wake()
+
+
+def _end_at_once() -> NoReturn:
+    """End this process, which is dead to the others: at leisure it would write down the ends of jobs of theirs."""
+    log.error("worker_gives_way")
+    os._exit(EXIT_DECLARED_DEAD)
 
 
 async def _nothing() -> None:
