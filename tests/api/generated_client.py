@@ -103,13 +103,19 @@ def part_chunk(data: bytes) -> Any:
 def completed() -> dict[str, Any]:
     upload_id = new_upload(len(DATA))
     half = len(DATA) // 2
-    second = add_part(part_meta(upload_id, size_bytes=half, sha256=hashlib.sha256(DATA[half:]).hexdigest()), part_chunk(DATA[half:]))  # noqa: E501
-    first = add_part(part_meta(upload_id, size_bytes=half), *[part_chunk(DATA[i : i + 99_999]) for i in range(0, half - 99_999, 99_999)], part_chunk(DATA[(half // 99_999) * 99_999 : half]))  # noqa: E501
+    second = add_part(
+        part_meta(upload_id, size_bytes=half, sha256=hashlib.sha256(DATA[half:]).hexdigest()), part_chunk(DATA[half:])
+    )
+    first = add_part(
+        part_meta(upload_id, size_bytes=half),
+        *[part_chunk(DATA[i : i + 99_999]) for i in range(0, half - 99_999, 99_999)],
+        part_chunk(DATA[(half // 99_999) * 99_999 : half]),
+    )
     request = uploads_pb2.CompleteUploadRequest(
         upload_id=upload_id, part_ids=[first["id"], second["id"]], md5=hashlib.md5(DATA).hexdigest()
     )
     done = UPLOADS.CompleteUpload(request, metadata=KEY)
-    return {"status": done.status, **{"right": download(done.file.id)["right"]}}
+    return {"status": done.status, "right": download(done.file.id)["right"]}
 
 
 def cancelled_upload() -> dict[str, Any]:
@@ -205,7 +211,9 @@ SCENARIOS: dict[str, Callable[[], Any]] = {
     "sha256": lambda: upload(meta(sha256=SHA), *chunks()),
     "checksum at the end": lambda: upload(meta(), *chunks(size=12_345), end()),
     "all proofs": lambda: upload(meta(size_bytes=len(DATA), sha256=SHA), *chunks(), end()),
-    "chunks of 4 MiB": lambda: upload(meta(sha256=hashlib.sha256(bytes(8 << 20)).hexdigest()), *chunks(bytes(8 << 20), 4 << 20)),  # noqa: E501
+    "chunks of 4 MiB": lambda: upload(
+        meta(sha256=hashlib.sha256(bytes(8 << 20)).hexdigest()), *chunks(bytes(8 << 20), 4 << 20)
+    ),
     "nothing, proven": lambda: upload(meta(size_bytes=0)),
     "empty chunks": lambda: upload(meta(size_bytes=3), Request(chunk=b""), Request(chunk=b"abc"), Request(chunk=b"")),
     "a path in the name": lambda: upload(meta(size_bytes=0, filename="../../naïve.txt")),
@@ -239,6 +247,7 @@ SCENARIOS: dict[str, Callable[[], Any]] = {
     "an offset beyond the end": lambda: download(ONE, offset=1 << 60),
     "a length of 0": lambda: download(ONE, length=0),
     "an empty file": lambda: {**download(EMPTY), "right": None},
+    "NUL in a purpose": lambda: FILES.ListFiles(files_pb2.ListFilesRequest(purpose="a\0b"), metadata=KEY),
     "no such file": lambda: download("file-none"),
     "not even UTF-8": lambda: FILES_RAW(b"\x0a\x02\xff\xfe"),
     "not even a message": lambda: FILES_RAW(b"\xff\xff\xff"),

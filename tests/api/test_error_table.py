@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import openai
 import pytest
-
 from tests.api.wire import (
     CLOSING,
     FORM_TYPE,
@@ -103,10 +103,22 @@ FAILURES: list[tuple[str, Ask, int, str, str | None]] = [
     ("JSON where a form belongs", lambda h: h.post("/v1/files", json=UPLOAD), 415, "unsupported_media_type", None),
     ("no body where a form belongs", lambda h: h.post("/v1/files"), 415, "unsupported_media_type", None),
     ("another kind of form", raw(b"a=b", "application/x-www-form-urlencoded"), 415, "unsupported_media_type", None),
-    ("another kind of multipart", raw(form(PURPOSE, FILE), FORM_TYPE.replace("form-data", "mixed")), 415, "unsupported_media_type", None),  # noqa: E501
+    (
+        "another kind of multipart",
+        raw(form(PURPOSE, FILE), FORM_TYPE.replace("form-data", "mixed")),
+        415,
+        "unsupported_media_type",
+        None,
+    ),
     ("a form without a boundary", raw(form(PURPOSE, FILE), "multipart/form-data"), 400, "invalid_request", None),
     ("another boundary", raw(form(PURPOSE, FILE), "multipart/form-data; boundary=other"), 400, "invalid_request", None),
-    ("a boundary that is too long", raw(b"", f"multipart/form-data; boundary={'b' * 71}"), 400, "invalid_request", None),
+    (
+        "a boundary that is too long",
+        raw(b"", f"multipart/form-data; boundary={'b' * 71}"),
+        400,
+        "invalid_request",
+        None,
+    ),
     ("an empty form body", raw(b""), 400, "upload_truncated", None),
     ("a form without its end", raw(PURPOSE + FILE), 400, "upload_truncated", None),
     ("a form with half its end", raw(form(PURPOSE, FILE)[:-3]), 400, "upload_truncated", None),
@@ -115,8 +127,20 @@ FAILURES: list[tuple[str, Ask, int, str, str | None]] = [
     ("a file without a file name", parts(PURPOSE, field("file", "hello")), 400, "invalid_field", "file"),
     ("two files", parts(PURPOSE, FILE, FILE), 400, "invalid_field", "file"),
     ("a file in another field", parts(PURPOSE, file_part(b"x", name="data")), 400, "invalid_field", "data"),
-    ("a file in a field of 7 kB", parts(PURPOSE, file_part(b"x", name="n" * 7000)), 400, "invalid_field", "n" * 63 + "…"),  # noqa: E501
-    ("a file in a field of faces", parts(PURPOSE, file_part(b"x", name="😀" * 1700)), 400, "invalid_field", "😀" * 63 + "…"),  # noqa: E501
+    (
+        "a file in a field of 7 kB",
+        parts(PURPOSE, file_part(b"x", name="n" * 7000)),
+        400,
+        "invalid_field",
+        "n" * 63 + "…",
+    ),
+    (
+        "a file in a field of faces",
+        parts(PURPOSE, file_part(b"x", name="😀" * 1700)),
+        400,
+        "invalid_field",
+        "😀" * 63 + "…",
+    ),
     ("no purpose", parts(FILE), 400, "invalid_field", "purpose"),
     ("an empty purpose", parts(field("purpose", ""), FILE), 400, "invalid_field", "purpose"),
     ("another purpose", parts(field("purpose", "answers"), FILE), 400, "invalid_field", "purpose"),
@@ -132,15 +156,39 @@ FAILURES: list[tuple[str, Ask, int, str, str | None]] = [
     ("a giant header of a part", parts(PURPOSE, file_part(b"x", "n" * 9000)), 400, "invalid_request", None),
     ("a part without a name", raw(b"--7MA4YWxkTrZu0gW\r\n\r\nx\r\n" + CLOSING), 400, "invalid_request", None),
     ("a garbled field name", parts(PURPOSE, field("a[", "x"), FILE), 400, "invalid_field", "a["),
-    ("base64 in a form", parts(PURPOSE, FILE.replace(b"Content-Type: application/octet-stream", b"Content-Transfer-Encoding: base64")), 400, "invalid_field", "file"),  # noqa: E501
+    (
+        "base64 in a form",
+        parts(PURPOSE, FILE.replace(b"Content-Type: application/octet-stream", b"Content-Transfer-Encoding: base64")),
+        400,
+        "invalid_field",
+        "file",
+    ),
     ("an expiry without its anchor", expiry(seconds="3600"), 400, "invalid_field", "expires_after[anchor]"),
-    ("an expiry from another anchor", expiry(anchor="x", seconds="3600"), 400, "invalid_field", "expires_after[anchor]"),
+    (
+        "an expiry from another anchor",
+        expiry(anchor="x", seconds="3600"),
+        400,
+        "invalid_field",
+        "expires_after[anchor]",
+    ),
     ("an expiry without its seconds", expiry(anchor="created_at"), 400, "invalid_field", "expires_after[seconds]"),
     *[
-        (f"an expiry of {text!r}", expiry(anchor="created_at", seconds=text), 400, "invalid_field", "expires_after[seconds]")  # noqa: E501
+        (
+            f"an expiry of {text!r}",
+            expiry(anchor="created_at", seconds=text),
+            400,
+            "invalid_field",
+            "expires_after[seconds]",
+        )
         for text in ("3599", "2592001", "-3600", "+3600", "3600.0", "3_600", "٣٦٠٠", "1e4", "NaN", "", "9" * 5000)
     ],
-    ("an expiry that is a word", parts(PURPOSE, field("expires_after", "soon"), FILE), 400, "invalid_field", "expires_after"),  # noqa: E501
+    (
+        "an expiry that is a word",
+        parts(PURPOSE, field("expires_after", "soon"), FILE),
+        400,
+        "invalid_field",
+        "expires_after",
+    ),
     ("broken JSON", json_body("/v1/uploads", b'{"bytes": 3,'), 400, "invalid_json", None),
     ("JSON that is a list", json_body("/v1/uploads", b"[1]"), 400, "invalid_json", None),
     ("JSON that is no UTF-8", json_body("/v1/uploads", b'{"filename": "\xff"}'), 400, "invalid_json", None),
@@ -152,23 +200,74 @@ FAILURES: list[tuple[str, Ask, int, str, str | None]] = [
     ("an upload that is too large", upload(bytes=8 * 1024**3 + 1), 413, "payload_too_large", "bytes"),
     ("an upload without a name", upload(filename=None), 400, "invalid_field", "filename"),
     ("an upload without a type", upload(mime_type=None), 400, "invalid_field", "mime_type"),
+    ("an upload with NUL in its type", upload(mime_type="a\0b"), 400, "invalid_request", None),
     ("an upload without a purpose", upload(purpose=None), 400, "invalid_field", "purpose"),
     ("an upload for another purpose", upload(purpose="answers"), 400, "invalid_field", "purpose"),
     ("an upload of text for a batch", upload(purpose="batch"), 400, "invalid_field", "file"),
-    ("an upload with another anchor", upload(expires_after={"anchor": "x", "seconds": 3600}), 400, "invalid_field", "expires_after.anchor"),  # noqa: E501
-    ("an upload with a short life", upload(expires_after={"anchor": "created_at", "seconds": 1}), 400, "invalid_field", "expires_after.seconds"),  # noqa: E501
-    ("a part for no upload", lambda h: post_form(h, file_part(b"x", name="data"), path=f"/v1/uploads/{NOBODYS_UPLOAD}/parts"), 404, "not_found", "id"),  # noqa: E501
-    ("completion of no upload", json_body(f"/v1/uploads/{NOBODYS_UPLOAD}/complete", b'{"part_ids":[]}'), 404, "not_found", "id"),  # noqa: E501
+    (
+        "an upload with another anchor",
+        upload(expires_after={"anchor": "x", "seconds": 3600}),
+        400,
+        "invalid_field",
+        "expires_after.anchor",
+    ),
+    (
+        "an upload with a short life",
+        upload(expires_after={"anchor": "created_at", "seconds": 1}),
+        400,
+        "invalid_field",
+        "expires_after.seconds",
+    ),
+    (
+        "a part for no upload",
+        lambda h: post_form(h, file_part(b"x", name="data"), path=f"/v1/uploads/{NOBODYS_UPLOAD}/parts"),
+        404,
+        "not_found",
+        "id",
+    ),
+    (
+        "completion of no upload",
+        json_body(f"/v1/uploads/{NOBODYS_UPLOAD}/complete", b'{"part_ids":[]}'),
+        404,
+        "not_found",
+        "id",
+    ),
     ("cancellation of no upload", json_body(f"/v1/uploads/{NOBODYS_UPLOAD}/cancel", b""), 404, "not_found", "id"),
-    ("an MD5 that is none", json_body(f"/v1/uploads/{NOBODYS_UPLOAD}/complete", b'{"part_ids":[],"md5":"x"}'), 400, "invalid_field", "md5"),  # noqa: E501
-    ("a part id of another type", json_body(f"/v1/uploads/{NOBODYS_UPLOAD}/complete", b'{"part_ids":{}}'), 400, "invalid_json", None),  # noqa: E501
-    ("a part id that is too long", json_body(f"/v1/uploads/{NOBODYS_UPLOAD}/complete", json.dumps({"part_ids": ["p" * 300]}).encode()), 400, "invalid_field", "part_ids"),  # noqa: E501
-    ("too many part ids", json_body(f"/v1/uploads/{NOBODYS_UPLOAD}/complete", json.dumps({"part_ids": [NOBODYS_PART] * 10_001}).encode()), 400, "invalid_field", "part_ids"),  # noqa: E501
+    (
+        "an MD5 that is none",
+        json_body(f"/v1/uploads/{NOBODYS_UPLOAD}/complete", b'{"part_ids":[],"md5":"x"}'),
+        400,
+        "invalid_field",
+        "md5",
+    ),
+    (
+        "a part id of another type",
+        json_body(f"/v1/uploads/{NOBODYS_UPLOAD}/complete", b'{"part_ids":{}}'),
+        400,
+        "invalid_json",
+        None,
+    ),
+    (
+        "a part id that is too long",
+        json_body(f"/v1/uploads/{NOBODYS_UPLOAD}/complete", json.dumps({"part_ids": ["p" * 300]}).encode()),
+        400,
+        "invalid_field",
+        "part_ids",
+    ),
+    (
+        "too many part ids",
+        json_body(f"/v1/uploads/{NOBODYS_UPLOAD}/complete", json.dumps({"part_ids": [NOBODYS_PART] * 10_001}).encode()),
+        400,
+        "invalid_field",
+        "part_ids",
+    ),
 ]
 
 
 @pytest.mark.parametrize(
-    ("ask", "status", "code", "param"), [row[1:] for row in FAILURES], ids=[row[0].replace(" ", "-") for row in FAILURES]
+    ("ask", "status", "code", "param"),
+    [row[1:] for row in FAILURES],
+    ids=[row[0].replace(" ", "-") for row in FAILURES],
 )
 def test_a_failure_says_what_is_wrong(http: httpx.Client, ask: Ask, status: int, code: str, param: str | None) -> None:
     response = ask(http)
@@ -223,11 +322,16 @@ KEYS: list[tuple[str, list[tuple[str, bytes]], bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("headers", "opens"), [row[1:] for row in KEYS], ids=[row[0].replace(" ", "-") for row in KEYS])
+@pytest.mark.parametrize(
+    ("headers", "opens"), [row[1:] for row in KEYS], ids=[row[0].replace(" ", "-") for row in KEYS]
+)
 @pytest.mark.parametrize("path", ["/v1/models", f"/v1/files/{NOBODYS_FILE}"])
 def test_only_the_key_opens(gateway: Gateway, path: str, headers: list[tuple[str, bytes]], opens: bool) -> None:
     lines = b"".join(
-        name.encode() + b": " + value.replace(b"KEY", gateway.key.encode() if b"KEY" in value and b"-KEY" not in value else b"KEY") + b"\r\n"  # noqa: E501
+        name.encode()
+        + b": "
+        + value.replace(b"KEY", gateway.key.encode() if b"KEY" in value and b"-KEY" not in value else b"KEY")
+        + b"\r\n"
         for name, value in headers
     )
     reply = exchange(gateway, f"GET {path} HTTP/1.1\r\nhost: x\r\n".encode() + lines + b"\r\n")
@@ -254,6 +358,23 @@ def test_a_key_of_a_megabyte_is_refused_before_it_is_read(gateway: Gateway) -> N
     reply = exchange(gateway, b"GET /v1/models HTTP/1.1\r\nhost: x\r\n" + lines + b"\r\n\r\n")
     assert reply is not None
     assert_failure(reply, 431, code="headers_too_large")
+
+
+def test_no_key_gets_into_a_log(gateway: Gateway) -> None:
+    for value in (
+        b"Bearer sk-canary-1",
+        b"Bearer sk-canary-2\xff",
+        b"sk-canary-3",
+        b"Bearer sk-canary-4" + b"k" * 50_000,
+    ):
+        for name in (b"authorization", b"api-key"):
+            head = b"GET /v1/models?key=" + value[-9:-1].hex().encode() + b" HTTP/1.1\r\nhost: x\r\n"
+            reply = exchange(gateway, head + name + b": " + value + b"\r\n\r\n")
+            assert reply is not None
+            assert reply.status == 401
+    for path in (gateway.data_dir / "logs").iterdir():
+        assert b"sk-canary" not in path.read_bytes(), path.name
+        assert gateway.key.encode() not in path.read_bytes(), path.name
 
 
 def test_without_a_key_nothing_of_a_body_is_judged(gateway: Gateway) -> None:
@@ -290,13 +411,25 @@ def test_a_query_that_is_no_text_is_a_bad_request(http: httpx.Client, path: str)
         (lambda c: c.models.retrieve("nothing/at:all"), openai.NotFoundError, 404),
         (lambda c: c.files.create(file=b"x", purpose="answers"), openai.BadRequestError, 400),
         (lambda c: c.files.list(limit=0), openai.BadRequestError, 400),
-        (lambda c: c.uploads.create(bytes=-1, filename="a", mime_type="b", purpose="vision"), openai.BadRequestError, 400),
-        (lambda c: c.uploads.create(bytes=1 << 40, filename="a", mime_type="b", purpose="vision"), openai.APIStatusError, 413),  # noqa: E501
+        (
+            lambda c: c.uploads.create(bytes=-1, filename="a", mime_type="b", purpose="vision"),
+            openai.BadRequestError,
+            400,
+        ),
+        (
+            lambda c: c.uploads.create(bytes=1 << 40, filename="a", mime_type="b", purpose="vision"),
+            openai.APIStatusError,
+            413,
+        ),
         (lambda c: c.uploads.parts.create(NOBODYS_UPLOAD, data=b"x" * 3_000_000), openai.NotFoundError, 404),
         (lambda c: c.uploads.complete(NOBODYS_UPLOAD, part_ids=["x"]), openai.NotFoundError, 404),
         (lambda c: c.uploads.cancel(NOBODYS_UPLOAD), openai.NotFoundError, 404),
         (lambda c: c.with_options(api_key="sk-no").files.list(), openai.AuthenticationError, 401),
-        (lambda c: c.with_options(api_key="sk-no").files.create(file=b"x" * 5_000_000, purpose="vision"), openai.AuthenticationError, 401),  # noqa: E501
+        (
+            lambda c: c.with_options(api_key="sk-no").files.create(file=b"x" * 5_000_000, purpose="vision"),
+            openai.AuthenticationError,
+            401,
+        ),
         (lambda c: c.get("/_unknown_path", cast_to=object), openai.NotFoundError, 404),
         (lambda c: c.post("/_unknown_path", body={"a": "b" * 500_000}, cast_to=object), openai.NotFoundError, 404),
         (lambda c: c.put(f"/files/{NOBODYS_FILE}", cast_to=object), openai.APIStatusError, 405),
@@ -328,6 +461,24 @@ def test_no_failure_that_the_caller_caused_is_repeated_by_the_sdk(gateway: Gatew
         with pytest.raises(openai.APIStatusError) as caught:
             call()
         assert caught.value.response.request.headers["x-stainless-retry-count"] == "0"
+
+
+def test_garbled_forms_are_refused_or_taken_but_never_break_anything(http: httpx.Client) -> None:
+    """A whole form with bytes changed, dropped, doubled and moved, some hundred times."""
+    chance = random.Random(4711)
+    whole = form(PURPOSE, field("expires_after[anchor]", "created_at"), FILE, field("expires_after[seconds]", "3600"))
+    pieces = [b"\r\n", b"--", b"\0", b'"', b";", b"7MA4YWxkTrZu0gW", b"Content-Disposition: ", b"\xff", b"name=", b"\n"]
+    for _ in range(400):
+        body = bytearray(whole)
+        for _ in range(chance.randint(1, 4)):
+            start = chance.randrange(len(body))
+            end = min(len(body), start + chance.choice((0, 1, 2, 20, 100)))
+            body[start:end] = chance.choice((b"", bytes(body[start:end]) * 2, chance.choice(pieces)))
+        response = http.post("/v1/files", content=bytes(body), headers={"content-type": FORM_TYPE})
+        assert response.status_code in (200, 400, 413), body
+        if response.status_code != 200:
+            error = response.json()["error"]
+            assert_failure(response, response.status_code, code=error["code"], param=error["param"])
 
 
 def test_head_of_nothing_has_no_body(http: httpx.Client) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 import httpx
 import openai
 import pytest
-
 from tests.conftest import Gateway
 
 MIB = 1 << 20
@@ -65,7 +64,7 @@ def test_every_call_on_files(any_client: openai.OpenAI, tmp_path: Path) -> None:
     assert files.list(limit=1, order="desc", purpose="batch").data == [file]
     assert files.list(after=file.id, order="asc", purpose="batch").data == []
     assert files.content(file.id).text == '{"a": 1}\n'
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="content"):
         assert files.retrieve_content(file.id) == '{"a": 1}\n'
     target = tmp_path / "copy"
     files.content(file.id).write_to_file(target)

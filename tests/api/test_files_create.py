@@ -12,7 +12,6 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-
 from tests.api.wire import (
     FORM_TYPE,
     PURPOSES,
@@ -48,7 +47,11 @@ def content_of(http: httpx.Client, file_id: str) -> bytes:
         (file_part(b"hello"), PURPOSE, *HOUR),
         (HOUR[1], file_part(b"hello"), HOUR[0], PURPOSE),
         (field("x", "1"), field("tags[]", "a"), field("meta[k][z]", "1"), PURPOSE, *HOUR, file_part(b"hello")),
-        (PURPOSE, field("expires_after", '{"anchor":"created_at","seconds":3600}', "application/json"), file_part(b"hello")),
+        (
+            PURPOSE,
+            field("expires_after", '{"anchor":"created_at","seconds":3600}', "application/json"),
+            file_part(b"hello"),
+        ),
     ],
     ids=["before", "behind", "around", "with unknown fields", "as JSON"],
 )
@@ -86,11 +89,15 @@ def test_bytes_may_come_one_at_a_time(gateway: Gateway, http: httpx.Client) -> N
     assert content_of(http, reply.json()["id"]) == b"\r\n--7MA4YWxkTrZu0g"
 
 
-@pytest.mark.parametrize("boundary", ["'()+_,-./:=?", "x" * 70, "----WebKitFormBoundary7MA4YWxkTrZu0gW", "with space in"])
+@pytest.mark.parametrize(
+    "boundary", ["'()+_,-./:=?", "x" * 70, "----WebKitFormBoundary7MA4YWxkTrZu0gW", "with space in"]
+)
 def test_any_legal_boundary_is_understood(http: httpx.Client, boundary: str) -> None:
     body = form(PURPOSE, file_part(b"hello")).replace(b"7MA4YWxkTrZu0gW", boundary.encode())
     response = http.post(
-        "/v1/files", content=body, headers={"content-type": f'multipart/form-data; charset=utf-8; boundary="{boundary}"'}
+        "/v1/files",
+        content=body,
+        headers={"content-type": f'multipart/form-data; charset=utf-8; boundary="{boundary}"'},
     )
     assert response.status_code == 200, response.text
 
@@ -221,9 +228,7 @@ SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
         (b"\x01\x02\x03\x04", "noise", "application/octet-stream", "application/octet-stream"),
     ],
 )
-def test_the_type_is_found_in_the_bytes(
-    http: httpx.Client, data: bytes, name: str, known: str, served: str
-) -> None:
+def test_the_type_is_found_in_the_bytes(http: httpx.Client, data: bytes, name: str, known: str, served: str) -> None:
     """What the client claims is not used, and nothing is served that a browser would run."""
     file = post_form(http, PURPOSE, file_part(data, name, content_type="text/html")).json()
     assert file["mediagate"]["content_type"] == known
@@ -246,14 +251,13 @@ def test_a_file_above_the_limit_is_refused_and_leaves_nothing(gateway: Gateway) 
     headers = [("content-type", FORM_TYPE), ("content-length", str(len(head) + limit + 2_000_000))]
     sent = 0
     chunk = bytes(1 << 20)
-    with leaving_nothing(gateway):
-        with connected(gateway) as connection:
-            connection.sendall(request_head(gateway, "POST", "/v1/files", headers) + head)
-            with contextlib.suppress(ConnectionError):
-                while sent < limit + 1_000_000:
-                    connection.sendall(chunk)
-                    sent += len(chunk)
-            reply = read_reply(connection)
+    with leaving_nothing(gateway), connected(gateway) as connection:
+        connection.sendall(request_head(gateway, "POST", "/v1/files", headers) + head)
+        with contextlib.suppress(ConnectionError):
+            while sent < limit + 1_000_000:
+                connection.sendall(chunk)
+                sent += len(chunk)
+        reply = read_reply(connection)
     assert reply is not None
     assert reply.status == 413
     assert reply.json()["error"]["code"] == "payload_too_large"

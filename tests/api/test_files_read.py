@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from collections.abc import Sequence
 
 import httpx
 import openai
 import pytest
-
 from tests.api.wire import (
     NOBODYS_FILE,
     assert_failure,
@@ -55,7 +55,10 @@ class TestContent:
         assert response.headers["content-type"] == "application/octet-stream"
         assert response.headers["etag"] == f'"{described["mediagate"]["sha256"]}"'
         assert response.headers["accept-ranges"] == "bytes"
-        assert response.headers["content-disposition"] == "attachment; filename=\"naive.bin\"; filename*=UTF-8''na%C3%AFve.bin"
+        assert (
+            response.headers["content-disposition"]
+            == "attachment; filename=\"naive.bin\"; filename*=UTF-8''na%C3%AFve.bin"
+        )
         assert response.headers["cache-control"] == "private, no-cache"
         assert response.headers["x-request-id"]
         assert int(response.headers["openai-processing-ms"]) >= 0
@@ -88,7 +91,8 @@ class TestContent:
         assert response.headers["etag"]
 
     @pytest.mark.parametrize(
-        "sent", ["bytes=0-9,20-29", "bytes=9-0", "bytes=a-b", "bytes=-", "bytes", "items=0-9", "", "bytes=0-9-", "bytes=0x1-2"]
+        "sent",
+        ["bytes=0-9,20-29", "bytes=9-0", "bytes=a-b", "bytes=-", "bytes", "items=0-9", "", "bytes=0-9-", "bytes=0x1-2"],
     )
     def test_what_is_no_single_range_is_the_whole(self, http: httpx.Client, file_id: str, sent: str) -> None:
         response = http.get(f"/v1/files/{file_id}/content", headers={"range": sent})
@@ -111,9 +115,7 @@ class TestContent:
 
     @pytest.mark.parametrize("form", ["{}", "W/{}", '"x", {}', "*", '"x",W/{} , "y"'])
     @pytest.mark.parametrize("method", ["GET", "HEAD"])
-    def test_a_known_content_is_not_sent_again(
-        self, http: httpx.Client, file_id: str, form: str, method: str
-    ) -> None:
+    def test_a_known_content_is_not_sent_again(self, http: httpx.Client, file_id: str, form: str, method: str) -> None:
         etag = http.head(f"/v1/files/{file_id}/content").headers["etag"]
         url = f"/v1/files/{file_id}/content"
         response = http.request(method, url, headers={"if-none-match": form.format(etag), "range": "bytes=0-1"})
@@ -152,7 +154,7 @@ class TestContent:
         size = len(data)
         cuts = [0, 1, 65_535, 65_536, 1 << 20, (1 << 20) + 1, 3_000_000, size]
         got = b""
-        for start, end in zip(cuts, cuts[1:], strict=False):
+        for start, end in itertools.pairwise(cuts):
             response = http.get(f"/v1/files/{large}/content", headers={"range": f"bytes={start}-{end - 1}"})
             assert response.status_code == 206
             got += response.content
@@ -242,14 +244,16 @@ class TestPaths:
 
     @pytest.mark.parametrize("prefix", PREFIXES)
     def test_every_prefix_serves_everything(self, http: httpx.Client, prefix: str) -> None:
-        created = post_form(http, field("purpose", "user_data"), file_part(b"abc"), path=f"{prefix}/files?api-version=1")
+        created = post_form(
+            http, field("purpose", "user_data"), file_part(b"abc"), path=f"{prefix}/files?api-version=1"
+        )
         one = created.json()["id"]
         assert http.get(f"{prefix}/files/{one}?api-version=2024-10-21").json() == created.json()
         assert http.get(f"{prefix}/files/{one}/content").content == b"abc"
         assert http.head(f"{prefix}/files/{one}/content").headers["content-length"] == "3"
         assert http.get(f"{prefix}/files?limit=1").json()["data"][0]["id"] == one
         assert http.get(f"{prefix}/models/local-video").json()["id"] == "local-video"
-        assert [model["id"] for model in http.get(f"{prefix}/models").json()["data"]][0] == "local-video"
+        assert http.get(f"{prefix}/models").json()["data"][0]["id"] == "local-video"
         assert http.delete(f"{prefix}/files/{one}").json() == {"id": one, "object": "file", "deleted": True}
 
     @pytest.mark.parametrize("prefix", PREFIXES)

@@ -1,6 +1,6 @@
 """The JSON of every REST reply about files, uploads and models, key by key: names, order, types and nulls.
 
-`WRITE_GOLDEN=1 pytest tests/api/test_golden.py` writes `tests/api/golden/` anew; read the difference before you keep it.
+`WRITE_GOLDEN=1 pytest tests/api/test_golden.py` writes `tests/api/golden/` anew; read the difference before keeping it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any
 import httpx
 import openai
 import pytest
-
 from tests.api.wire import NOBODYS_FILE, field, file_part, post_form
 from tests.conftest import Gateway
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.api.wire import LEAKS, leaving_nothing, sql, stored
 from tests.conftest import Gateway
 
@@ -26,16 +25,20 @@ def seen(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     proto = ROOT / "proto"
     names = [path.relative_to(proto).as_posix() for path in (proto / "mediagate").rglob("*.proto")]
     subprocess.run(
-        [sys.executable, "-m", "grpc_tools.protoc", f"-I{proto}", f"-I{proto / 'third_party'}"]
-        + [f"--python_out={stubs}", f"--grpc_python_out={stubs}", *names, "buf/validate/validate.proto"],
+        [
+            *(sys.executable, "-m", "grpc_tools.protoc", f"-I{proto}", f"-I{proto / 'third_party'}"),
+            *(f"--python_out={stubs}", f"--grpc_python_out={stubs}", *names, "buf/validate/validate.proto"),
+        ],
         check=True,
     )
     # Beside our own package, which this environment has installed, only a whole package is found.
     for folder in ("mediagate", "mediagate/v1"):
         (stubs / folder / "__init__.py").touch()
     client = subprocess.run(
-        [sys.executable, "-P", str(ROOT / "tests/api/generated_client.py"), str(stubs)]
-        + [f"127.0.0.1:{gateway.port}", gateway.key],
+        [
+            *(sys.executable, "-P", str(ROOT / "tests/api/generated_client.py"), str(stubs)),
+            *(f"127.0.0.1:{gateway.port}", gateway.key),
+        ],
         capture_output=True,
         timeout=60,
         check=False,
@@ -94,6 +97,7 @@ FAILURES = [
     ("an offset at the end", "OUT_OF_RANGE", "RANGE_NOT_SATISFIABLE", "offset"),
     ("an offset beyond the end", "OUT_OF_RANGE", "RANGE_NOT_SATISFIABLE", "offset"),
     ("a length of 0", "INVALID_ARGUMENT", "INVALID_FIELD", "length"),
+    ("NUL in a purpose", "INVALID_ARGUMENT", "INVALID_REQUEST", None),
     ("no such file", "NOT_FOUND", "NOT_FOUND", "id"),
     ("not even UTF-8", "INVALID_ARGUMENT", "INVALID_REQUEST", None),
     ("not even a message", "INVALID_ARGUMENT", "INVALID_REQUEST", None),
@@ -116,9 +120,7 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("name", "code", "reason", "field"), FAILURES, ids=[row[0] for row in FAILURES])
-def test_a_failure_has_its_details(
-    seen: dict[str, Any], name: str, code: str, reason: str, field: str | None
-) -> None:
+def test_a_failure_has_its_details(seen: dict[str, Any], name: str, code: str, reason: str, field: str | None) -> None:
     failure = seen[name]
     assert failure["code"] == code, failure
     assert failure["info"][:2] == [reason, "mediagate"]

@@ -14,7 +14,6 @@ from pathlib import Path
 import httpx
 import openai
 import pytest
-
 from tests.api.wire import (
     FORM_TYPE,
     Reply,
@@ -76,9 +75,7 @@ def cut_off(
 def target(gateway: Gateway, request: pytest.FixtureRequest) -> tuple[str, bytes]:
     """A path, and a whole form for it."""
     if request.param == "part":
-        upload = gateway.openai().uploads.create(
-            bytes=len(DATA), filename="a", mime_type="b", purpose="user_data"
-        )
+        upload = gateway.openai().uploads.create(bytes=len(DATA), filename="a", mime_type="b", purpose="user_data")
         return f"/v1/uploads/{upload.id}/parts", PART_FORM
     return "/v1/files", FILE_FORM if request.param == "file" else FIELDS_BEHIND
 
@@ -105,9 +102,7 @@ def test_a_whole_form_in_a_body_that_is_not_whole_leaves_nothing(
     path, whole = target
     announced = len(whole) + 10 if framing == "length" else None
     with leaving_nothing(gateway), concurrent.futures.ThreadPoolExecutor(6) as pool:
-        replies = pool.map(
-            lambda way: cut_off(gateway, path, whole, announced, way, pause_s=pause_s), WAYS * 4
-        )
+        replies = pool.map(lambda way: cut_off(gateway, path, whole, announced, way, pause_s=pause_s), WAYS * 4)
         for reply in replies:
             assert reply is None or 400 <= reply.status < 500, reply
 
@@ -145,8 +140,10 @@ def test_a_killed_client_leaves_nothing(gateway: Gateway, tmp_path: Path) -> Non
     for protocol in ("--http1.1", "--http2-prior-knowledge"):
         with leaving_nothing(gateway):
             process = subprocess.Popen(
-                ["curl", protocol, "-s", "--limit-rate", "5M", "-H", f"Authorization: Bearer {gateway.key}"]
-                + ["-F", "purpose=user_data", "-F", f"file=@{big}", f"{gateway.url}/v1/files"]
+                [
+                    *("curl", protocol, "-s", "--limit-rate", "5M", "-H", f"Authorization: Bearer {gateway.key}"),
+                    *("-F", "purpose=user_data", "-F", f"file=@{big}", f"{gateway.url}/v1/files"),
+                ]
             )
             eventually(lambda: unfinished(gateway), "it is being received")
             time.sleep(0.2)

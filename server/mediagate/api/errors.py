@@ -17,7 +17,7 @@ from google.rpc import error_details_pb2, status_pb2
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from mediagate.core.errors import InternalError, MediagateError, Unavailable
+from mediagate.core.errors import InternalError, InvalidRequest, MediagateError, Unavailable
 from mediagate.core.limits import echo
 
 log = structlog.get_logger(__name__)
@@ -36,6 +36,8 @@ def as_mediagate_error(error: Exception, *, method: str, repeatable: bool) -> Me
         if repeatable or isinstance(error, PoolTimeout):
             return Unavailable("The service is temporarily unavailable. Try again in a moment.", retry_after_s=1)
         return InternalError()
+    if _is_unstorable(error):
+        return InvalidRequest("Text may not hold the character NUL.")
     log.error("unhandled_exception", method=method, exc_info=error)
     return InternalError()
 
@@ -45,6 +47,12 @@ def _database_is_away(error: Exception) -> bool:
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or isinstance(error.orig, psycopg.OperationalError)
     return isinstance(error, PoolTimeout | psycopg.OperationalError)
+
+
+def _is_unstorable(error: Exception) -> bool:
+    """PostgreSQL takes every text but one with a NUL, which any field of a message may have."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return isinstance(cause, psycopg.DataError) and "NUL" in str(cause)
 
 
 def envelope(error: MediagateError) -> str:

@@ -22,11 +22,9 @@ _VARIABLE = re.compile(r"\{([a-z_]+)(=\*\*)?\}")
 
 @dataclass(frozen=True, slots=True)
 class PathVariables:
-    """The REST paths of one method."""
+    """The REST paths of one method that have variables."""
 
     patterns: Sequence[re.Pattern[str]]
-    plain: frozenset[str]
-    """Paths without variables; `/v1/videos/status` is no `/v1/videos/{video_id}`."""
 
     @classmethod
     def of(cls, method: str) -> PathVariables:
@@ -42,8 +40,6 @@ class PathVariables:
     def apply(self, original_path: str, message: Any) -> None:
         """Write the path's variables into the message, over whatever else was found for them."""
         path = original_path.partition("?")[0]
-        if path in self.plain:
-            return
         for pattern in self.patterns:
             match = pattern.fullmatch(path)
             if match is not None:

@@ -29,4 +29,10 @@ def configure_logs(process: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
     structlog.contextvars.bind_contextvars(process=process)
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_shows_no_header)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+
+
+def _shows_no_header(record: logging.LogRecord) -> bool:
+    """gRPC writes down every header that is not UTF-8, a mistyped key among them."""
+    return not str(record.msg).startswith("Invalid encoding")

@@ -44,6 +44,7 @@ from mediagate.videos.journal import Happening, Journal, phase_change, progress_
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 BACKOFF_S_MAX = 30.0
+OWN_BACKOFF_S = 0.25
 OWN_BACKOFF_S_MAX = 5.0
 ANSWER_S_MAX = 60.0
 # A submit may carry a source video.
@@ -154,7 +155,7 @@ class TrackVideo:
                 # Nothing of this is news about the job: the database is away, or we are at fault.
                 errors += 1
                 log.warning("tracking_stumbled", video_id=video_id, error=type(error).__name__, exc_info=errors == 1)
-                wait_s = min(OWN_BACKOFF_S_MAX, 0.25 * 2 ** min(errors, 10))
+                wait_s = min(OWN_BACKOFF_S_MAX, OWN_BACKOFF_S * 2 ** min(errors - 1, 10))
             await leash.sleep(wait_s)
         return False
 
@@ -234,7 +235,7 @@ class TrackVideo:
                 break
             except Exception as error:
                 log.warning("acceptance_not_written", video_id=video.id, error=type(error).__name__)
-                await asyncio.sleep(1)
+                await asyncio.sleep(OWN_BACKOFF_S)
         if not wanted:
             with suppress(FateUnknown):
                 await _answer(provider.cancel(ref), ANSWER_S_MAX)

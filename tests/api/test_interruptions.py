@@ -1,0 +1,246 @@
+"""The product on the real database, cut off at any moment: a file is whole and readable, or nothing of it is left."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from tests.api.wire import sql
+from tests.conftest import Gateway
+
+from mediagate.core.errors import MediagateError, StateConflict, TruncatedUpload
+from mediagate.core.forms import FieldEnd, FileData, FileEnd, FileStart, FormEvent
+from mediagate.core.objects import Principal, UploadPart
+from mediagate.files.add_part import AddPart
+from mediagate.files.complete_upload import CompleteUpload
+from mediagate.files.create_file import CreateFile
+from mediagate.files.create_upload import CreateUpload
+from mediagate.files.get_file import GetFile
+from mediagate.files.intake import FileFacts, IncomingFile, Intake
+from mediagate.files.open_content import OpenContent
+from mediagate.files.remove_file import SweepFiles
+from mediagate.providers.local.files import LocalFiles
+from mediagate.routing.stores import FileStores
+from mediagate.store.database import Database
+from mediagate.store.files import FileLookup
+
+MIB = 1 << 20
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.time = datetime.now(UTC)
+
+    def now(self) -> datetime:
+        return self.time
+
+
+class Shop:
+    """Everything that makes files, with a store of its own and an owner whom nobody else knows."""
+
+    def __init__(self, gateway: Gateway, folder: Path) -> None:
+        self.gateway, self.folder = gateway, folder
+        self.who = Principal(f"owner-{uuid4()}")
+        self.clock = Clock()
+        self.db = Database(gateway.database_url)
+        self.stores = FileStores({"local": LocalFiles(folder, fsync=False)})
+        self.intake = Intake(self.db, self.stores, self.clock)
+        self.get_file = GetFile(FileLookup(self.db), self.clock)
+        self.create = CreateFile(self.intake, 100 * MIB, 100 * MIB)
+        self.begin = CreateUpload(self.db, self.clock, 100 * MIB, 3600)
+        self.add = AddPart(self.db, self.stores, self.clock, 100 * MIB)
+        self.complete = CompleteUpload(self.db, self.stores, self.clock, self.intake, self.get_file)
+        self.open = OpenContent(self.db, self.stores, self.get_file)
+        self.sweep = SweepFiles(self.db, self.stores, self.clock)
+
+    def rows(self) -> list[tuple[str, str, int]]:
+        return sql(self.gateway, "SELECT id, state, size_bytes FROM file WHERE owner_id = %s", self.who.owner_id)  # type: ignore[return-value]
+
+    def parts(self) -> list[tuple[str, int]]:
+        query = "SELECT p.id, p.size_bytes FROM upload_part p JOIN upload u ON u.id = upload_id WHERE owner_id = %s"
+        return sql(self.gateway, query, self.who.owner_id)  # type: ignore[return-value]
+
+    def stored(self) -> dict[str, int]:
+        return {path.name: path.stat().st_size for path in self.folder.rglob("*") if path.is_file()}
+
+    async def settled(self) -> None:
+        """Wait until what goes on behind cancelled callers has ended."""
+        for _ in range(200):
+            rows, parts = self.rows(), self.parts()
+            whole = all(row[1] != "receiving" for row in rows) and all(part[1] >= 0 for part in parts)
+            if whole and set(self.stored()) == {row[0] for row in rows} | {part[0] for part in parts}:
+                return
+            await asyncio.sleep(0.02)
+
+    async def upload(self, size: int) -> str:
+        upload = await self.begin.run(
+            self.who, size_bytes=size, filename="a", mime_type="b", purpose="user_data", expires_after=None
+        )
+        return upload.id
+
+
+@pytest.fixture
+async def shop(gateway: Gateway, tmp_path: Path) -> AsyncIterator[Shop]:
+    made = Shop(gateway, tmp_path / "store")
+    yield made
+    await made.db.close()
+
+
+async def form(size: int, name: str = "file") -> AsyncIterator[FormEvent]:
+    """A form that comes in pieces, with a pause between them."""
+    yield FieldEnd("purpose", "user_data")
+    yield FileStart(name, "a.bin", "x/y")
+    left = size
+    while left:
+        piece = min(left, 300_000)
+        left -= piece
+        yield FileData(b"x" * piece)
+        await asyncio.sleep(0)
+    yield FileEnd()
+
+
+async def cut(work: asyncio.Task[object], after_s: float) -> None:
+    """Cancel the work after some time, unless it has ended by then."""
+    await asyncio.wait([work], timeout=after_s)
+    work.cancel()
+    await asyncio.wait([work])
+    assert work.cancelled() or work.exception() is None or isinstance(work.exception(), MediagateError)
+
+
+def moments(count: int, longest_s: float) -> list[float]:
+    """Times to cut at; most are early, where most happens."""
+    chance = random.Random(4711)
+    return [0.0, *(longest_s * chance.random() ** 2 for _ in range(count))]
+
+
+@pytest.mark.parametrize("size", [0, 10, 3 * MIB])
+async def test_a_creation_that_is_cut_off_leaves_a_whole_file_or_nothing(shop: Shop, size: int) -> None:
+    for after_s in moments(40, 0.03):
+        await cut(asyncio.create_task(shop.create.run(shop.who, form(size))), after_s)
+    await shop.settled()
+    assert {(state, stored) for _, state, stored in shop.rows()} <= {("processed", size)}
+    assert shop.stored() == {file_id: size for file_id, _, _ in shop.rows()}
+
+
+async def test_a_part_that_is_cut_off_is_whole_or_gone(shop: Shop) -> None:
+    upload = await shop.upload(MIB)
+    for after_s in moments(40, 0.02):
+        await cut(asyncio.create_task(shop.add.run(shop.who, upload, form(MIB, "data"))), after_s)
+    await shop.settled()
+    assert {size for _, size in shop.parts()} <= {MIB}
+    assert shop.stored() == dict(shop.parts())
+
+
+async def test_a_completion_that_is_cut_off_can_be_asked_for_again(shop: Shop) -> None:
+    for after_s in moments(25, 0.02):
+        upload = await shop.upload(MIB)
+        part = await shop.add.run(shop.who, upload, form(MIB, "data"))
+        await cut(asyncio.create_task(shop.complete.run(shop.who, upload, [part.id], None)), after_s)
+        for _ in range(100):
+            try:
+                done, file = await shop.complete.run(shop.who, upload, [part.id], None)
+            except StateConflict:
+                await asyncio.sleep(0.02)  # The one that was cut off is still at its clean-up.
+            else:
+                break
+        assert done.state == "completed"
+        assert (await shop.open.run(shop.who, file.id))[1].size_bytes == MIB
+    assert len(shop.rows()) == 26
+    assert {state for _, state, _ in shop.rows()} == {"processed"}
+
+
+async def test_many_completions_at_once_make_one_file(shop: Shop) -> None:
+    upload = await shop.upload(2 * MIB)
+    parts = [(await shop.add.run(shop.who, upload, form(MIB, "data"))).id for _ in range(2)]
+    calls = [shop.complete.run(shop.who, upload, order, None) for order in (parts, parts[::-1]) * 5]
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    made = {result[1].id for result in results if isinstance(result, tuple)}
+    assert len(made) == 1
+    assert all(isinstance(result, tuple | StateConflict) for result in results)
+    assert [row[0] for row in shop.rows()] == list(made)
+
+
+async def test_a_receiver_that_lost_its_lease_cannot_finish(shop: Shop) -> None:
+    incoming = await shop.intake.begin(shop.who, size_bytes_max=100)
+    await incoming.write(b"abc")
+    shop.clock.time += timedelta(seconds=301)
+    await shop.sweep.run()
+    assert shop.rows() == []
+    with pytest.raises(TruncatedUpload):
+        await incoming.finish(await incoming.store(), FileFacts("a", "user_data"))
+    await incoming.abort()
+    assert shop.stored() == {}
+
+
+async def test_a_receiver_that_is_heard_of_keeps_its_lease(shop: Shop) -> None:
+    incoming = await shop.intake.begin(shop.who, size_bytes_max=100)
+    for _ in range(5):
+        shop.clock.time += timedelta(seconds=200)
+        await incoming.write(b"abc")
+        await shop.sweep.run()
+    file = await incoming.finish(await incoming.store(), FileFacts("a", "user_data"))
+    assert file.size_bytes == 15
+    assert shop.stored() == {file.id: 15}
+
+
+async def test_a_sweep_and_a_late_receiver_never_leave_a_file_without_bytes(shop: Shop) -> None:
+    """A lease that is over by a moment: either the file is there with its bytes, or it is gone with them."""
+    for _ in range(30):
+        incoming = await shop.intake.begin(shop.who, size_bytes_max=100)
+        await incoming.write(b"abc")
+        blob = await incoming.store()
+        shop.clock.time += timedelta(seconds=301)
+        finishing = asyncio.create_task(incoming.finish(blob, FileFacts("a", "user_data")))
+        sweeping = asyncio.create_task(shop.sweep.run())
+        await asyncio.wait([finishing, sweeping])
+        if finishing.exception() is not None:
+            await incoming.abort()
+    assert {row[1] for row in shop.rows()} <= {"processed"}
+    assert set(shop.stored()) == {row[0] for row in shop.rows()}
+
+
+async def test_a_store_that_takes_nothing_leaves_no_row(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(_key: str) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(shop.stores.target(), "create", refuse)
+    with pytest.raises(OSError, match="disk full"):
+        await shop.create.run(shop.who, form(10))
+    upload = await shop.upload(3)
+    with pytest.raises(OSError, match="disk full"):
+        await shop.add.run(shop.who, upload, form(3, "data"))
+    assert shop.rows() == []
+    assert shop.parts() == []
+
+
+async def test_an_older_completion_cannot_undo_a_newer_one(shop: Shop, gateway: Gateway) -> None:
+    """A completion that stood still for so long that another took over changes nothing when it wakes up."""
+    upload = await shop.upload(3)
+    part = await shop.add.run(shop.who, upload, form(3, "data"))
+    gate, reached = asyncio.Event(), asyncio.Event()
+
+    class StandingStill(CompleteUpload):
+        async def _copy(self, parts: Sequence[UploadPart], incoming: IncomingFile, md5: str | None) -> None:
+            reached.set()
+            await gate.wait()
+            await super()._copy(parts, incoming, md5)
+
+    slow = StandingStill(shop.db, shop.stores, shop.clock, shop.intake, shop.get_file)
+    older = asyncio.create_task(slow.run(shop.who, upload, [part.id], None))
+    await reached.wait()
+    shop.clock.time += timedelta(seconds=301)
+    _, file = await shop.complete.run(shop.who, upload, [part.id], None)
+    gate.set()
+    await asyncio.wait([older])
+    assert isinstance(older.exception(), MediagateError)
+    assert sql(gateway, "SELECT state, file_id FROM upload WHERE id = %s", upload) == [("completed", file.id)]
+    assert (await shop.open.run(shop.who, file.id))[1].size_bytes == 3
+    await shop.sweep.run()
+    assert [row[:2] for row in shop.rows()] == [(file.id, "processed")]

@@ -1,0 +1,382 @@
+"""Whose objects are whose: every RPC that the server describes, with an own, a foreign, a deleted and a random id.
+
+For every way to an object, natively and on every REST path, the answer for somebody else's id is byte for byte the
+answer for an id that never was, but for the id itself, the request id and times. A new RPC without a row fails.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import httpx
+import openai
+import pytest
+from google.api import annotations_pb2
+from google.protobuf import json_format
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from tests.api.wire import FORM_TYPE, field, file_part, form, sql
+from tests.conftest import Gateway
+
+SOMEBODY = "somebody-else"
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+RANDOM = "01jd0000000000000000000000"
+KINDS = {"file": "file-", "image": "file-", "film": "file-", "upload": "upload_", "part": "part_", "video": "video_"}
+VOLATILE = {"date", "x-request-id", "openai-processing-ms"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way in which an RPC names an object.
+
+    `message` is the request natively, for streamed requests the list of messages; `body` what a REST call sends where
+    it is no JSON of `message`. `own` are the codes that the owner may get: mostly it just works.
+    """
+
+    kind: str
+    message: Callable[[str], Any]
+    body: Callable[[str], tuple[str, bytes]] | None = None
+    own: tuple[str, ...] = ("OK",)
+    consumes: bool = False
+    """Whether the owner's call takes the object away."""
+
+
+def http_body(content_type: str, data: bytes) -> dict[str, str]:
+    return {"content_type": content_type, "data": base64.b64encode(data).decode()}
+
+
+def sent(kind: str, body: Callable[[str], tuple[str, bytes]], member: str = "", **first: str) -> Row:
+    """A row of a method whose request is a stream of bodies, maybe in a member beside others."""
+
+    def message(object_id: str) -> list[Any]:
+        whole = http_body(*body(object_id))
+        named = dict.fromkeys(first, object_id)
+        return [{member: whole, **named} if member else whole]
+
+    return Row(kind, message, body)
+
+
+def by_id(name: str, kind: str, *own: str, **more: Any) -> Row:
+    """A row of a method that takes an id and little else."""
+    return Row(kind, lambda object_id: {name: object_id, **more}, own=own or ("OK",))
+
+
+def as_json(**members: Any) -> Callable[[str], tuple[str, bytes]]:
+    """A JSON body with `ID` replaced."""
+    return lambda object_id: ("application/json", json.dumps(members).replace("ID", object_id).encode())
+
+
+def as_form(*fields: tuple[str, str]) -> Callable[[str], tuple[str, bytes]]:
+    """A form with `ID` replaced."""
+    return lambda object_id: (
+        FORM_TYPE,
+        form(*[field(name, value.replace("ID", object_id)) for name, value in fields]),
+    )
+
+
+SMALL = {"prompt": "A boat", "model": "local-video", "seconds": "1", "size": "320x180"}
+SMALL_FIELDS = tuple(SMALL.items())
+NO_OBJECT = "names no object"
+LISTS = "lists the caller's own: see the tests below"
+PART_FORM = (FORM_TYPE, form(file_part(b"abc", name="data")))
+
+MATRIX: Mapping[str, list[Row] | str] = {
+    "FileService.CreateFileHttp": NO_OBJECT,
+    "FileService.UploadFile": NO_OBJECT,
+    "FileService.ListFiles": LISTS,
+    "FileService.GetFile": [by_id("file_id", "file")],
+    "FileService.DeleteFile": [by_id("file_id", "file")],
+    "FileService.GetFileContentHttp": [by_id("file_id", "file")],
+    "FileService.HeadFileContentHttp": [by_id("file_id", "file")],
+    "FileService.DownloadFile": [by_id("file_id", "file")],
+    "UploadService.CreateUpload": NO_OBJECT,
+    "UploadService.AddUploadPartHttp": [sent("upload", lambda _: PART_FORM, member="content", upload_id="ID")],
+    "UploadService.AddUploadPart": [
+        Row("upload", lambda one: [{"metadata": {"upload_id": one, "size_bytes": "0"}}]),
+    ],
+    "UploadService.CompleteUpload": [
+        by_id("upload_id", "upload", part_ids=[]),
+        Row("part", lambda one: {"upload_id": "OWN UPLOAD", "part_ids": [one]}),
+    ],
+    "UploadService.CancelUpload": [by_id("upload_id", "upload")],
+    "VideoService.CreateVideo": [Row("image", lambda one: {**SMALL, "input_reference": {"file_id": one}})],
+    "VideoService.CreateVideoHttp": [
+        sent("image", as_json(**SMALL, input_reference={"file_id": "ID"})),
+        sent("image", as_form(*SMALL_FIELDS, ("input_reference[file_id]", "ID"))),
+    ],
+    "VideoService.ListVideos": LISTS,
+    "VideoService.GetVideo": [by_id("video_id", "video"), by_id("video_id", "video", wait="1s")],
+    "VideoService.WatchVideo": [by_id("video_id", "video")],
+    "VideoService.WatchVideoHttp": [by_id("video_id", "video")],
+    "VideoService.CancelVideo": [by_id("video_id", "video", "OK", "FAILED_PRECONDITION")],
+    "VideoService.DeleteVideo": [Row("video", lambda one: {"video_id": one}, consumes=True)],
+    "VideoService.GetVideoContentHttp": [by_id("video_id", "video"), by_id("video_id", "video", variant="thumbnail")],
+    "VideoService.HeadVideoContentHttp": [by_id("video_id", "video")],
+    "VideoService.DownloadVideo": [by_id("video_id", "video")],
+    "VideoService.RemixVideo": [by_id("video_id", "video", prompt="Another boat")],
+    "VideoService.RemixVideoHttp": [
+        sent("video", as_json(prompt="Another boat", video_id="ID"), member="content", video_id="ID"),
+    ],
+    "VideoService.EditVideo": [
+        Row("video", lambda one: {"prompt": "A boat", "video": {"video_id": one}}),
+        Row("film", lambda one: {"prompt": "A boat", "video": {"file_id": one}}),
+    ],
+    "VideoService.EditVideoHttp": [
+        sent("video", as_json(prompt="A boat", video={"id": "ID"})),
+        sent("video", as_form(("prompt", "A boat"), ("video[id]", "ID"))),
+        sent("film", as_json(prompt="A boat", video={"file_id": "ID"})),
+    ],
+    "VideoService.ExtendVideo": [
+        Row("video", lambda one: {"prompt": "A boat", "seconds": "1", "video": {"video_id": one}}),
+        Row("film", lambda one: {"prompt": "A boat", "seconds": "1", "video": {"file_id": one}}),
+    ],
+    "VideoService.ExtendVideoHttp": [
+        sent("video", as_json(prompt="A boat", seconds="1", video={"id": "ID"})),
+        sent("film", as_form(("prompt", "A boat"), ("seconds", "1"), ("video[file_id]", "ID"))),
+    ],
+    "VideoService.CreateCharacter": [Row("film", lambda one: {"name": "Ada", "file_id": one})],
+    "VideoService.CreateCharacterHttp": [
+        sent("film", as_form(("name", "Ada"), ("video[file_id]", "ID"))),
+    ],
+    "VideoService.GetCharacter": [by_id("character_id", "character")],
+    "VideoService.ListVideoModels": NO_OBJECT,
+    "ModelService.ListModels": NO_OBJECT,
+    "ModelService.GetModel": NO_OBJECT,
+    "SystemService.GetReadiness": NO_OBJECT,
+    "DiagnosticsService.Ping": NO_OBJECT,
+    "DiagnosticsService.CountBytes": NO_OBJECT,
+    "DiagnosticsService.StreamZeros": NO_OBJECT,
+}
+WAYS = [(name, number) for name, rows in MATRIX.items() if not isinstance(rows, str) for number in range(len(rows))]
+
+
+class World:
+    """One object of every kind and fate, and every way to ask for it."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.sdk = gateway.openai()
+        self.http = gateway.http()
+        self.channel = gateway.channel()
+        pool = DescriptorPool(ProtoReflectionDescriptorDatabase(self.channel))
+        self.methods = dict(self._described(pool))
+        self._clip = self._video()
+        self._film = self.sdk.videos.download_content(self._clip).content
+        self._made: dict[tuple[str, str], str] = {}
+        self._pending = self._upload(3)
+        self._whole_parts: dict[str, str] = {}
+
+    def _described(self, pool: DescriptorPool) -> Iterator[tuple[str, MethodDescriptor]]:
+        database = ProtoReflectionDescriptorDatabase(self.channel)
+        for service in database.get_services():
+            if service.startswith("mediagate."):
+                described = pool.FindServiceByName(service)
+                for method in described.methods:
+                    yield f"{described.name}.{method.name}", method
+
+    def close(self) -> None:
+        self.sdk.close()
+        self.http.close()
+        self.channel.close()
+
+    def id_of(self, kind: str, fate: str, *, consumed: bool = False) -> str:
+        """An object's id: for its owner a new one, unless it is a video that is not consumed; for others always one."""
+        if fate == "random":
+            return {"character": "char_", **KINDS}[kind] + RANDOM
+        if fate == "own":
+            return self._clip if kind == "video" and not consumed else self._make(kind)
+        key = (kind, fate)
+        if key not in self._made:
+            self._made[key] = self._make(kind)
+            (self._give_away if fate == "foreign" else self._delete)(kind, self._made[key])
+        return self._made[key]
+
+    def _make(self, kind: str) -> str:
+        if kind in ("file", "image", "film"):
+            data = {"file": b"secret", "image": PNG, "film": self._film}[kind]
+            return self.sdk.files.create(file=(kind, data), purpose="user_data").id
+        if kind == "upload":
+            return self._upload(0)
+        if kind == "part":
+            upload = self._upload(3)
+            part = self.sdk.uploads.parts.create(upload, data=b"abc").id
+            self._whole_parts[part] = upload
+            return part
+        if kind == "video":
+            return self._video()
+        content_type, body = as_form(("name", "Ada"), ("video[file_id]", self._make("film")))("")
+        response = self.http.post("/v1/videos/characters", content=body, headers={"content-type": content_type})
+        return str(response.json()["id"])
+
+    def _upload(self, size: int) -> str:
+        return self.sdk.uploads.create(bytes=size, filename="a", mime_type="b", purpose="user_data").id
+
+    def _video(self) -> str:
+        video = self.sdk.videos.create_and_poll(**SMALL, poll_interval_ms=50)  # type: ignore[arg-type]
+        assert video.status == "completed", video.error
+        return video.id
+
+    def _give_away(self, kind: str, object_id: str) -> None:
+        if kind == "part":
+            upload = self._whole_parts.pop(object_id)
+            sql(self.gateway, "UPDATE upload SET owner_id = %s WHERE id = %s", SOMEBODY, upload)
+            return
+        table = {"image": "file", "film": "file"}.get(kind, kind)
+        sql(self.gateway, f"UPDATE {table} SET owner_id = %s WHERE id = %s", SOMEBODY, object_id)
+
+    def _delete(self, kind: str, object_id: str) -> None:
+        if kind in ("file", "image", "film"):
+            self.sdk.files.delete(object_id)
+        elif kind == "video":
+            self.sdk.videos.delete(object_id)
+        elif kind == "upload":
+            sql(self.gateway, "DELETE FROM upload WHERE id = %s", object_id)
+        elif kind == "part":
+            self._whole_parts.pop(object_id)
+            sql(self.gateway, "DELETE FROM upload_part WHERE id = %s", object_id)
+        else:
+            sql(self.gateway, "DELETE FROM character WHERE id = %s", object_id)
+
+    def natively(self, method: MethodDescriptor, row: Row, object_id: str) -> tuple[str, bytes]:
+        """The code and everything else that a gRPC caller is told."""
+        request = GetMessageClass(method.input_type)
+        response = GetMessageClass(method.output_type)
+        given = row.message(object_id)
+        trees = given if isinstance(given, list) else [given]
+        messages: list[Message] = [json_format.ParseDict(self._filled(tree, object_id), request()) for tree in trees]
+        path = f"/{method.containing_service.full_name}/{method.name}"
+        one, many = request.SerializeToString, response.FromString
+        streams = (method.client_streaming, method.server_streaming)
+        kind = {(False, False): "unary_unary", (False, True): "unary_stream", (True, False): "stream_unary"}[streams]
+        call = getattr(self.channel, kind)(path, one, many)
+        try:
+            answer = call(iter(messages) if streams[0] else messages[0], metadata=self.gateway.metadata, timeout=20)
+            if streams[1]:
+                next(iter(answer))
+                answer.cancel()
+        except grpc.RpcError as error:
+            trailing = {k: v for k, v in error.trailing_metadata() or () if k not in VOLATILE}
+            said = repr((error.details(), sorted(trailing.items()))).encode()
+            return error.code().name, said.replace(object_id.encode(), b"ID")
+        return "OK", b""
+
+    def _filled(self, tree: Any, object_id: str) -> Any:
+        """With a part's own upload, where it is the caller's, and otherwise always the same one."""
+        return json.loads(json.dumps(tree).replace("OWN UPLOAD", self._whole_parts.get(object_id, self._pending)))
+
+    def over_rest(self, method: MethodDescriptor, row: Row, object_id: str) -> list[tuple[int, Any, bytes]]:
+        """Status, headers and body of the answer on each of the RPC's paths."""
+        rule = method.GetOptions().Extensions[annotations_pb2.http]
+        answers = []
+        for binding in (rule, *rule.additional_bindings):
+            kind = binding.WhichOneof("pattern")
+            if kind is None:
+                continue
+            verb, path = (
+                (binding.custom.kind, binding.custom.path)
+                if kind == "custom"
+                else (kind.upper(), getattr(binding, kind))
+            )
+            content: bytes | None = None
+            content_type = "application/json"
+            given = row.message(object_id)
+            query: dict[str, Any] = {}
+            if row.body is not None:
+                content_type, content = row.body(object_id)
+            else:
+                members = self._filled(given, object_id)
+                members = {name: value for name, value in members.items() if f"{{{name}}}" not in path}
+                if binding.body:
+                    content = json.dumps(members).encode()
+                else:
+                    query = members
+            for name, value in (given if isinstance(given, dict) else {}).items():
+                path = path.replace(f"{{{name}}}", str(self._filled(value, object_id)))
+            path = path[: path.index("{")] + object_id + path[path.index("}") + 1 :] if "{" in path else path
+            response = self.http.request(
+                verb, path, content=content, params=query, headers={"content-type": content_type} if content else {}
+            )
+            headers = {name: value for name, value in response.headers.items() if name not in VOLATILE}
+            answers.append((response.status_code, headers, response.content.replace(object_id.encode(), b"ID")))
+        return answers
+
+
+@pytest.fixture(scope="module")
+def world(gateway: Gateway) -> Iterator[World]:
+    """The objects of this module; most are made when they are first asked for."""
+    made = World(gateway)
+    yield made
+    made.close()
+
+
+def test_every_rpc_has_a_row(world: World) -> None:
+    assert set(world.methods) == set(MATRIX)
+
+
+@pytest.mark.parametrize(("name", "number"), WAYS, ids=[f"{name}-{number}" for name, number in WAYS])
+def test_a_foreign_object_is_no_object(world: World, name: str, number: int) -> None:
+    rows, method = MATRIX[name], world.methods[name]
+    assert not isinstance(rows, str)
+    row = rows[number]
+    answers = {}
+    for fate in ("random", "foreign", "deleted"):
+        object_id = world.id_of(row.kind, fate)
+        answers[fate] = (world.natively(method, row, object_id), world.over_rest(method, row, object_id))
+    native, rest = answers["random"]
+    assert native[0] in ("NOT_FOUND", "INVALID_ARGUMENT"), native
+    assert all(400 <= status < 500 for status, _, _ in rest), rest
+    assert answers["foreign"] == answers["random"]
+    assert answers["deleted"] == answers["random"]
+    code, said = world.natively(method, row, world.id_of(row.kind, "own", consumed=row.consumes))
+    assert code in row.own, said
+
+
+@pytest.mark.parametrize("kind", ["file", "video"])
+def test_no_list_shows_what_is_not_ones_own(world: World, kind: str) -> None:
+    foreign, deleted = world.id_of(kind, "foreign"), world.id_of(kind, "deleted")
+    for query in ("", "?order=asc", "?limit=100"):
+        listed = world.http.get(f"/v1/{kind}s{query}").text
+        assert foreign not in listed
+        assert deleted not in listed
+
+
+@pytest.mark.parametrize("kind", ["file", "video"])
+def test_a_foreign_cursor_tells_no_more_than_a_random_one(world: World, kind: str) -> None:
+    foreign = world.id_of(kind, "foreign")
+    neighbour = foreign[:-1] + ("0" if foreign[-1] != "0" else "1")
+    pages = [world.http.get(f"/v1/{kind}s?limit=3&after={cursor}") for cursor in (foreign, neighbour)]
+    assert [page.status_code for page in pages] == [200, 200]
+    assert pages[0].json() == pages[1].json()
+
+
+def test_what_was_asked_of_foreign_objects_changed_nothing(world: World, gateway: Gateway) -> None:
+    """Runs behind all the rest: deletions and cancellations of somebody else's objects did not happen."""
+    for kind, table in (("file", "file"), ("image", "file"), ("film", "file")):
+        rows = sql(gateway, f"SELECT owner_id, state FROM {table} WHERE id = %s", world.id_of(kind, "foreign"))
+        assert rows == [(SOMEBODY, "processed")]
+    upload = world.id_of("upload", "foreign")
+    assert sql(gateway, "SELECT owner_id, state FROM upload WHERE id = %s", upload) == [(SOMEBODY, "pending")]
+    video = world.id_of("video", "foreign")
+    query = "SELECT owner_id, phase, deleted_at FROM video WHERE id = %s"
+    assert sql(gateway, query, video) == [(SOMEBODY, "ready", None)]
+
+
+def test_an_owner_gets_his_object_back(world: World, gateway: Gateway) -> None:
+    """It was the owner alone that hid it."""
+    foreign = world.id_of("file", "foreign")
+    with pytest.raises(openai.NotFoundError):
+        world.sdk.files.retrieve(foreign)
+    sql(gateway, "UPDATE file SET owner_id = 'master' WHERE id = %s", foreign)
+    assert world.sdk.files.content(foreign).content == b"secret"
+    sql(gateway, "UPDATE file SET owner_id = %s WHERE id = %s", SOMEBODY, foreign)
+    assert isinstance(world.http, httpx.Client)

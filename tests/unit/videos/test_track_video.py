@@ -1,0 +1,457 @@
+"""Tracking, answer by answer: what is paid for twice, lost, or ended without a verdict would be found here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.unit.videos.world import DONE, OWNER, QUEUED, REJECTED, RENDERING, Bytes, Script, World, script
+
+from mediagate.core.errors import StateConflict
+from mediagate.core.lifecycle import VideoPhase
+from mediagate.core.objects import Video
+from mediagate.providers.base import (
+    Failure,
+    FailureStage,
+    FateUnknown,
+    JobState,
+    JobStatus,
+    SubmitRefused,
+    VideoOutput,
+)
+from mediagate.store.database import Database
+from mediagate.videos.journal import Happening
+from mediagate.videos.track_video import DELIVERY_S_MAX, Leash
+
+REFUSAL = Failure(FailureStage.INPUT, "bad_prompt", "The prompt is bad.", retryable=False, field="prompt")
+Make = Callable[[Script], World]
+
+
+@pytest.fixture
+def world(db: Database) -> Make:
+    return lambda provider: World(db, provider)
+
+
+def failure(video: Video) -> tuple[Any, ...]:
+    assert video.failure is not None
+    return video.failure["stage"], video.failure["code"]
+
+
+class TestSubmit:
+    async def test_the_happy_path_is_one_attempt_and_one_end(self, world: Make) -> None:
+        w = world(script(polls=[QUEUED, RENDERING, DONE]))
+        video = await w.track(await w.ask())
+        assert video.phase is VideoPhase.READY
+        assert (video.progress, video.seconds, video.completed_at) == (100, 2, w.clock.now())
+        assert await w.phases(video) == [
+            *("held", "submitting", "provider_queued", "provider_queued", "rendering", "archiving", "ready")
+        ]
+        kinds = await w.kinds(video)
+        assert (kinds.count("attempt"), kinds.count("end"), kinds[-1]) == (1, 1, "end")
+        assert w.provider.calls.count("submit") == 1
+        assert w.provider.requests[0].token == video.id
+
+    async def test_a_refused_submit_is_a_verdict(self, world: Make) -> None:
+        w = world(script(submits=[SubmitRefused(REFUSAL)]))
+        video = await w.track(await w.ask())
+        assert failure(video) == ("input", "bad_prompt")
+        assert await w.phases(video) == ["held", "submitting", "failed"]
+        assert w.provider.calls == ["submit"]
+
+    @pytest.mark.parametrize(
+        "trouble", [FateUnknown("?"), RuntimeError("bug"), TimeoutError(), OSError("net")], ids=repr
+    )
+    async def test_an_ambiguous_submit_is_never_repeated_and_ends_only_at_its_deadline(
+        self, world: Make, trouble: Exception
+    ) -> None:
+        w = world(script(submits=[trouble]))
+        video = await w.ask()
+        tracking = asyncio.create_task(w.track(video))
+        await w.until(video, VideoPhase.FATE_UNKNOWN)
+        await asyncio.sleep(0.1)
+        assert w.provider.calls == ["submit"]
+        assert (await w.now(video)).phase is VideoPhase.FATE_UNKNOWN
+        w.clock.forward(101)
+        over = await tracking
+        assert failure(over) == ("deadline", "provider_unreachable")
+        assert w.provider.calls == ["submit"]
+        assert (await w.kinds(video)).count("attempt") == 1
+
+    async def test_an_idempotent_submit_is_repeated_with_the_same_token(self, world: Make) -> None:
+        w = world(script(idempotent=True, submits=[FateUnknown("?"), FateUnknown("?"), "job-1"]))
+        video = await w.track(await w.ask())
+        assert video.phase is VideoPhase.READY
+        assert len({request.token for request in w.provider.requests}) == 1
+        assert [event.payload["number"] for event in await w.events(video) if event.type == "attempt"] == [1, 2, 3]
+
+    async def test_a_submit_that_died_with_its_process_is_not_repeated(self, world: Make) -> None:
+        async def die() -> str:
+            raise asyncio.CancelledError
+
+        w = world(script(submits=[die]))
+        video = await w.ask()
+        with pytest.raises(asyncio.CancelledError):
+            await w.track(video)
+        tracking = asyncio.create_task(w.track(video))
+        await w.until(video, VideoPhase.FATE_UNKNOWN)
+        w.clock.forward(101)
+        assert failure(await tracking) == ("deadline", "provider_unreachable")
+        assert w.provider.calls == ["submit"]
+
+    async def test_a_reference_is_written_over_whatever_happened_meanwhile(self, world: Make) -> None:
+        """Another tracker took this one for dead and wrote `fate_unknown`: the job is still found."""
+
+        async def slow() -> str:
+            before = await w.now(video)
+            after = w.tracker._advanced(before, "lost_contact")  # type: ignore[arg-type]
+            assert await w.journal.write(before, after, [Happening("phase", {"to": "fate_unknown"})]) is not None
+            return "job-1"
+
+        w = world(script(submits=[slow]))
+        video = await w.ask()
+        over = await w.track(video)
+        assert (over.phase, over.provider_ref) == (VideoPhase.READY, "job-1")
+
+    async def test_a_job_taken_while_its_video_was_deleted_is_stopped_and_removed(self, world: Make) -> None:
+        async def meanwhile() -> str:
+            await w.delete_video.run(OWNER, video.id)
+            return "job-1"
+
+        w = world(script(submits=[meanwhile]))
+        video = await w.ask()
+        assert await w.tracker.run(video.id, Leash())
+        assert (await w.now(video)).provider_ref == "job-1"
+        await w.remove_video.run(video.id)
+        assert w.provider.calls == ["submit", "cancel", "delete job-1", "delete"]
+
+    async def test_a_cancel_during_the_submit_reaches_the_provider(self, world: Make) -> None:
+        async def meanwhile() -> str:
+            await w.ask_to_cancel(video)
+            return "job-1"
+
+        w = world(script(submits=[meanwhile]))
+        video = await w.ask()
+        over = await w.track(video)
+        assert (over.phase, over.provider_ref) == (VideoPhase.CANCELLED, "job-1")
+        assert w.provider.calls == ["submit", "cancel"]
+        assert over.cancellation == {"stopped": "provider", "charged": False}
+
+    async def test_a_cancel_before_the_submit_costs_nothing(self, world: Make) -> None:
+        w = world(script())
+        video = await w.ask()
+        await w.ask_to_cancel(video)
+        over = await w.track(video)
+        assert (over.phase, over.cancellation) == (VideoPhase.CANCELLED, {"stopped": "provider", "charged": False})
+        assert w.provider.calls == []
+
+
+class TestPoll:
+    @pytest.mark.parametrize(
+        "trouble", [FateUnknown("?"), RuntimeError("bug"), KeyError("state"), FileNotFoundError(), OSError()], ids=repr
+    )
+    async def test_errors_say_nothing_about_the_job(self, world: Make, trouble: Exception) -> None:
+        w = world(script(polls=[RENDERING, trouble, trouble, trouble, RENDERING, DONE]))
+        video = await w.track(await w.ask())
+        assert video.phase is VideoPhase.READY
+        phases = await w.phases(video)
+        assert phases[-5:] == ["rendering", "fate_unknown", "rendering", "archiving", "ready"]
+
+    async def test_errors_back_off(self, world: Make) -> None:
+        w = world(script(polls=[FateUnknown("?")]))
+        video = await w.ask()
+        tracking = asyncio.create_task(w.track(video))
+        await asyncio.sleep(0.7)
+        # At 10, 20, 40, 80, 160, 320 ms behind each other; unchecked there would be more than a hundred.
+        assert 4 <= w.provider.calls.count("poll") <= 8
+        w.clock.forward(101)
+        w.provider.cancels = [FateUnknown("?")]
+        leash_free = await asyncio.wait_for(tracking, 5)
+        assert failure(leash_free) == ("deadline", "provider_unreachable")
+
+    async def test_a_back_off_ends_at_the_deadline(self, world: Make) -> None:
+        w = world(script(polls=[FateUnknown("?")], cancels=[FateUnknown("?")]))
+        video = await w.ask()
+        tracking = asyncio.create_task(w.track(video))
+        await w.until(video, VideoPhase.FATE_UNKNOWN)
+        w.clock.forward(99.9)
+        await asyncio.sleep(0.2)
+        w.clock.forward(0.2)
+        # Long before the 30 s between polls that a long silence leads to.
+        assert failure(await asyncio.wait_for(tracking, 2)) == ("deadline", "provider_unreachable")
+
+    async def test_a_late_success_is_delivered(self, world: Make) -> None:
+        w = world(script(polls=[FateUnknown("?"), DONE]))
+        video = await w.track(await w.ask())
+        assert video.phase is VideoPhase.READY
+        assert (await w.phases(video))[-3:] == ["fate_unknown", "archiving", "ready"]
+
+    async def test_a_success_in_the_last_moment_is_delivered(self, world: Make) -> None:
+        async def last() -> JobStatus:
+            w.clock.forward(101)
+            return RENDERING
+
+        w = world(script(polls=[last, DONE], cancels=[False]))
+        video = await w.track(await w.ask())
+        assert video.phase is VideoPhase.READY
+        assert video.cancellation is None
+
+    async def test_a_verdict_in_the_last_moment_counts(self, world: Make) -> None:
+        async def last() -> JobStatus:
+            w.clock.forward(101)
+            return RENDERING
+
+        w = world(script(polls=[last, REJECTED], cancels=[False]))
+        assert failure(await w.track(await w.ask())) == ("output", "content_policy_violation")
+
+    @pytest.mark.parametrize(("stopped", "charged"), [(True, False), (False, True)])
+    async def test_a_job_that_renders_on_for_ever_ends_at_its_deadline(
+        self, world: Make, stopped: bool, charged: bool
+    ) -> None:
+        async def last() -> JobStatus:
+            w.clock.forward(101)
+            return RENDERING
+
+        w = world(script(polls=[last, RENDERING], cancels=[stopped]))
+        video = await w.track(await w.ask())
+        assert failure(video) == ("deadline", "deadline_exceeded")
+        assert video.failure is not None
+        assert video.failure["charged"] is charged
+
+    async def test_a_provider_that_never_answers_is_not_waited_for(
+        self, world: Make, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("mediagate.videos.track_video.ANSWER_S_MAX", 0.05)
+        w = world(script(polls=[lambda: asyncio.sleep(60), DONE]))
+        assert (await w.track(await w.ask())).phase is VideoPhase.READY
+
+    async def test_the_providers_wish_for_the_next_poll_is_granted(self, world: Make) -> None:
+        w = world(script(polls=[JobStatus(JobState.RENDERING, poll_after_s=0.3), DONE]))
+        began = asyncio.get_running_loop().time()
+        await w.track(await w.ask())
+        assert asyncio.get_running_loop().time() - began > 0.3
+
+    async def test_progress_never_falls_and_what_is_no_news_is_no_event(self, world: Make) -> None:
+        told = [JobStatus(JobState.RENDERING, progress_percent=percent) for percent in (30, 10, 30, 30, 70, 5)]
+        w = world(script(polls=[*told, DONE]))
+        video = await w.track(await w.ask())
+        percents = [event.payload["percent"] for event in await w.events(video) if event.type == "progress"]
+        assert percents == [30, 70]
+
+    async def test_a_provider_may_put_a_job_back_into_its_queue(self, world: Make) -> None:
+        w = world(script(polls=[RENDERING, QUEUED, RENDERING, DONE]))
+        video = await w.track(await w.ask())
+        assert (await w.phases(video))[-5:] == ["rendering", "provider_queued", "rendering", "archiving", "ready"]
+
+
+class TestDelivery:
+    @pytest.mark.parametrize(
+        ("status", "opened"),
+        [
+            (DONE, FileNotFoundError()),
+            (DONE, Bytes(size_bytes=0)),
+            (JobStatus(JobState.SUCCEEDED), Bytes()),
+            (JobStatus(JobState.FAILED), Bytes()),
+        ],
+        ids=["gone", "empty", "unmeasured", "untold"],
+    )
+    async def test_a_success_without_a_video_is_a_failure(self, world: Make, status: JobStatus, opened: Any) -> None:
+        w = world(script(polls=[status], opens=[opened]))
+        video = await w.track(await w.ask())
+        assert (video.phase, failure(video)) == (VideoPhase.FAILED, ("output", "invalid_output"))
+        assert video.completed_at is None
+
+    async def test_what_is_finished_is_fetched_however_long_that_takes(self, world: Make) -> None:
+        async def away() -> Any:
+            w.clock.forward(1000)
+            raise OSError
+
+        w = world(script(polls=[DONE], opens=[away, away, Bytes()]))
+        assert (await w.track(await w.ask())).phase is VideoPhase.READY
+
+    async def test_a_day_is_enough(self, world: Make) -> None:
+        async def away() -> Any:
+            w.clock.forward(DELIVERY_S_MAX)
+            raise FateUnknown
+
+        w = world(script(polls=[DONE], opens=[away]))
+        video = await w.track(await w.ask())
+        assert failure(video) == ("output", "output_unavailable")
+        assert video.failure is not None
+        assert video.failure["charged"] is True
+
+    async def test_second_thoughts_of_the_provider_do_not_stop_the_delivery(self, world: Make) -> None:
+        w = world(script(polls=[DONE, RENDERING, DONE], opens=[OSError(), Bytes()]))
+        assert (await w.track(await w.ask())).phase is VideoPhase.READY
+
+    async def test_the_length_is_the_files_own(self, world: Make) -> None:
+        w = world(script(polls=[JobStatus(JobState.SUCCEEDED, output=VideoOutput(6.96, 320, 180, 3))]))
+        assert (await w.track(await w.ask())).seconds == 7
+
+
+class TestCancel:
+    async def test_what_had_finished_is_delivered(self, world: Make) -> None:
+        w = world(script(polls=[RENDERING, DONE], cancels=[False]))
+        video = await w.ask()
+        tracking = asyncio.create_task(w.track(video))
+        await w.until(video, VideoPhase.RENDERING)
+        await w.ask_to_cancel(video)
+        over = await tracking
+        assert (over.phase, over.cancellation) == (VideoPhase.READY, {"stopped": "local_only", "charged": True})
+
+    async def test_what_cannot_be_stopped_is_let_go(self, world: Make) -> None:
+        w = world(script(polls=[RENDERING], cancels=[False]))
+        video = await w.ask()
+        tracking = asyncio.create_task(w.track(video))
+        await w.until(video, VideoPhase.RENDERING)
+        await w.ask_to_cancel(video)
+        over = await tracking
+        assert (over.phase, over.cancellation) == (VideoPhase.CANCELLED, {"stopped": "local_only", "charged": True})
+
+    async def test_a_cancel_without_an_answer_is_repeated(self, world: Make) -> None:
+        w = world(script(polls=[RENDERING], cancels=[FateUnknown("?"), FateUnknown("?"), True]))
+        video = await w.ask()
+        tracking = asyncio.create_task(w.track(video))
+        await w.until(video, VideoPhase.RENDERING)
+        await w.ask_to_cancel(video)
+        over = await tracking
+        assert (over.phase, over.cancellation) == (VideoPhase.CANCELLED, {"stopped": "provider", "charged": False})
+        assert w.provider.calls.count("cancel") == 3
+
+    async def test_a_cancel_that_is_never_answered_ends_at_the_deadline(self, world: Make) -> None:
+        w = world(script(polls=[RENDERING], cancels=[FateUnknown("?")]))
+        video = await w.ask()
+        tracking = asyncio.create_task(w.track(video))
+        await w.until(video, VideoPhase.RENDERING)
+        await w.ask_to_cancel(video)
+        await w.until(video, VideoPhase.FATE_UNKNOWN)
+        w.clock.forward(101)
+        over = await tracking
+        assert failure(over) == ("deadline", "provider_unreachable")
+        assert over.cancellation == {"stopped": "local_only", "charged": False}
+
+    async def test_a_cancel_that_is_never_answered_is_one_at_the_deadline_where_the_provider_then_stops(
+        self, world: Make
+    ) -> None:
+        w = world(script(polls=[RENDERING], cancels=[FateUnknown("?")]))
+        video = await w.ask()
+        tracking = asyncio.create_task(w.track(video))
+        await w.until(video, VideoPhase.RENDERING)
+        await w.ask_to_cancel(video)
+        await w.until(video, VideoPhase.FATE_UNKNOWN)
+        w.provider.cancels[:] = [True]
+        w.clock.forward(101)
+        over = await tracking
+        assert (over.phase, over.cancellation) == (VideoPhase.CANCELLED, {"stopped": "provider", "charged": False})
+
+    async def test_an_ambiguous_submit_is_cancelled_here_alone(self, world: Make) -> None:
+        w = world(script(submits=[FateUnknown("?")]))
+        video = await w.ask()
+        tracking = asyncio.create_task(w.track(video))
+        await w.until(video, VideoPhase.FATE_UNKNOWN)
+        await w.ask_to_cancel(video)
+        over = await tracking
+        assert (over.phase, over.cancellation) == (VideoPhase.CANCELLED, {"stopped": "local_only", "charged": False})
+
+    async def test_a_cancel_between_the_last_look_and_the_end_says_what_came_of_it(self, world: Make) -> None:
+        async def opened() -> Bytes:
+            await w.ask_to_cancel(video)
+            return Bytes()
+
+        w = world(script(polls=[DONE], cancels=[False], opens=[opened, Bytes()]))
+        video = await w.ask()
+        over = await w.track(video)
+        assert (over.phase, over.cancellation) == (VideoPhase.READY, {"stopped": "local_only", "charged": True})
+
+    async def test_a_provider_that_cancels_by_itself_cancelled_nobodys_request(self, world: Make) -> None:
+        w = world(script(polls=[JobStatus(JobState.CANCELLED)]))
+        video = await w.track(await w.ask())
+        assert (video.phase, video.cancellation) == (VideoPhase.CANCELLED, None)
+
+    async def test_only_what_runs_can_be_cancelled(self, world: Make) -> None:
+        w = world(script(polls=[DONE]))
+        video = await w.track(await w.ask())
+        with pytest.raises(StateConflict, match="already completed"):
+            await w.cancel_video.run(OWNER, video.id)
+        assert (await w.now(video)).cancel_requested_at is None
+
+
+class TestSettling:
+    async def test_two_trackers_settle_one_end(self, world: Make) -> None:
+        w = world(script(polls=[QUEUED, RENDERING, RENDERING, DONE]))
+        for _ in range(10):
+            video = await w.ask()
+            w.provider.polls = [QUEUED, RENDERING, RENDERING, DONE]
+            async with asyncio.timeout(10):
+                assert await asyncio.gather(*(w.tracker.run(video.id, Leash()) for _ in range(3))) == [True] * 3
+            events = await w.events(video)
+            assert [event.seq for event in events] == list(range(1, len(events) + 1))
+            assert [event.type for event in events].count("end") == 1
+            assert (await w.now(video)).phase is VideoPhase.READY
+
+    async def test_whoever_writes_second_writes_nothing(self, world: Make) -> None:
+        w = world(script())
+        video = await w.ask()
+        failed = w.tracker._advanced(video, "failed", failure={"code": "a", "message": "b"})  # type: ignore[arg-type]
+        first = await w.journal.write(video, failed, [Happening("phase", {"to": "failed"})])
+        second = await w.journal.write(video, failed, [Happening("phase", {"to": "failed"})])
+        assert first is not None
+        assert second is None
+        assert await w.kinds(video) == ["phase", "phase", "end"]
+
+    async def test_a_video_that_was_deleted_is_tracked_no_longer(self, world: Make) -> None:
+        w = world(script(polls=[RENDERING]))
+        video = await w.ask()
+        tracking = asyncio.create_task(w.tracker.run(video.id, Leash()))
+        await w.until(video, VideoPhase.RENDERING)
+        await w.delete_video.run(OWNER, video.id)
+        assert await asyncio.wait_for(tracking, 2)
+        kinds = await w.kinds(video)
+        assert "end" not in kinds
+
+    async def test_a_provider_that_is_configured_no_longer_fails_the_video(self, world: Make) -> None:
+        w = world(script())
+        video = await w.ask()
+        w.catalog._providers = {}  # type: ignore[assignment]
+        assert failure(await w.track(video)) == ("gateway", "provider_removed")
+
+    async def test_a_stop_leaves_the_video_to_another_tracker(self, world: Make) -> None:
+        w = world(script(polls=[RENDERING]))
+        video = await w.ask()
+        leash = Leash()
+        tracking = asyncio.create_task(w.tracker.run(video.id, leash))
+        await w.until(video, VideoPhase.RENDERING)
+        leash.stop()
+        assert await asyncio.wait_for(tracking, 2) is False
+        w.provider.polls = [DONE]
+        assert (await w.track(video)).phase is VideoPhase.READY
+        assert w.provider.calls.count("submit") == 1
+
+    async def test_a_wake_ends_a_long_sleep(self, world: Make) -> None:
+        w = world(script(polls=[JobStatus(JobState.RENDERING, poll_after_s=60)]))
+        video = await w.ask()
+        leash = Leash()
+        tracking = asyncio.create_task(w.tracker.run(video.id, leash))
+        await w.until(video, VideoPhase.RENDERING)
+        await w.ask_to_cancel(video)
+        leash.wake()
+        assert await asyncio.wait_for(tracking, 2)
+        assert (await w.now(video)).phase is VideoPhase.CANCELLED
+
+    async def test_a_database_that_stumbles_is_waited_for_in_place(
+        self, world: Make, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        w = world(script())
+        video = await w.ask()
+        transaction, stumbles = Database.transaction, iter([True, False, True, False, True, True])
+
+        def unreliable(self: Database) -> Any:
+            if next(stumbles, False):
+                raise ConnectionError("the database went away")
+            return transaction(self)
+
+        monkeypatch.setattr(Database, "transaction", unreliable)
+        over = await w.track(video, timeout_s=20)
+        assert over.phase is VideoPhase.READY
+        assert w.provider.calls.count("submit") == 1
