@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import signal
 import sys
 from typing import Any
@@ -39,6 +40,9 @@ async def run_api(settings: Settings, address: str) -> None:
     await parts.db.ping()
     await feed.start()
     server = ApiServer(build_servicers(parts, feed, require_ready), build_pipeline(parts))
+    # What start-up made stays for good; the collector need not walk it again and again.
+    gc.collect()
+    gc.freeze()
     await server.start(address)
     log.info("api_started", address=address)
     await _signal()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,6 @@ from tests.api.wire import (
     NOBODYS_FILE,
     NOBODYS_PART,
     NOBODYS_UPLOAD,
-    Reply,
     assert_failure,
     exchange,
     field,
@@ -25,7 +25,7 @@ from tests.api.wire import (
     post_form,
     request_head,
 )
-from tests.conftest import Gateway
+from tests.conftest import MASTER_KEY, Gateway
 
 PURPOSE = field("purpose", "user_data")
 FILE = file_part(b"hello")
@@ -63,6 +63,11 @@ def json_body(path: str, body: bytes) -> Ask:
 def get(path: str, **headers: str) -> Ask:
     """A GET."""
     return lambda http: http.get(path, headers=headers)
+
+
+def named(what: str) -> str:
+    """A test's id without spaces, so that it can be given to `pytest -k` and as a path."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", what)
 
 
 FAILURES: list[tuple[str, Ask, int, str, str | None]] = [
@@ -267,16 +272,10 @@ FAILURES: list[tuple[str, Ask, int, str, str | None]] = [
 @pytest.mark.parametrize(
     ("ask", "status", "code", "param"),
     [row[1:] for row in FAILURES],
-    ids=[row[0].replace(" ", "-") for row in FAILURES],
+    ids=[named(row[0]) for row in FAILURES],
 )
 def test_a_failure_says_what_is_wrong(http: httpx.Client, ask: Ask, status: int, code: str, param: str | None) -> None:
-    response = ask(http)
-    # The transcoder names a field of a list or an object in its own way.
-    if code == "invalid_json" and response.status_code == 400 and param is None:
-        param = response.json()["error"]["param"]
-        code = response.json()["error"]["code"]
-        assert code in ("invalid_json", "invalid_value")
-    assert_failure(response, status, code=code, param=param)
+    assert_failure(ask(http), status, code=code, param=param)
 
 
 @pytest.mark.parametrize(
@@ -298,42 +297,35 @@ def test_a_wrong_method_is_told_the_right_ones(http: httpx.Client, path: str, al
     assert response.headers["allow"] == allowed
 
 
+KEY = MASTER_KEY.encode()
 KEYS: list[tuple[str, list[tuple[str, bytes]], bool]] = [
-    # What, headers, whether it opens.
-    ("bearer", [("authorization", b"Bearer KEY")], True),
-    ("bearer in capitals, with spaces", [("authorization", b"BEARER   KEY ")], True),
-    ("api-key", [("api-key", b"KEY")], True),
+    # What, headers, whether they open.
+    ("bearer", [("authorization", b"Bearer " + KEY)], True),
+    ("bearer in capitals, with spaces", [("authorization", b"BEARER   " + KEY + b" ")], True),
+    ("api-key", [("api-key", KEY)], True),
     ("no key", [], False),
     ("an empty bearer", [("authorization", b"Bearer ")], False),
     ("an empty header", [("authorization", b"")], False),
     ("an empty api-key", [("api-key", b"")], False),
     ("another key", [("authorization", b"Bearer sk-other")], False),
-    ("the key and more", [("authorization", b"Bearer KEYx")], False),
-    ("the beginning of the key", [("authorization", b"Bearer sk-test")], False),
-    ("the key in capitals", [("authorization", b"Bearer SK-TEST-MASTER-KEY")], False),
-    ("the key without a scheme", [("authorization", b"KEY")], False),
-    ("another scheme", [("authorization", b"Basic KEY")], False),
-    ("a wrong bearer beside the right api-key", [("authorization", b"Bearer no"), ("api-key", b"KEY")], False),
-    ("two bearers, the first one right", [("authorization", b"Bearer KEY"), ("authorization", b"Bearer no")], False),
-    ("two bearers, the last one right", [("authorization", b"Bearer no"), ("authorization", b"Bearer KEY")], False),
+    ("the key and more", [("authorization", b"Bearer " + KEY + b"x")], False),
+    ("the beginning of the key", [("authorization", b"Bearer " + KEY[:-1])], False),
+    ("the key in capitals", [("authorization", b"Bearer " + KEY.upper())], False),
+    ("the key without a scheme", [("authorization", KEY)], False),
+    ("another scheme", [("authorization", b"Basic " + KEY)], False),
+    ("a wrong bearer beside the right api-key", [("authorization", b"Bearer no"), ("api-key", KEY)], False),
+    ("two bearers, the first one right", [("authorization", b"Bearer " + KEY), ("authorization", b"Bearer no")], False),
+    ("two bearers, the last one right", [("authorization", b"Bearer no"), ("authorization", b"Bearer " + KEY)], False),
     ("letters of UTF-8", [("authorization", "Bearer schlüssel✓".encode())], False),
     ("bytes that are no UTF-8", [("authorization", b"Bearer \xff\xfe\x80")], False),
     ("50 kB", [("authorization", b"Bearer " + b"k" * 50_000)], False),
 ]
 
 
-@pytest.mark.parametrize(
-    ("headers", "opens"), [row[1:] for row in KEYS], ids=[row[0].replace(" ", "-") for row in KEYS]
-)
+@pytest.mark.parametrize(("headers", "opens"), [row[1:] for row in KEYS], ids=[named(row[0]) for row in KEYS])
 @pytest.mark.parametrize("path", ["/v1/models", f"/v1/files/{NOBODYS_FILE}"])
 def test_only_the_key_opens(gateway: Gateway, path: str, headers: list[tuple[str, bytes]], opens: bool) -> None:
-    lines = b"".join(
-        name.encode()
-        + b": "
-        + value.replace(b"KEY", gateway.key.encode() if b"KEY" in value and b"-KEY" not in value else b"KEY")
-        + b"\r\n"
-        for name, value in headers
-    )
+    lines = b"".join(name.encode() + b": " + value + b"\r\n" for name, value in headers)
     reply = exchange(gateway, f"GET {path} HTTP/1.1\r\nhost: x\r\n".encode() + lines + b"\r\n")
     assert reply is not None
     if opens:
@@ -396,10 +388,9 @@ def test_unknown_query_members_are_ignored(http: httpx.Client) -> None:
     assert http.get("/v1/models?_=1").status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/v1/files?limit=%ff", "/v1/files?purpose=%00", "/v1/files?%ff=1"])
-def test_a_query_that_is_no_text_is_a_bad_request(http: httpx.Client, path: str) -> None:
-    assert http.get(path).status_code in (200, 400)
-    assert set(http.get("/v1/files?limit=%ff").json()["error"]) == {"message", "type", "param", "code"}
+@pytest.mark.parametrize("query", ["limit=%ff", "purpose=%00", "order=%C3", "after=%ED%A0%80", "purpose=%4"])
+def test_a_query_that_is_no_text_is_a_bad_request(http: httpx.Client, query: str) -> None:
+    assert_failure(http.get(f"/v1/files?{query}"), 400, code="invalid_request")
 
 
 @pytest.mark.parametrize(
@@ -496,7 +487,3 @@ def test_failures_keep_the_connection_in_order(gateway: Gateway) -> None:
             assert post_form(http, FILE, FILE).status_code == 400
             assert post_form(http, file_part(b"x" * 2_000_000, name="data")).status_code == 400
             assert http.get(f"/v1/files/{NOBODYS_FILE}").status_code == 404
-
-
-def test_reply_type_is_used(gateway: Gateway) -> None:
-    assert isinstance(exchange(gateway, request_head(gateway, "GET", "/v1/models")), Reply)

@@ -23,7 +23,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
-from tests.api.wire import FORM_TYPE, field, file_part, form, sql
+from tests.api.wire import FORM_TYPE, field, file_part, form, sql, stored
 from tests.conftest import Gateway
 
 SOMEBODY = "somebody-else"
@@ -244,6 +244,7 @@ class World:
         elif kind == "part":
             self._whole_parts.pop(object_id)
             sql(self.gateway, "DELETE FROM upload_part WHERE id = %s", object_id)
+            next(path for path in stored(self.gateway) if path.name == object_id).unlink()
         else:
             sql(self.gateway, "DELETE FROM character WHERE id = %s", object_id)
 
