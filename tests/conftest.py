@@ -1,4 +1,4 @@
-"""A whole gateway per test session: the real Envoy, PostgreSQL, gRPC server and worker, started as a user starts them."""
+"""A whole gateway per test session: the real Envoy, PostgreSQL, server and worker, started as a user starts them."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ import yaml
 
 MASTER_KEY = "sk-test-master-key"
 START_S = 60
+DEV = (sys.executable, "-m", "mediagate.cli.main", "dev")
 
 
 def free_port() -> int:
@@ -116,8 +117,7 @@ def start_gateway(data_dir: Path, config: dict[str, Any] | None = None, port: in
     port = port or free_port()
     with (data_dir.parent / f"{data_dir.name}.out").open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mediagate.cli.main", "dev", "--port", str(port), "--data-dir", str(data_dir)]
-            + ["--config", str(config_path)],
+            [*DEV, f"--port={port}", f"--data-dir={data_dir}", f"--config={config_path}"],
             env={**os.environ, "MEDIAGATE_MASTER_KEY": MASTER_KEY},
             stdout=output,
             stderr=subprocess.STDOUT,

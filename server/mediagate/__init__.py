@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def __getattr__(name: str) -> str:
-    """`__version__` is looked up when asked for: reading the metadata costs every process 40 ms and 4 MiB (measured)."""
+    """`__version__` is looked up when asked for: reading the metadata costs a process 40 ms and 4 MiB (measured)."""
     if name == "__version__":
         from importlib.metadata import version
 

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
+
 from tests.api.wire import (
     CLOSING,
     FORM_TYPE,

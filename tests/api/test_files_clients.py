@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
+
 from tests.conftest import Gateway
 
 MIB = 1 << 20

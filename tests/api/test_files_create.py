@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+
 from tests.api.wire import (
     FORM_TYPE,
     PURPOSES,

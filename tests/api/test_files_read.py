@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import httpx
 import openai
 import pytest
+
 from tests.api.wire import (
     NOBODYS_FILE,
     assert_failure,

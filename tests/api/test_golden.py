@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
+
 from tests.api.wire import NOBODYS_FILE, field, file_part, post_form
 from tests.conftest import Gateway
 

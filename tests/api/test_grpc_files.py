@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.api.wire import LEAKS, eventually, sql, stored, unfinished
 from tests.conftest import Gateway
 

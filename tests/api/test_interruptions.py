@@ -10,8 +10,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from tests.api.wire import sql
-from tests.conftest import Gateway
 
 from mediagate.core.errors import MediagateError, StateConflict, TruncatedUpload
 from mediagate.core.forms import FieldEnd, FileData, FileEnd, FileStart, FormEvent
@@ -28,6 +26,8 @@ from mediagate.providers.local.files import LocalFiles
 from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database
 from mediagate.store.files import FileLookup
+from tests.api.wire import sql
+from tests.conftest import Gateway
 
 MIB = 1 << 20
 
@@ -159,12 +159,15 @@ async def test_a_completion_that_is_cut_off_can_be_asked_for_again(shop: Shop) -
 async def test_many_completions_at_once_make_one_file(shop: Shop) -> None:
     upload = await shop.upload(2 * MIB)
     parts = [(await shop.add.run(shop.who, upload, form(MIB, "data"))).id for _ in range(2)]
-    calls = [shop.complete.run(shop.who, upload, order, None) for order in (parts, parts[::-1]) * 5]
+    orders = [parts, parts[::-1]] * 5
+    calls = [shop.complete.run(shop.who, upload, order, None) for order in orders]
     results = await asyncio.gather(*calls, return_exceptions=True)
     made = {result[1].id for result in results if isinstance(result, tuple)}
     assert len(made) == 1
-    assert all(isinstance(result, tuple | StateConflict) for result in results)
     assert [row[0] for row in shop.rows()] == list(made)
+    agreed = next(order for order, result in zip(orders, results, strict=True) if isinstance(result, tuple))
+    for order, result in zip(orders, results, strict=True):
+        assert isinstance(result, tuple if order == agreed else StateConflict), result
 
 
 async def test_a_receiver_that_lost_its_lease_cannot_finish(shop: Shop) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import openai
 import pytest
+
 from tests.api.wire import (
     FORM_TYPE,
     Reply,

@@ -13,6 +13,7 @@ import httpx
 import openai
 import pytest
 from openai.types import Upload
+
 from tests.api.wire import (
     FORM_TYPE,
     NOBODYS_PART,

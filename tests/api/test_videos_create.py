@@ -14,6 +14,8 @@ import grpc
 import httpx
 import openai
 import pytest
+
+from mediagate._gen.mediagate.v1 import videos_pb2
 from tests.api.videos_kit import (
     SMALL,
     Json,
@@ -38,8 +40,6 @@ from tests.api.wire import (
     sql,
 )
 from tests.conftest import Gateway
-
-from mediagate._gen.mediagate.v1 import videos_pb2
 
 SIZES = "'720x1280', '1280x720', '1024x1792', '1792x1024', '320x180', '180x320', '480x270', '270x480'"
 SECONDS = "'1', '2', '4', '8', '12', '16', '20'"

@@ -11,6 +11,8 @@ import grpc
 import httpx
 import openai
 import pytest
+
+from mediagate._gen.mediagate.v1 import videos_pb2
 from tests.api.videos_kit import (
     NOBODYS_VIDEO,
     SMALL,
@@ -27,8 +29,6 @@ from tests.api.videos_kit import (
 )
 from tests.api.wire import NOBODYS_FILE, assert_failure, eventually, field, file_part, post_form, sql
 from tests.conftest import Gateway
-
-from mediagate._gen.mediagate.v1 import videos_pb2
 
 QUICK = "[mediagate:refuse-input]"
 Post = Callable[[httpx.Client, Json], httpx.Response]

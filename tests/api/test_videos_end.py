@@ -10,6 +10,8 @@ import grpc
 import httpx
 import openai
 import pytest
+
+from mediagate._gen.mediagate.v1 import videos_pb2
 from tests.api.videos_kit import (
     SMALL,
     Json,
@@ -25,8 +27,6 @@ from tests.api.videos_kit import (
 )
 from tests.api.wire import assert_failure, eventually, sql
 from tests.conftest import Gateway
-
-from mediagate._gen.mediagate.v1 import videos_pb2
 
 WORDS = {
     "stuck": "[mediagate:stuck]",

@@ -16,6 +16,8 @@ import httpx
 import openai
 import pytest
 from PIL import Image
+
+from mediagate._gen.mediagate.v1 import videos_pb2
 from tests.api.videos_kit import (
     NOBODYS_VIDEO,
     SMALL,
@@ -31,8 +33,6 @@ from tests.api.videos_kit import (
 )
 from tests.api.wire import assert_failure, sql
 from tests.conftest import Gateway
-
-from mediagate._gen.mediagate.v1 import videos_pb2
 
 QUICK = "[mediagate:refuse-input]"
 SLOW = "[mediagate:slow=8]"

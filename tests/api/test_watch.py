@@ -17,6 +17,8 @@ import grpc
 import httpx
 import pytest
 from google.protobuf import json_format
+
+from mediagate._gen.mediagate.v1 import videos_pb2
 from tests.api.videos_kit import (
     NOBODYS_VIDEO,
     Json,
@@ -35,8 +37,6 @@ from tests.api.videos_kit import (
 )
 from tests.api.wire import assert_failure, connected, eventually, request_head, sql
 from tests.conftest import TEST_CONFIG, Gateway
-
-from mediagate._gen.mediagate.v1 import videos_pb2
 
 QUICK = "[mediagate:refuse-input]"
 

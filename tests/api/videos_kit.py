@@ -20,9 +20,9 @@ import grpc
 import httpx
 from google.rpc import error_details_pb2, status_pb2
 from PIL import Image
-from tests.conftest import Gateway
 
 from mediagate._gen.mediagate.v1 import videos_pb2, videos_pb2_grpc
+from tests.conftest import Gateway
 
 Json = dict[str, Any]
 SMALL: Json = {"model": "local-video", "size": "320x180", "seconds": "1"}

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import procrastinate
 import psycopg
+
 from tests.conftest import Gateway
 
 BOUNDARY = "7MA4YWxkTrZu0gW"

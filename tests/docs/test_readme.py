@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from tests.conftest import Gateway
 
 ROOT = Path(__file__).parent.parent.parent

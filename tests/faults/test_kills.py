@@ -18,8 +18,6 @@ import httpx
 import openai
 import psycopg
 import pytest
-from tests.api.wire import FORM_TYPE, eventually, field, file_part, form, sql, stored
-from tests.conftest import TEST_CONFIG, Gateway
 
 from mediagate.core import ids
 from mediagate.core.errors import NotFound, StateConflict, TruncatedUpload
@@ -37,6 +35,8 @@ from mediagate.providers.local.files import LocalFiles
 from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database, Transaction
 from mediagate.store.files import FileLookup
+from tests.api.wire import FORM_TYPE, eventually, field, file_part, form, sql, stored
+from tests.conftest import TEST_CONFIG, Gateway
 
 MIB = 1 << 20
 SEED = 4321

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from tests.api.wire import FORM_TYPE, connected, field, file_part, form, request_head
 from tests.conftest import TEST_CONFIG, Gateway
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from tests.api.videos_kit import Json, create, finished, get, reached, renderers, watch_sse
 from tests.api.wire import eventually, sql
 from tests.conftest import TEST_CONFIG, Gateway, data_folder, start_gateway

@@ -20,21 +20,6 @@ from typing import Any
 import grpc
 import psycopg
 import pytest
-from tests.api.wire import (
-    FORM_TYPE,
-    PURPOSES,
-    connected,
-    eventually,
-    field,
-    file_part,
-    form,
-    leaving_nothing,
-    read_reply,
-    request_head,
-    sql,
-    unfinished,
-)
-from tests.conftest import Gateway
 
 import mediagate
 from mediagate._gen.mediagate.v1 import (
@@ -54,6 +39,21 @@ from mediagate.files.intake import Intake
 from mediagate.providers.local.files import LocalFiles
 from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database
+from tests.api.wire import (
+    FORM_TYPE,
+    PURPOSES,
+    connected,
+    eventually,
+    field,
+    file_part,
+    form,
+    leaving_nothing,
+    read_reply,
+    request_head,
+    sql,
+    unfinished,
+)
+from tests.conftest import Gateway
 
 MIB = 1 << 20
 PRODUCT = Path(mediagate.__file__).parent

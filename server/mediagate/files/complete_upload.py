@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from mediagate.core import ids
 from mediagate.core.clock import Clock
-from mediagate.core.errors import ChecksumMismatch, InvalidField, StateConflict
+from mediagate.core.errors import ChecksumMismatch, InvalidField, StateConflict, Unavailable
 from mediagate.core.lifecycle import UPLOAD_TRANSITIONS, UploadEvent, UploadState, advance
 from mediagate.core.objects import File, Principal, Upload, UploadPart
 from mediagate.files.get_file import GetFile
@@ -20,6 +20,10 @@ from mediagate.files.upload_rules import lock_upload, require_pending
 from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database, Transaction
 from mediagate.store.uploads import UploadRepository
+
+# Less than the edge gives a call.
+WAIT_S = 50.0
+POLL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,71 +39,78 @@ class CompleteUpload:
     async def run(
         self, who: Principal, upload_id: str, part_ids: Sequence[str], md5: str | None
     ) -> tuple[Upload, File]:
-        """Raises `NotFound`, `StateConflict`, `InvalidField` or `ChecksumMismatch`; after the last two the upload still
-        takes parts."""
-        steps = Steps()
+        """Goes on where the caller goes away; the same call again waits for that and has its answer.
+
+        Raises `NotFound`, `StateConflict`, `InvalidField` or `ChecksumMismatch`; after the last two the upload still
+        takes parts. Raises `Unavailable` where it takes longer than a call may wait.
+        """
+        waited_s = 0.0
+        while waited_s < WAIT_S:
+            done = await Steps().run(self._complete(who, upload_id, part_ids, md5))
+            if done is not None:
+                return done
+            await asyncio.sleep(POLL_S)
+            waited_s += POLL_S
+        raise Unavailable("The upload is still being completed. Ask again.", param="upload_id", retry_after_s=5)
+
+    async def _complete(
+        self, who: Principal, upload_id: str, part_ids: Sequence[str], md5: str | None
+    ) -> tuple[Upload, File] | None:
         file_id = ids.new_file_id()
-        try:
-            upload, parts = await steps.run(self._claim(who, upload_id, part_ids, file_id))
-        except asyncio.CancelledError:
-            await steps.run(self._reopen(upload_id, file_id, None))
-            raise
+        upload, parts = await self._claim(who, upload_id, part_ids, file_id)
         if upload.state is UploadState.COMPLETED:
             return upload, await self.get_file.run(who, upload.file_id or "")
-        return await self._join(who, upload, parts, file_id, md5, steps)
+        return await self._join(who, upload, parts, md5) if upload.file_id == file_id else None
 
     async def _claim(
         self, who: Principal, upload_id: str, part_ids: Sequence[str], file_id: str
     ) -> tuple[Upload, Sequence[UploadPart]]:
-        """The upload with its parts, from now on this call's to complete; or a completed one, for a repeated call."""
+        """The upload with its parts, from now on to be completed as this file; or as it stands, where another call with
+        the same parts has completed it or is about to."""
         async with self.db.transaction() as tx:
             uploads = UploadRepository(tx.connection)
             upload = await lock_upload(tx, who, upload_id, self.clock)
-            if upload.state is UploadState.COMPLETED and tuple(part_ids) == upload.part_ids:
+            begun = upload.state in (UploadState.COMPLETED, UploadState.COMPLETING)
+            if begun and tuple(part_ids) == upload.part_ids:
                 return upload, ()
             require_pending(upload, self.clock)
             parts = _ordered(await uploads.parts(upload_id), part_ids, upload)
             state = advance(UPLOAD_TRANSITIONS, upload.state, UploadEvent.COMPLETE_REQUESTED)
-            await uploads.set_state(upload_id, state, file_id=file_id)
-            return replace(upload, state=state), parts
+            await uploads.set_state(upload_id, state, file_id=file_id, part_ids=part_ids)
+            await self.intake.expect(tx, who, file_id)
+            return replace(upload, state=state, file_id=file_id), parts
 
     async def _join(
-        self,
-        who: Principal,
-        upload: Upload,
-        parts: Sequence[UploadPart],
-        file_id: str,
-        md5: str | None,
-        steps: Steps,
+        self, who: Principal, upload: Upload, parts: Sequence[UploadPart], md5: str | None
     ) -> tuple[Upload, File]:
+        file_id = upload.file_id or ""
+
         async def close(tx: Transaction) -> None:
-            state = advance(UPLOAD_TRANSITIONS, UploadState.COMPLETING, UploadEvent.BYTES_VERIFIED)
-            part_ids = [part.id for part in parts]
-            if not await UploadRepository(tx.connection).settle(upload.id, file_id, state, part_ids=part_ids):
+            state = advance(UPLOAD_TRANSITIONS, upload.state, UploadEvent.BYTES_VERIFIED)
+            if not await UploadRepository(tx.connection).settle(upload.id, file_id, state):
                 raise StateConflict("Another call took over; it decides what becomes of the upload.", param="upload_id")
             await tx.enqueue(DROP_PARTS, lock=upload.id, upload_id=upload.id)
 
         incoming: IncomingFile | None = None
         try:
-            incoming = await self.intake.begin(who, size_bytes_max=upload.size_bytes, file_id=file_id)
+            incoming = await self.intake.begin(who, size_bytes_max=upload.size_bytes, expected=file_id)
             await self._copy(parts, incoming, md5)
             blob = await incoming.store()
             facts = FileFacts(upload.filename, upload.purpose, upload.file_expires_after_s)
             file = await incoming.finish(blob, facts, also=close)
         except BaseException:
-            await steps.run(self._reopen(upload.id, file_id, incoming))
+            await self._reopen(upload, incoming)
             raise
-        return replace(upload, state=UploadState.COMPLETED, file_id=file.id), file
+        return replace(upload, state=UploadState.COMPLETED), file
 
-    async def _reopen(self, upload_id: str, file_id: str, incoming: IncomingFile | None) -> None:
-        """A caller that went away after the commit finds the file when it asks again."""
+    async def _reopen(self, upload: Upload, incoming: IncomingFile | None) -> None:
         if incoming is not None:
             if await incoming.is_readable():
                 return
             await incoming.abort()
         async with self.db.transaction() as tx:
-            state = advance(UPLOAD_TRANSITIONS, UploadState.COMPLETING, UploadEvent.PARTS_REFUSED)
-            await UploadRepository(tx.connection).settle(upload_id, file_id, state)
+            state = advance(UPLOAD_TRANSITIONS, upload.state, UploadEvent.PARTS_REFUSED)
+            await UploadRepository(tx.connection).settle(upload.id, upload.file_id or "", state)
 
     async def _copy(self, parts: Sequence[UploadPart], incoming: IncomingFile, md5: str | None) -> None:
         digest = hashlib.md5(usedforsecurity=False) if md5 else None

@@ -45,16 +45,25 @@ class Intake:
     clock: Clock
 
     async def begin(
-        self, who: Principal, *, size_bytes_max: int, internal: bool = False, file_id: str = ""
+        self, who: Principal, *, size_bytes_max: int, internal: bool = False, expected: str | None = None
     ) -> IncomingFile:
-        """Commit the intent and open the store. `internal` files are inputs of videos, which no list shows."""
-        incoming = IncomingFile(self, who, file_id or new_file_id(), size_bytes_max, self.clock.now())
+        """Commit the intent, unless it is that of the file `expected`, and open the store. `internal` files are inputs of
+        videos, which no list shows."""
+        incoming = IncomingFile(self, who, expected or new_file_id(), size_bytes_max, self.clock.now())
         try:
-            await incoming.open(internal=internal)
+            await incoming.open(internal=internal, expected=expected is not None)
         except BaseException:
             await incoming.abort()
             raise
         return incoming
+
+    async def expect(self, tx: Transaction, who: Principal, file_id: str, *, internal: bool = False) -> None:
+        """The intent: a row with a lease, which becomes true with the transaction."""
+        now = self.clock.now()
+        lease_expires_at = now + timedelta(seconds=LEASE_S)
+        await FileRepository(tx.connection).begin(
+            file_id, who.owner_id, now=now, lease_expires_at=lease_expires_at, internal=internal
+        )
 
     async def forget(self, file_id: str) -> None:
         """Drop the row of a file that never came to be."""
@@ -79,16 +88,14 @@ class IncomingFile:
         self.id = file_id
         self.size_bytes = 0
 
-    async def open(self, *, internal: bool) -> None:
+    async def open(self, *, internal: bool, expected: bool) -> None:
         """Commit the row, then open the store. To be called once, and followed by `abort` where it fails."""
-        await self._steps.run(self._open(internal))
+        await self._steps.run(self._open(internal, expected))
 
-    async def _open(self, internal: bool) -> None:
-        lease_expires_at = self._began_at + timedelta(seconds=LEASE_S)
-        async with self._intake.db.transaction() as tx:
-            await FileRepository(tx.connection).begin(
-                self.id, self._who.owner_id, now=self._began_at, lease_expires_at=lease_expires_at, internal=internal
-            )
+    async def _open(self, internal: bool, expected: bool) -> None:
+        if not expected:
+            async with self._intake.db.transaction() as tx:
+                await self._intake.expect(tx, self._who, self.id, internal=internal)
         self._writer = await self._provider.create(self.id)
 
     async def write(self, chunk: bytes) -> None:

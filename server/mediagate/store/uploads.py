@@ -66,13 +66,8 @@ class UploadRepository:
             values["part_ids"] = list(part_ids)
         await self._connection.execute(update(UPLOAD).where(UPLOAD.c.id == upload_id).values(**values))
 
-    async def settle(
-        self, upload_id: str, file_id: str, state: UploadState, *, part_ids: Sequence[str] | None = None
-    ) -> bool:
+    async def settle(self, upload_id: str, file_id: str, state: UploadState) -> bool:
         """End the making of a file; False where it was no longer this upload's to make."""
-        values: dict[str, Any] = {"state": state.value}
-        if part_ids is not None:
-            values["part_ids"] = list(part_ids)
         result = await self._connection.execute(
             update(UPLOAD)
             .where(
@@ -80,7 +75,7 @@ class UploadRepository:
                 UPLOAD.c.file_id == file_id,
                 UPLOAD.c.state == UploadState.COMPLETING.value,
             )
-            .values(**values)
+            .values(state=state.value)
         )
         return result.rowcount == 1
 

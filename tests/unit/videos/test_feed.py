@@ -10,7 +10,6 @@ from typing import Any, cast
 import grpc
 import pytest
 from sqlalchemy import text
-from tests.unit.videos.world import OWNER, World, script
 
 from mediagate._gen.mediagate.v1 import videos_pb2, videos_pb2_grpc
 from mediagate.access.authenticate import Authenticate
@@ -24,6 +23,7 @@ from mediagate.store.database import Database
 from mediagate.videos.feed import BACKLOG_MAX, FeedItem, Subscription
 from mediagate.videos.journal import phase_change, progress_made
 from mediagate.videos.watch_video import WatchVideo
+from tests.unit.videos.world import OWNER, World, script
 
 KEY = "sk-unit"
 NEXT = {"held": PhaseEvent.SUBMIT_STARTED, "submitting": PhaseEvent.LOST_CONTACT}

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.unit.videos.world import DONE, OWNER, QUEUED, REJECTED, RENDERING, Bytes, Script, World, script
 
 from mediagate.core.errors import StateConflict
 from mediagate.core.lifecycle import VideoPhase
@@ -24,6 +23,7 @@ from mediagate.providers.base import (
 from mediagate.store.database import Database
 from mediagate.videos.journal import Happening
 from mediagate.videos.track_video import DELIVERY_S_MAX, Leash
+from tests.unit.videos.world import DONE, OWNER, QUEUED, REJECTED, RENDERING, Bytes, Script, World, script
 
 REFUSAL = Failure(FailureStage.INPUT, "bad_prompt", "The prompt is bad.", retryable=False, field="prompt")
 Make = Callable[[Script], World]

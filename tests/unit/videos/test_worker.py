@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import pytest
 from sqlalchemy import text
-from tests.unit.videos.world import OWNER, World, script
 
 from mediagate.core import ids
 from mediagate.core.lifecycle import FileState
@@ -21,6 +20,7 @@ from mediagate.store.database import Database
 from mediagate.store.files import FileRepository
 from mediagate.store.videos import VideoRepository
 from mediagate.videos.tasks import REMOVE_VIDEO
+from tests.unit.videos.world import OWNER, World, script
 
 DOING = (
     "INSERT INTO procrastinate_jobs (queue_name, task_name, lock, args, status, worker_id)"

@@ -24,7 +24,7 @@ from mediagate.providers.base import StoredBlob
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
 READ_BYTES = 1 << 20
-BUFFER_BYTES = 4 << 20
+BUFFER_BYTES = 2 << 20
 # An object below this is written with one ordinary write.
 SMALL_BYTES = 1 << 20
 # The strictest alignment that direct writes ask for on common disks.
