@@ -96,7 +96,6 @@ def main(arguments: list[str] | None = None) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
-    sys.setswitchinterval(0.0005)
     with asyncio.Runner(loop_factory=_loop_factory()) as loop:
         loop.run(runner)
     return 0

@@ -47,8 +47,8 @@ class Intake:
     async def begin(
         self, who: Principal, *, size_bytes_max: int, internal: bool = False, expected: str | None = None
     ) -> IncomingFile:
-        """Commit the intent, unless it is that of the file `expected`, and open the store. `internal` files are inputs of
-        videos, which no list shows."""
+        """Commit the intent, but for the file `expected`, which has one, and open the store. `internal` files are
+        inputs of videos, which no list shows."""
         incoming = IncomingFile(self, who, expected or new_file_id(), size_bytes_max, self.clock.now())
         try:
             await incoming.open(internal=internal, expected=expected is not None)
