@@ -78,7 +78,13 @@ def _files(parts: Parts) -> FileServicer:
 def _uploads(parts: Parts) -> UploadServicer:
     limits = parts.settings.config.limits
     return UploadServicer(
-        create_upload=CreateUpload(parts.db, parts.clock, limits.upload_bytes_max, limits.upload_lifetime_s),
+        create_upload=CreateUpload(
+            parts.db,
+            parts.clock,
+            upload_bytes_max=limits.upload_bytes_max,
+            batch_bytes_max=limits.jsonl_bytes_max,
+            lifetime_s=limits.upload_lifetime_s,
+        ),
         add_part=AddPart(parts.db, parts.stores, parts.clock, limits.part_bytes_max),
         complete_upload=CompleteUpload(parts.db, parts.stores, parts.clock, parts.intake, parts.get_file),
         cancel_upload=CancelUpload(parts.db, parts.clock),

@@ -204,6 +204,13 @@ FAILURES: list[tuple[str, Ask, int, str, str | None]] = [
     ("an upload of NaN", upload(bytes="NaN"), 400, "invalid_field", "bytes"),
     ("an upload without a size", upload(bytes=None), 400, "invalid_field", "bytes"),
     ("an upload that is too large", upload(bytes=8 * 1024**3 + 1), 413, "payload_too_large", "bytes"),
+    (
+        "an upload that is too large for a batch",
+        upload(bytes=200 * 1024**2 + 1, purpose="batch", filename="a.jsonl"),
+        413,
+        "payload_too_large",
+        "bytes",
+    ),
     ("an upload without a name", upload(filename=None), 400, "invalid_field", "filename"),
     ("an upload without a type", upload(mime_type=None), 400, "invalid_field", "mime_type"),
     ("an upload with NUL in its type", upload(mime_type="a\0b"), 400, "invalid_request", None),
@@ -337,13 +344,18 @@ def test_only_the_key_opens(gateway: Gateway, path: str, headers: list[tuple[str
     assert "kkk" not in message
 
 
-@pytest.mark.parametrize("value", [b"Bearer a\0b", b"Bearer a\x01b", b"Bearer a\x7fb"], ids=["NUL", "SOH", "DEL"])
+@pytest.mark.parametrize("value", [b"Bearer a\0b", b"Bearer a\x01b"], ids=["NUL", "SOH"])
 def test_a_control_character_in_a_key_is_a_bad_request(gateway: Gateway, value: bytes) -> None:
     reply = exchange(gateway, b"GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: " + value + b"\r\n\r\n")
     assert reply is not None
-    assert reply.status in (400, 401)
-    assert set(reply.json()["error"]) == {"message", "type", "param", "code"}
-    assert reply.headers["x-request-id"]
+    assert_failure(reply, 400, code="invalid_request")
+
+
+@pytest.mark.parametrize("data", [b"\0\1\2\r\n\r\n", b"GET /v1/files/\xff HTTP/1.1\r\nhost: x\r\n\r\n"])
+def test_what_is_no_http_is_a_bad_request(gateway: Gateway, data: bytes) -> None:
+    reply = exchange(gateway, data)
+    assert reply is not None
+    assert_failure(reply, 400, code="invalid_request")
 
 
 def test_a_key_of_a_megabyte_is_refused_before_it_is_read(gateway: Gateway) -> None:

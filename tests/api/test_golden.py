@@ -92,6 +92,8 @@ def test_a_reply_is_as_it_ever_was(http: httpx.Client, name: str) -> None:
     response = ask(http)
     assert response.status_code == status
     assert response.headers["content-type"] == "application/json"
+    assert re.fullmatch(r"[0-9a-f-]{36}", response.headers["x-request-id"])
+    assert re.fullmatch(r"\d+", response.headers["openai-processing-ms"])
     path = GOLDEN / f"{name}.json"
     if os.environ.get("WRITE_GOLDEN"):
         path.write_text(masked(response.text))

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from mediagate.core.errors import MediagateError, StateConflict, TruncatedUpload
+from mediagate.core.errors import MediagateError, PayloadTooLarge, StateConflict, TruncatedUpload, Unavailable
 from mediagate.core.forms import FieldEnd, FileData, FileEnd, FileStart, FormEvent
 from mediagate.core.objects import Principal, UploadPart
 from mediagate.files.add_part import AddPart
@@ -54,7 +54,7 @@ class Shop:
         self.intake = Intake(self.db, self.stores, self.clock)
         self.get_file = GetFile(FileLookup(self.db), self.clock)
         self.create = CreateFile(self.intake, 100 * MIB, 100 * MIB)
-        self.begin = CreateUpload(self.db, self.clock, 100 * MIB, 3600)
+        self.begin = CreateUpload(self.db, self.clock, upload_bytes_max=100 * MIB, batch_bytes_max=MIB, lifetime_s=3600)
         self.add = AddPart(self.db, self.stores, self.clock, 100 * MIB)
         self.complete = CompleteUpload(self.db, self.stores, self.clock, self.intake, self.get_file)
         self.open = OpenContent(self.db, self.stores, self.get_file)
@@ -93,10 +93,10 @@ async def shop(gateway: Gateway, tmp_path: Path) -> AsyncIterator[Shop]:
     await made.db.close()
 
 
-async def form(size: int, name: str = "file") -> AsyncIterator[FormEvent]:
+async def form(size: int, name: str = "file", purpose: str = "user_data") -> AsyncIterator[FormEvent]:
     """A form that comes in pieces, with a pause between them."""
-    yield FieldEnd("purpose", "user_data")
-    yield FileStart(name, "a.bin", "x/y")
+    yield FieldEnd("purpose", purpose)
+    yield FileStart(name, "a.jsonl", "x/y")
     left = size
     while left:
         piece = min(left, 300_000)
@@ -209,6 +209,27 @@ async def test_a_sweep_and_a_late_receiver_never_leave_a_file_without_bytes(shop
     assert set(shop.stored()) == {row[0] for row in shop.rows()}
 
 
+@pytest.mark.parametrize("behind", [False, True])
+async def test_a_batch_has_its_own_limit(shop: Shop, behind: bool) -> None:
+    """It is refused in the middle where its purpose is known by then."""
+    create = CreateFile(shop.intake, 100 * MIB, 1000 * 1000)
+    events = [event async for event in form(1000 * 1000 + 1, purpose="batch")]
+    taken = 0
+
+    async def sent() -> AsyncIterator[FormEvent]:
+        nonlocal taken
+        for event in [*events[1:], events[0]] if behind else events:
+            taken += 1
+            yield event
+
+    with pytest.raises(PayloadTooLarge, match="a batch file may have 1000000 bytes"):
+        await create.run(shop.who, sent())
+    assert taken == len(events) if behind else taken < len(events)
+    assert shop.rows() == []
+    assert shop.stored() == {}
+    assert (await create.run(shop.who, form(1000 * 1000, purpose="batch"))).size_bytes == 1000 * 1000
+
+
 async def test_a_store_that_takes_nothing_leaves_no_row(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     async def refuse(_key: str) -> None:
         raise OSError("disk full")
@@ -223,24 +244,57 @@ async def test_a_store_that_takes_nothing_leaves_no_row(shop: Shop, monkeypatch:
     assert shop.parts() == []
 
 
+class StandingStill(CompleteUpload):
+    """Stops before it reads the parts, until its gate is opened."""
+
+    def __init__(self, shop: Shop) -> None:
+        super().__init__(shop.db, shop.stores, shop.clock, shop.intake, shop.get_file)
+        object.__setattr__(self, "gate", asyncio.Event())
+        object.__setattr__(self, "reached", asyncio.Event())
+
+    gate: asyncio.Event
+    reached: asyncio.Event
+
+    async def _copy(self, parts: Sequence[UploadPart], incoming: IncomingFile, md5: str | None) -> None:
+        self.reached.set()
+        await self.gate.wait()
+        await super()._copy(parts, incoming, md5)
+
+
+async def test_a_repeated_completion_waits_for_the_first_and_has_its_answer(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = await shop.upload(3)
+    part = await shop.add.run(shop.who, upload, form(3, "data"))
+    slow = StandingStill(shop)
+    first = asyncio.create_task(slow.run(shop.who, upload, [part.id], None))
+    await slow.reached.wait()
+    with monkeypatch.context() as impatient:
+        impatient.setattr("mediagate.files.complete_upload.WAIT_S", 0.1)
+        with pytest.raises(Unavailable):
+            await shop.complete.run(shop.who, upload, [part.id], None)
+    again = asyncio.create_task(shop.complete.run(shop.who, upload, [part.id], None))
+    await asyncio.sleep(0.3)
+    assert not again.done()
+    with pytest.raises(StateConflict):
+        await shop.complete.run(shop.who, upload, [], None)
+    first.cancel()
+    slow.gate.set()
+    done, file = await again
+    assert (done.state, done.file_id) == ("completed", file.id)
+    assert [row[:2] for row in shop.rows()] == [(file.id, "processed")]
+
+
 async def test_an_older_completion_cannot_undo_a_newer_one(shop: Shop, gateway: Gateway) -> None:
     """A completion that stood still for so long that another took over changes nothing when it wakes up."""
     upload = await shop.upload(3)
     part = await shop.add.run(shop.who, upload, form(3, "data"))
-    gate, reached = asyncio.Event(), asyncio.Event()
-
-    class StandingStill(CompleteUpload):
-        async def _copy(self, parts: Sequence[UploadPart], incoming: IncomingFile, md5: str | None) -> None:
-            reached.set()
-            await gate.wait()
-            await super()._copy(parts, incoming, md5)
-
-    slow = StandingStill(shop.db, shop.stores, shop.clock, shop.intake, shop.get_file)
+    slow = StandingStill(shop)
     older = asyncio.create_task(slow.run(shop.who, upload, [part.id], None))
-    await reached.wait()
+    await slow.reached.wait()
     shop.clock.time += timedelta(seconds=301)
     _, file = await shop.complete.run(shop.who, upload, [part.id], None)
-    gate.set()
+    slow.gate.set()
     await asyncio.wait([older])
     assert isinstance(older.exception(), MediagateError)
     assert sql(gateway, "SELECT state, file_id FROM upload WHERE id = %s", upload) == [("completed", file.id)]

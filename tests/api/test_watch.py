@@ -69,8 +69,8 @@ def done(gateway: Gateway) -> Json:
 class TestLife:
     def test_grpc_tells_the_whole_life(self, gateway: Gateway, http: httpx.Client) -> None:
         video = create(http, "[mediagate:slow=1.5]")
-        events = [as_json(event) for event in watch_grpc(gateway, video["id"])]
-        assert_one_life(events)
+        events = [as_json(event) for event in watch_grpc(gateway, video["id"], after_seq=0)]
+        assert_one_life(events, resumed=True)
         assert events[-1]["video"]["status"] == "completed"
         kinds = [event["type"] for event in events]
         assert kinds.count("attempt") == 1
@@ -79,7 +79,7 @@ class TestLife:
         assert len(percents) >= 3
         assert {event["progress"]["source"] for event in events if event["type"] == "progress"} == {"reported"}
         phases = [event["phase"]["to"] for event in events if event["type"] == "phase"]
-        order = ["submitting", "provider_queued", "rendering", "finalizing", "archiving", "ready"]
+        order = ["held", "submitting", "provider_queued", "rendering", "finalizing", "archiving", "ready"]
         assert [order.index(phase) for phase in dict.fromkeys(phases)] == sorted(
             map(order.index, dict.fromkeys(phases))
         )
@@ -355,7 +355,7 @@ class TestElsewhere:
 
     def test_watches_survive_the_death_of_their_process(self, two: Gateway) -> None:
         with two.http() as http, ThreadPoolExecutor(12) as pool:
-            video = create(http, "[mediagate:slow=4]")
+            video = create(http, "[mediagate:slow=3]")
             watching = [pool.submit(watch_through_anything, two, video["id"]) for _ in range(12)]
             reached(http, video, "rendering")
             kill(two, "api-0")
@@ -370,7 +370,7 @@ class TestElsewhere:
 
     def test_watches_survive_a_restart_of_the_database(self, two: Gateway) -> None:
         with two.http() as http, ThreadPoolExecutor(8) as pool:
-            video = create(http, "[mediagate:slow=5]")
+            video = create(http, "[mediagate:slow=3]")
             watching = [pool.submit(watch_through_anything, two, video["id"]) for _ in range(8)]
             reached(http, video, "rendering")
             kill(two, "postgres")

@@ -200,7 +200,7 @@ class Room:
         self.strays = RemoveStrays(self.db, self.stores, self.clock)
         self.drop_parts = DropParts(self.db, self.stores)
         self.remove_file = RemoveFile(self.db, self.stores)
-        self.create_upload = CreateUpload(self.db, self.clock, 64 * MIB, 3600)
+        self.create_upload = CreateUpload(self.db, self.clock, 64 * MIB, 64 * MIB, 3600)
         self.add_part = AddPart(self.db, self.stores, self.clock, 64 * MIB)
         self.complete_upload = CompleteUpload(self.db, self.stores, self.clock, self.intake, self.get_file)
         self.cancel_upload = CancelUpload(self.db, self.clock)
@@ -342,8 +342,8 @@ async def test_a_completion_that_took_effect_unheard_is_found_by_asking_again(ro
         def __getattr__(self, name: str) -> object:
             return getattr(publish, name)
 
-        async def begin(self, who: Principal, *, size_bytes_max: int, file_id: str) -> object:
-            incoming = await begin(who, size_bytes_max=size_bytes_max, file_id=file_id)
+        async def begin(self, who: Principal, *, size_bytes_max: int, expected: str) -> object:
+            incoming = await begin(who, size_bytes_max=size_bytes_max, expected=expected)
             room.db.break_after_commit = True
             return incoming
 

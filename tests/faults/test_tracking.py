@@ -20,7 +20,7 @@ from tests.conftest import TEST_CONFIG, Gateway, data_folder, start_gateway
 
 EXIT_DECLARED_DEAD = 75
 RESCUE_S_MAX = 12.0
-SLOW = "[mediagate:slow=4]"
+SLOW = "[mediagate:slow=3]"
 CONFIG = {**TEST_CONFIG, "local": {"parallel_renders": 4, "fsync": False}}
 
 
@@ -131,23 +131,22 @@ class TestWorker:
         assert seconds_until_news(http, videos[0]) < 6
         assert_completed(broken, http, videos)
 
-    def test_a_renderer_that_is_killed_is_started_again(self, broken: Gateway, http: httpx.Client) -> None:
-        (video,) = rendering(http, [SLOW])
-        eventually(lambda: renderers(broken, video["id"]), "a renderer runs")
-        os.kill(renderers(broken, video["id"])[0], signal.SIGKILL)
-        assert_completed(broken, http, [video])
-
 
 class TestEverythingElse:
-    def test_api_processes_may_die(self, broken: Gateway, http: httpx.Client) -> None:
-        videos = rendering(http, [SLOW])
+    def test_renderers_and_api_processes_may_die(self, broken: Gateway, http: httpx.Client) -> None:
+        videos = rendering(http, [SLOW] * 2)
+        eventually(lambda: renderers(broken, videos[0]["id"]), "a renderer runs")
+        os.kill(renderers(broken, videos[0]["id"])[0], signal.SIGKILL)
         kill(broken, "api-0")
         assert_completed(broken, http, videos)
 
-    def test_the_database_may_die(self, broken: Gateway, http: httpx.Client) -> None:
-        videos = rendering(http, [SLOW] * 3)
+    def test_the_database_may_die_again_and_again(self, broken: Gateway, http: httpx.Client) -> None:
+        videos = rendering(http, [SLOW] * 2)
         worker = broken.child("worker")
-        kill(broken, "postgres")
+        for _ in range(2):
+            old = kill(broken, "postgres")
+            eventually(lambda old=old: not Path(f"/proc/{old}").exists(), "the database ends")
+            time.sleep(0.7)
         assert seconds_until_news(http, videos[0]) < RESCUE_S_MAX
         later = create(http, "asked for behind the restart")
         assert finished(http, later, timeout_s=RESCUE_S_MAX)["status"] == "completed"
@@ -155,14 +154,6 @@ class TestEverythingElse:
         assert broken.child("worker") == worker, "a restart of the database is no reason to die"
         doomed = create(http, "[mediagate:stuck]")
         assert http.post(f"/v1/videos/{doomed['id']}/cancel").json()["mediagate"]["phase"] == "cancelled"
-
-    def test_the_database_may_die_again_and_again(self, broken: Gateway, http: httpx.Client) -> None:
-        videos = rendering(http, ["[mediagate:slow=6]"] * 2)
-        for _ in range(3):
-            old = kill(broken, "postgres")
-            eventually(lambda old=old: not Path(f"/proc/{old}").exists(), "the database ends")
-            time.sleep(0.7)
-        assert_completed(broken, http, videos)
 
 
 @pytest.fixture(scope="module")
@@ -219,21 +210,22 @@ class TestTwoWorkers:
             assert_lived_once(broken, http, video)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
-def test_a_gateway_that_starts_again_goes_on_with_its_videos(number: signal.Signals) -> None:
+def test_a_gateway_that_starts_again_goes_on_with_its_videos() -> None:
+    """Once stopped and once killed, each time in mid-render and with a video that nobody has looked at yet."""
     with data_folder() as data_dir:
-        first = start_gateway(data_dir, CONFIG)
-        with first.http() as http:
-            videos = rendering(http, ["[mediagate:slow=2]"] * 2)
-            unseen = create(http, "just asked for")
-            words = [create(http, f"[mediagate:{word}]") for word in ("reject", "late=3")]
-        first.stop(number)
-        again = start_gateway(data_dir, CONFIG)
-        began = time.monotonic()
-        with again.http() as http:
-            assert_completed(again, http, videos)
-            # One that died while it was being submitted is submitted again, to the same job.
-            assert_completed(again, http, [unseen, words[1]], attempts_max=2)
-            assert finished(http, words[0])["error"]["code"] == "content_policy_violation"
-        assert time.monotonic() - began < 25
-        assert again.stop() == 0
+        running = start_gateway(data_dir, CONFIG)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with running.http() as http:
+                videos = rendering(http, ["[mediagate:slow=2]"] * 2)
+                unseen = create(http, "just asked for")
+                late, rejected = (create(http, f"[mediagate:{word}]") for word in ("late=2", "reject"))
+            running.stop(number)
+            running = start_gateway(data_dir, CONFIG)
+            began = time.monotonic()
+            with running.http() as http:
+                assert_completed(running, http, videos)
+                # One that died while it was being submitted is submitted again, to the same job.
+                assert_completed(running, http, [unseen, late], attempts_max=2)
+                assert finished(http, rejected)["error"]["code"] == "content_policy_violation"
+            assert time.monotonic() - began < 20
+        assert running.stop() == 0

@@ -41,6 +41,9 @@ local function complaint(handle)
   if field then
     text = text:gsub('"param":null', '"param":"' .. field .. '"'):gsub('"code":"invalid_json"', '"code":"invalid_value"')
   end
+  -- The types of the protos are nobody's business.
+  text = text:gsub("type%.googleapis%.com/[%w_.]*%.", ""):gsub("TYPE_DOUBLE", "number"):gsub("TYPE_U?INT32", "whole number")
+    :gsub("TYPE_STRING", "string"):gsub("TYPE_%u+%d*", "another type")
   return (text:gsub('"message":": ', '"message":"'))
 end
 
@@ -110,4 +113,6 @@ function envoy_on_response(handle)
     headers:remove("x-content-length")
     if status ~= "304" then headers:replace("content-length", length) end
   end
+  -- HEAD with 304: the length would be that of the empty body.
+  if status == "304" then headers:remove("content-length") end
 end

@@ -23,7 +23,7 @@ from mediagate.store.uploads import UploadRepository
 
 # Less than the edge gives a call.
 WAIT_S = 50.0
-POLL_S = 0.2
+POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ class CreateUpload:
     db: Database
     clock: Clock
     upload_bytes_max: int
+    batch_bytes_max: int
     lifetime_s: float
 
     async def run(
@@ -39,8 +40,15 @@ class CreateUpload:
         """Raises `InvalidField` or `PayloadTooLarge`."""
         if size_bytes != int(size_bytes):
             raise InvalidField("'bytes' must be a whole number.", param="bytes")
-        if size_bytes > self.upload_bytes_max:
-            raise PayloadTooLarge(f"The limit is {self.upload_bytes_max} bytes for one upload.", param="bytes")
+        bytes_max = self.upload_bytes_max
+        if purpose == "batch":
+            bytes_max = min(bytes_max, self.batch_bytes_max)
+        if size_bytes > bytes_max:
+            raise PayloadTooLarge(
+                f"File is too large: the limit is {bytes_max} bytes for one upload with this purpose.",
+                param="bytes",
+                limit_bytes=bytes_max,
+            )
         now = self.clock.now()
         upload = Upload(
             id=ids.new_upload_id(),

@@ -10,6 +10,11 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+import structlog
+
+from mediagate.core.errors import MediagateError
+
+log = structlog.get_logger(__name__)
 T = TypeVar("T")
 # The event loop holds its tasks weakly.
 _running: set[asyncio.Task[Any]] = set()
@@ -29,8 +34,12 @@ class Steps:
         """Run `work` once the step before it has ended, however that was."""
         task = self._last = asyncio.create_task(_behind(self._last, work))
         _running.add(task)
-        task.add_done_callback(_forget)
-        return await asyncio.shield(task)
+        task.add_done_callback(_running.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_note)
+            raise
 
 
 async def _behind(previous: asyncio.Task[Any] | None, work: Coroutine[Any, Any, T]) -> T:
@@ -39,8 +48,8 @@ async def _behind(previous: asyncio.Task[Any] | None, work: Coroutine[Any, Any, 
     return await work
 
 
-def _forget(task: asyncio.Task[Any]) -> None:
-    _running.discard(task)
-    if not task.cancelled():
-        # Nobody may be left to whom a failure could be told.
-        task.exception()
+def _note(task: asyncio.Task[Any]) -> None:
+    """Nobody is left to whom a failure could be told."""
+    failure = None if task.cancelled() else task.exception()
+    if failure is not None and not isinstance(failure, MediagateError):
+        log.error("step_failed", exc_info=failure)

@@ -44,6 +44,7 @@ from mediagate.videos.journal import Happening, Journal, phase_change, progress_
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 BACKOFF_S_MAX = 30.0
+SOON_S = 0.02
 OWN_BACKOFF_S = 0.25
 OWN_BACKOFF_S_MAX = 5.0
 ANSWER_S_MAX = 60.0
@@ -178,23 +179,28 @@ class TrackVideo:
             known = False
             interval_s = min(BACKOFF_S_MAX, interval_s * 2 ** min(errors + 1, 10))
             await self._lost_contact(video.id)
+        if video.phase is VideoPhase.ARCHIVING:
+            return interval_s, known
         left_s = (video.deadline_at - self.clock.now()).total_seconds()
-        return (min(interval_s, left_s + 0.01) if left_s > 0 else interval_s), known
+        return min(interval_s, max(left_s, 0.0) + SOON_S), known
 
     async def _step(self, video: Video, provider: VideoProvider, usual: _Usual) -> float | None:
-        """One call to the provider and what follows from it; returns its wish for the next poll, in seconds."""
+        """One call to the provider and what follows from it.
+
+        Returns when to look again, in seconds, where that is not after the usual interval.
+        """
         if self._is_late(video):
             await self._give_up(video, provider)
-            return None
+            return SOON_S
         if video.cancel_requested_at is not None and await self._cancel(video, provider):
-            return None
+            return SOON_S
         if video.provider_ref is None:
             await self._submit(video, provider)
-            return 0.05
+            return SOON_S
         status = await _answer(provider.poll(video.provider_ref), ANSWER_S_MAX)
         log.debug("video_polled", video_id=video.id, state=status.state.value)
         await self._apply(video, provider, status, usual)
-        return status.poll_after_s
+        return status.poll_after_s if status.state in _RUNNING_EVENTS else SOON_S
 
     def _is_late(self, video: Video) -> bool:
         grace_s = DELIVERY_S_MAX if video.phase is VideoPhase.ARCHIVING else 0.0

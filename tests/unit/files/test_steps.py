@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
+from mediagate.core.errors import InvalidRequest
 from mediagate.files.steps import Steps
 
 
@@ -81,3 +83,24 @@ async def test_a_clean_up_goes_on_though_it_is_cancelled_too() -> None:
         await caller
     gate.set()
     await asyncio.wait_for(done.wait(), 1)
+
+
+@pytest.mark.parametrize(("failure", "noted"), [(LookupError("x"), True), (InvalidRequest("x"), False)])
+async def test_a_fault_that_nobody_is_left_to_hear_of_is_noted(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception, noted: bool
+) -> None:
+    seen: list[object] = []
+    monkeypatch.setattr("mediagate.files.steps.log", SimpleNamespace(error=lambda *_, exc_info: seen.append(exc_info)))
+    steps, gate = Steps(), asyncio.Event()
+
+    async def fail() -> None:
+        await gate.wait()
+        raise failure
+
+    caller = asyncio.create_task(steps.run(fail()))
+    await asyncio.sleep(0)
+    caller.cancel()
+    await asyncio.wait([caller])
+    gate.set()
+    await asyncio.sleep(0.01)
+    assert seen == ([failure] if noted else [])

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from sqlalchemy import create_engine
 
 from mediagate.store import migrate
@@ -43,6 +44,13 @@ def database_url() -> Iterator[str]:
         yield url
         server.send_signal(signal.SIGINT)
         server.wait(20)
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """Tracebacks of troubles that the tests make on purpose take longer to draw than the tests."""
+    with structlog.testing.capture_logs():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -170,16 +170,15 @@ class TestPoll:
         leash_free = await asyncio.wait_for(tracking, 5)
         assert failure(leash_free) == ("deadline", "provider_unreachable")
 
-    async def test_a_back_off_ends_at_the_deadline(self, world: Make) -> None:
-        w = world(script(polls=[FateUnknown("?")], cancels=[FateUnknown("?")]))
+    @pytest.mark.parametrize("told", [FateUnknown("?"), RENDERING], ids=["silence", "progress"])
+    async def test_no_sleep_goes_past_the_deadline(self, world: Make, told: Any) -> None:
+        w = world(script(interval_s=20.0, polls=[told]))
         video = await w.ask()
-        tracking = asyncio.create_task(w.track(video))
-        await w.until(video, VideoPhase.FATE_UNKNOWN)
         w.clock.forward(99.9)
-        await asyncio.sleep(0.2)
+        tracking = asyncio.create_task(w.track(video))
+        await w.until(video, VideoPhase.RENDERING if told is RENDERING else VideoPhase.FATE_UNKNOWN)
         w.clock.forward(0.2)
-        # Long before the 30 s between polls that a long silence leads to.
-        assert failure(await asyncio.wait_for(tracking, 2)) == ("deadline", "provider_unreachable")
+        assert failure(await asyncio.wait_for(tracking, 2)) == ("deadline", "deadline_exceeded")
 
     async def test_a_late_success_is_delivered(self, world: Make) -> None:
         w = world(script(polls=[FateUnknown("?"), DONE]))
@@ -226,6 +225,11 @@ class TestPoll:
         w = world(script(polls=[lambda: asyncio.sleep(60), DONE]))
         assert (await w.track(await w.ask())).phase is VideoPhase.READY
 
+    async def test_a_video_that_is_over_is_let_go_at_once(self, world: Make) -> None:
+        for polls in ([DONE], [REJECTED]):
+            w = world(script(interval_s=20.0, polls=polls))
+            await asyncio.wait_for(w.track(await w.ask()), 2)
+
     async def test_the_providers_wish_for_the_next_poll_is_granted(self, world: Make) -> None:
         w = world(script(polls=[JobStatus(JobState.RENDERING, poll_after_s=0.3), DONE]))
         began = asyncio.get_running_loop().time()
@@ -238,6 +242,31 @@ class TestPoll:
         video = await w.track(await w.ask())
         percents = [event.payload["percent"] for event in await w.events(video) if event.type == "progress"]
         assert percents == [30, 70]
+
+    async def test_the_remaining_time_rests_on_finished_videos_of_the_same_kind(
+        self, world: Make, db: Database
+    ) -> None:
+        w = world(script(polls=[RENDERING, RENDERING, DONE]))
+        other = await w.ask()
+        first = await w.track(other)
+        assert [event.payload.get("eta") for event in await w.events(first) if event.type == "progress"] == [None]
+        for seconds in range(1, 21):
+            like = await w.ask()
+            async with db.transaction() as tx:
+                query = (
+                    "UPDATE video SET provider_model = 'timed', phase = 'ready', ended_at = now(), render_started_at = now(),"
+                    " completed_at = now() + make_interval(secs => :s) WHERE id = :id"
+                )
+                await tx.connection.execute(text(query), {"s": seconds, "id": like.id})
+        video = await w.ask()
+        async with db.transaction() as tx:
+            query = "UPDATE video SET provider_model = 'timed' WHERE id = :id"
+            await tx.connection.execute(text(query), {"id": video.id})
+        w.provider.polls = [RENDERING, RENDERING, DONE]
+        over = await w.track(video)
+        told = [event.payload.get("eta") for event in await w.events(video) if event.type == "progress"]
+        assert told == [{"p50_seconds": 10, "p90_seconds": 18, "basis": "history", "samples": 20, "overdue": False}]
+        assert over.eta is None
 
     async def test_a_provider_may_put_a_job_back_into_its_queue(self, world: Make) -> None:
         w = world(script(polls=[RENDERING, QUEUED, RENDERING, DONE]))

@@ -114,10 +114,10 @@ class Script:
         return content
 
 
-def script(*, idempotent: bool = False, **answers: list[Answer]) -> Script:
+def script(*, idempotent: bool = False, interval_s: float = 0.005, **answers: list[Answer]) -> Script:
     """A provider of one model."""
     model = VideoModel("m", ("320x180",), (2,), "320x180", 2, 100, ("text",), 0.0, tuple(VideoKind))
-    return Script(VideoSpec("fake", {"m": model}, idempotent, True, 0.005, 100.0), **answers)
+    return Script(VideoSpec("fake", {"m": model}, idempotent, True, interval_s, 100.0), **answers)
 
 
 class World:

@@ -28,8 +28,8 @@ if _version_not_supported:
 class UploadServiceStub:
     """Uploads in OpenAI's shape: create, add parts in any order and in parallel, then complete or cancel.
 
-    An upload expires one hour after its creation. Unknown, expired and foreign ids are NOT_FOUND (HTTP 404); a call that
-    the upload's state does not allow is FAILED_PRECONDITION (HTTP 400, never 409, which SDKs repeat).
+    An upload expires one hour after its creation. Unknown and foreign ids are NOT_FOUND (HTTP 404); a call that the
+    upload's state does not allow, expired ones among them, is FAILED_PRECONDITION (HTTP 400, never 409, which SDKs repeat).
     """
 
     def __init__(self, channel):
@@ -68,8 +68,8 @@ class UploadServiceStub:
 class UploadServiceServicer:
     """Uploads in OpenAI's shape: create, add parts in any order and in parallel, then complete or cancel.
 
-    An upload expires one hour after its creation. Unknown, expired and foreign ids are NOT_FOUND (HTTP 404); a call that
-    the upload's state does not allow is FAILED_PRECONDITION (HTTP 400, never 409, which SDKs repeat).
+    An upload expires one hour after its creation. Unknown and foreign ids are NOT_FOUND (HTTP 404); a call that the
+    upload's state does not allow, expired ones among them, is FAILED_PRECONDITION (HTTP 400, never 409, which SDKs repeat).
     """
 
     def CreateUpload(self, request, context):
@@ -95,7 +95,8 @@ class UploadServiceServicer:
 
     def CompleteUpload(self, request, context):
         """Makes a file of the parts in the order given. The sum of their sizes must be the upload's `bytes`.
-        Repeating the call with the same parts after it succeeded returns the same file.
+        It goes on where the caller goes away: repeating the call with the same parts waits for it and returns the same file,
+        or is UNAVAILABLE (HTTP 503) where that takes longer than a call may.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -147,8 +148,8 @@ def add_UploadServiceServicer_to_server(servicer, server):
 class UploadService:
     """Uploads in OpenAI's shape: create, add parts in any order and in parallel, then complete or cancel.
 
-    An upload expires one hour after its creation. Unknown, expired and foreign ids are NOT_FOUND (HTTP 404); a call that
-    the upload's state does not allow is FAILED_PRECONDITION (HTTP 400, never 409, which SDKs repeat).
+    An upload expires one hour after its creation. Unknown and foreign ids are NOT_FOUND (HTTP 404); a call that the
+    upload's state does not allow, expired ones among them, is FAILED_PRECONDITION (HTTP 400, never 409, which SDKs repeat).
     """
 
     @staticmethod
