@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from mediagate.core.errors import StateConflict
 from mediagate.core.lifecycle import VideoPhase
@@ -21,6 +23,7 @@ from mediagate.providers.base import (
     VideoOutput,
 )
 from mediagate.store.database import Database
+from mediagate.store.videos import VIDEO
 from mediagate.videos.journal import Happening
 from mediagate.videos.track_video import DELIVERY_S_MAX, Leash
 from tests.unit.videos.world import DONE, OWNER, QUEUED, REJECTED, RENDERING, Bytes, Script, World, script
@@ -243,30 +246,29 @@ class TestPoll:
         percents = [event.payload["percent"] for event in await w.events(video) if event.type == "progress"]
         assert percents == [30, 70]
 
-    async def test_the_remaining_time_rests_on_finished_videos_of_the_same_kind(
-        self, world: Make, db: Database
-    ) -> None:
-        w = world(script(polls=[RENDERING, RENDERING, DONE]))
-        other = await w.ask()
-        first = await w.track(other)
-        assert [event.payload.get("eta") for event in await w.events(first) if event.type == "progress"] == [None]
-        for seconds in range(1, 21):
-            like = await w.ask()
+    async def test_the_remaining_time_rests_on_finished_videos_like_it(self, world: Make, db: Database) -> None:
+        w = world(script())
+
+        async def asked(**values: Any) -> Video:
+            """A video of a model that no other test has."""
+            video = await w.ask()
             async with db.transaction() as tx:
-                query = (
-                    "UPDATE video SET provider_model = 'timed', phase = 'ready', ended_at = now(), render_started_at = now(),"
-                    " completed_at = now() + make_interval(secs => :s) WHERE id = :id"
-                )
-                await tx.connection.execute(text(query), {"s": seconds, "id": like.id})
-        video = await w.ask()
-        async with db.transaction() as tx:
-            query = "UPDATE video SET provider_model = 'timed' WHERE id = :id"
-            await tx.connection.execute(text(query), {"id": video.id})
-        w.provider.polls = [RENDERING, RENDERING, DONE]
-        over = await w.track(video)
-        told = [event.payload.get("eta") for event in await w.events(video) if event.type == "progress"]
-        assert told == [{"p50_seconds": 10, "p90_seconds": 18, "basis": "history", "samples": 20, "overdue": False}]
-        assert over.eta is None
+                await tx.connection.execute(update(VIDEO).where(VIDEO.c.id == video.id).values(**values))
+            return video
+
+        for samples, eta in (
+            (19, None),
+            (20, {"p50_seconds": 10, "p90_seconds": 18, "basis": "history", "samples": 20, "overdue": False}),
+        ):
+            for seconds in range(1, samples + 1):
+                ended = w.clock.now() + timedelta(seconds=seconds)
+                times = {"render_started_at": w.clock.now(), "completed_at": ended, "ended_at": ended}
+                await asked(provider_model=f"of {samples}", phase="ready", **times)
+            w.provider.polls = [RENDERING, RENDERING, DONE]
+            over = await w.track(await asked(provider_model=f"of {samples}"))
+            told = [event.payload.get("eta") for event in await w.events(over) if event.type == "progress"]
+            assert told == [eta]
+            assert over.eta is None
 
     async def test_a_provider_may_put_a_job_back_into_its_queue(self, world: Make) -> None:
         w = world(script(polls=[RENDERING, QUEUED, RENDERING, DONE]))
