@@ -30,7 +30,7 @@ NOBODYS_PART = "part_01jd0000000000000000000000"
 # What must never be in a body: tracebacks, classes of exceptions, SQL, paths of the machine, sockets and hosts.
 LEAKS = re.compile(
     rb"Traceback|File \\?\"|\.py\b|line \d+, in|[a-z]+(?:Error|Exception)\b(?!\"?,)|<class |psycopg|sqlalchemy|"
-    rb"asyncpg|procrastinate|\bSELECT\b|\bINSERT\b|\bUPDATE .* SET\b|/tmp/|/home/|/usr/|/work/|\.venv|\.sock|unix:|"
+    rb"asyncpg|procrastinate|\bSELECT\b|\bINSERT\b|\bUPDATE .* SET\b|/tmp/|/home/|/usr/|/root/|\.venv|\.sock|unix:|"
     rb"127\.0\.0\.1|localhost|0\.0\.0\.0|upstream|envoy|grpc|postgres",
     re.IGNORECASE,
 )
