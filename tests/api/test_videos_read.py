@@ -285,9 +285,11 @@ class TestPolling:
 
     def test_a_wait_ends_when_the_video_is_deleted(self, http: httpx.Client) -> None:
         video = reached(http, create(http, "[mediagate:stuck]"), "rendering")
-        threading.Timer(0.5, lambda: http.delete(f"/v1/videos/{video['id']}")).start()
+        deleting = threading.Timer(0.5, lambda: http.delete(f"/v1/videos/{video['id']}"))
+        deleting.start()
         began = time.monotonic()
         response = http.get(f"/v1/videos/{video['id']}", params={"wait": "20s"})
+        deleting.join()
         assert_failure(response, 404, code="not_found", param="id")
         assert time.monotonic() - began < 5
 

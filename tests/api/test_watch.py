@@ -395,11 +395,13 @@ class TestElsewhere:
             video = reached(http, create(http, "[mediagate:stuck]"), "rendering")
             reader = SseReader()
             with event_stream(http, video["id"]) as response:
-                threading.Timer(0.3, lambda: two.process.send_signal(signal.SIGTERM)).start()
+                stopping = threading.Timer(0.3, lambda: two.process.send_signal(signal.SIGTERM))
+                stopping.start()
                 began = time.monotonic()
                 with contextlib.suppress(httpx.TransportError):
                     for data in response.iter_raw():
                         reader.feed(data)
+        stopping.join()
         assert reader.events[-1].type == "snapshot"
         assert two.process.wait(30) == 0
         assert time.monotonic() - began < 8

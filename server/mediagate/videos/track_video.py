@@ -86,6 +86,10 @@ _NO_INPUT = Failure(
 _CANCELLED = Failure(FailureStage.GATEWAY, "cancelled", "The video was cancelled.", retryable=True)
 
 
+class _InputLost(Exception):
+    """An input could not be read to its end, so the provider has no whole request. An `OSError` would be its own."""
+
+
 class Leash:
     """What a process has in hand for each video it tracks: to make its tracker look at once, or stop."""
 
@@ -227,6 +231,9 @@ class TrackVideo:
             ref = await _answer(provider.submit(request), SUBMIT_S_MAX)
         except SubmitRefused as refused:
             await self._fail(written, refused.failure)
+            return
+        except _InputLost:
+            await self._fail(written, _NO_INPUT)
             return
         await self._accepted(written, provider, ref)
 
@@ -436,13 +443,13 @@ class TrackVideo:
 async def _answer(call: Awaitable[T], within_s: float) -> T:
     """Wait for a provider, but not for ever.
 
-    Raises `SubmitRefused`, and `FateUnknown` for whatever else it raises: an adapter that stumbles over an answer has
-    learnt nothing about the job either.
+    Raises `SubmitRefused`, what reading an input raises, and `FateUnknown` for whatever else it raises: an adapter that
+    stumbles over an answer has learnt nothing about the job either.
     """
     try:
         async with asyncio.timeout(within_s):
             return await call
-    except (SubmitRefused, FateUnknown):
+    except (SubmitRefused, FateUnknown, _InputLost):
         raise
     except TimeoutError as error:
         raise FateUnknown("the provider did not answer in time") from error
@@ -465,8 +472,12 @@ def _cancellation(video: Video, stopped: str, *, charged: bool) -> dict[str, Any
 
 
 def _as_input(content: Content, content_type: str) -> MediaInput:
-    def read() -> AsyncIterator[bytes]:
-        return content.read(0, content.size_bytes)
+    async def read() -> AsyncIterator[bytes]:
+        try:
+            async for chunk in content.read(0, content.size_bytes):
+                yield chunk
+        except OSError as error:
+            raise _InputLost from error
 
     return MediaInput(content_type=content_type, size_bytes=content.size_bytes, open=read)
 

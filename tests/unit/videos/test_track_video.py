@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -20,11 +20,13 @@ from mediagate.providers.base import (
     JobState,
     JobStatus,
     SubmitRefused,
+    VideoKind,
     VideoOutput,
 )
 from mediagate.store.database import Database
 from mediagate.store.videos import VIDEO
 from mediagate.videos.journal import Happening
+from mediagate.videos.start_video import VideoDraft
 from mediagate.videos.track_video import DELIVERY_S_MAX, Leash
 from tests.unit.videos.world import DONE, OWNER, QUEUED, REJECTED, RENDERING, Bytes, Script, World, script
 
@@ -35,6 +37,14 @@ Make = Callable[[Script], World]
 @pytest.fixture
 def world(db: Database) -> Make:
     return lambda provider: World(db, provider)
+
+
+class Gone(Bytes):
+    """Content that disappears while it is read."""
+
+    async def read(self, start: int, end: int) -> AsyncIterator[bytes]:
+        yield b"m"
+        raise FileNotFoundError
 
 
 def failure(video: Video) -> tuple[Any, ...]:
@@ -102,6 +112,19 @@ class TestSubmit:
         w.clock.forward(101)
         assert failure(await tracking) == ("deadline", "provider_unreachable")
         assert w.provider.calls == ["submit"]
+
+    async def test_an_input_that_breaks_off_under_the_provider_is_told_as_what_it_is(self, world: Make) -> None:
+        async def read() -> str:
+            request = w.provider.requests[0]
+            assert request.source_video is not None
+            return str([chunk async for chunk in request.source_video.open()])
+
+        w = world(script(polls=[DONE], opens=[Bytes()]))
+        source = await w.track(await w.ask())
+        w.provider.opens, w.provider.submits = [Gone()], [read]
+        w.provider.requests.clear()
+        video = await w.start.run(OWNER, VideoDraft("x", kind=VideoKind.REMIX, source_video_id=source.id))
+        assert failure(await w.track(video)) == ("input", "input_gone")
 
     async def test_a_reference_is_written_over_whatever_happened_meanwhile(self, world: Make) -> None:
         """Another tracker took this one for dead and wrote `fate_unknown`: the job is still found."""
