@@ -185,7 +185,7 @@ class TestResuming:
     def test_reconnecting_after_every_event_loses_nothing_and_doubles_nothing(
         self, gateway: Gateway, http: httpx.Client
     ) -> None:
-        video = create(http, "[mediagate:slow=2]")
+        video = create(http, "[mediagate:slow=1.2]")
         seen: list[tuple[int, str]] = []
         last_id = "0"
         while not seen or seen[-1][1] != "end":
@@ -224,7 +224,7 @@ class TestResuming:
 
 class TestManyAndSlow:
     def test_many_watchers_see_the_same_life(self, gateway: Gateway, http: httpx.Client) -> None:
-        video = create(http, "[mediagate:slow=2]")
+        video = create(http, "[mediagate:slow=1.2]")
         with gateway.http(limits=httpx.Limits(max_connections=60)) as many, ThreadPoolExecutor(60) as pool:
             lives = list(pool.map(lambda _: data_of(watch_sse(many, video["id"])), range(60)))
         stored = stored_events(gateway, video["id"])
@@ -236,7 +236,7 @@ class TestManyAndSlow:
 
     def test_a_stalled_reader_loses_no_state(self, gateway: Gateway, http: httpx.Client) -> None:
         """It reads nothing while the video is made, and finds every change of phase in order afterwards."""
-        video = create(http, "[mediagate:slow=2]")
+        video = create(http, "[mediagate:slow=1.2]")
         with connected(gateway, timeout_s=20) as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             path = f"/v1/videos/{video['id']}/events"
@@ -339,7 +339,7 @@ class TestElsewhere:
 
     def test_a_watch_resumes_on_another_process(self, two: Gateway) -> None:
         with two.http() as http:
-            video = create(http, "[mediagate:slow=2]")
+            video = create(http, "[mediagate:slow=1.2]")
             seen: list[int] = []
             reader = SseReader()
             while not reader.events or reader.events[-1].type != "end":

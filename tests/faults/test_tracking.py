@@ -214,18 +214,22 @@ def test_a_gateway_that_starts_again_goes_on_with_its_videos() -> None:
     """Once stopped and once killed, each time in mid-render and with a video that nobody has looked at yet."""
     with data_folder() as data_dir:
         running = start_gateway(data_dir, CONFIG)
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with running.http() as http:
-                videos = rendering(http, ["[mediagate:slow=2]"] * 2)
-                unseen = create(http, "just asked for")
-                late, rejected = (create(http, f"[mediagate:{word}]") for word in ("late=2", "reject"))
-            running.stop(number)
-            running = start_gateway(data_dir, CONFIG)
-            began = time.monotonic()
-            with running.http() as http:
-                assert_completed(running, http, videos)
-                # One that died while it was being submitted is submitted again, to the same job.
-                assert_completed(running, http, [unseen, late], attempts_max=2)
-                assert finished(http, rejected)["error"]["code"] == "content_policy_violation"
-            assert time.monotonic() - began < 20
+        with running.http() as http:
+            videos = rendering(http, [SLOW] * 2)
+            unseen = [create(http, "just asked for")]
+            rejected = create(http, "[mediagate:late=2] [mediagate:reject]")
+        assert running.stop(signal.SIGTERM) == 0
+        running = start_gateway(data_dir, CONFIG)
+        with running.http() as http:
+            assert seconds_until_news(http, videos[0]) < 8
+            unseen.append(create(http, "asked for in the second life"))
+        running.stop(signal.SIGKILL)
+        running = start_gateway(data_dir, CONFIG)
+        began = time.monotonic()
+        with running.http() as http:
+            assert_completed(running, http, videos)
+            # One that died while it was being submitted is submitted again, to the same job.
+            assert_completed(running, http, unseen, attempts_max=2)
+            assert finished(http, rejected)["error"]["code"] == "content_policy_violation"
+        assert time.monotonic() - began < 20
         assert running.stop() == 0
