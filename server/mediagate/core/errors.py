@@ -16,7 +16,14 @@ MediagateError                     status  reason                    a retry can
 ├── RateLimited                    429     RATE_LIMITED              yes, after `retry_after_s`
 ├── Unsupported                    501     UNSUPPORTED               no
 ├── InternalError                  500     INTERNAL                  no (the outcome is not known)
-└── Unavailable                    503     UNAVAILABLE               yes, with back-off
+├── ProviderRefused                502     PROVIDER_REFUSED          no (somebody must change the configuration)
+├── ProviderFailed                 502     PROVIDER_FAILED           yes, with back-off
+├── Unavailable                    503     UNAVAILABLE               yes, with back-off
+└── ProviderTimeout                504     PROVIDER_TIMEOUT          yes, with back-off
+
+A provider's own 429 is a `RateLimited` with the code `provider_rate_limited`, a provider that cannot be reached an
+`Unavailable` with the code `provider_unavailable`, and a file that a provider does not like an `InvalidRequest` with
+the code `provider_rejected_file`.
 
 A class knows its reason, HTTP status, gRPC code and OpenAI `type`; nothing else does that mapping. `message` is
 written for the caller: no exception text, SQL, path or host goes into one.
@@ -180,5 +187,34 @@ class Unavailable(MediagateError):
     reason = "UNAVAILABLE"
     http_status = 503
     grpc_code = "UNAVAILABLE"
+    openai_type = "server_error"
+    retryable = True
+
+
+class ProviderRefused(MediagateError):
+    """A provider does not take our credentials, or does not have what the configuration names there."""
+
+    reason = "PROVIDER_REFUSED"
+    http_status = 502
+    grpc_code = "FAILED_PRECONDITION"
+    openai_type = "server_error"
+
+
+class ProviderFailed(MediagateError):
+    """A provider broke off, failed, or answered what makes no sense."""
+
+    reason = "PROVIDER_FAILED"
+    http_status = 502
+    grpc_code = "UNAVAILABLE"
+    openai_type = "server_error"
+    retryable = True
+
+
+class ProviderTimeout(MediagateError):
+    """A provider did not answer in time."""
+
+    reason = "PROVIDER_TIMEOUT"
+    http_status = 504
+    grpc_code = "DEADLINE_EXCEEDED"
     openai_type = "server_error"
     retryable = True

@@ -1,0 +1,308 @@
+"""HTTP to providers: one client per account, one mapping of what goes wrong.
+
+Calls that change nothing, or that may be repeated, are tried at most `ATTEMPTS_MAX` times; a create is sent once,
+because a lost answer says nothing about what the provider took.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from mediagate.core.errors import (
+    InvalidRequest,
+    MediagateError,
+    ProviderFailed,
+    ProviderRefused,
+    ProviderTimeout,
+    RateLimited,
+    Unavailable,
+    Unsupported,
+)
+from mediagate.core.limits import echo
+
+ATTEMPTS_MAX = 3
+BACK_OFF_S = 0.2
+# A provider that asks for a longer pause than this is not asked again by the same call.
+PAUSE_S_MAX = 5.0
+CONNECT_S = 10.0
+# No byte in either direction for this long is a stall.
+SILENCE_S = 60.0
+READ_BYTES = 1 << 20
+# What a streamed body holds while the provider reads more slowly than the caller sends.
+FEED_BYTES = 4 << 20
+
+Answer = TypeVar("Answer")
+Headers = Callable[[], Awaitable[Mapping[str, str]]]
+_REFUSED = (401, 403)
+_REJECTED = (400, 409, 413, 415, 422)
+_UNSUPPORTED = (405, 501)
+
+
+class ProviderHttp:
+    """Calls one account of `title`, which is how messages name the provider. `headers` gives the credentials, anew for
+    every call."""
+
+    def __init__(
+        self, title: str, base_url: str, headers: Headers, *, silence_s: float = SILENCE_S, connections_max: int = 64
+    ) -> None:
+        self.title = title
+        self.base_url = base_url.rstrip("/")
+        self._headers = headers
+        self._silence_s = silence_s
+        self._connections_max = connections_max
+        self._client: httpx.AsyncClient | None = None
+
+    def _opened(self) -> httpx.AsyncClient:
+        # Not in the constructor: the transport wants the event loop it will run on.
+        if self._client is None:
+            limits = httpx.Limits(max_connections=self._connections_max)
+            self._client = httpx.AsyncClient(
+                transport=AiohttpTransport(limits=limits),
+                timeout=httpx.Timeout(self._silence_s, connect=CONNECT_S),
+            )
+        return self._client
+
+    async def headers(self) -> dict[str, str]:
+        """The headers that carry the account's credentials."""
+        return dict(await self._headers())
+
+    def url(self, path: str) -> str:
+        """`path` at this account; an absolute URL stays as it is."""
+        return path if path.startswith(("http://", "https://")) else f"{self.base_url}/{path.lstrip('/')}"
+
+    async def call(self, method: str, path: str, *, repeatable: bool = True, **options: Any) -> httpx.Response:
+        """Send a request and read the whole answer.
+
+        `options` are httpx's (`params`, `json`, `content`, `files`, `headers`). Raises `FileNotFoundError` for 404 and
+        410, and what `error_of` and `transport_error` make of everything else that is not 2xx or 3xx.
+        """
+
+        async def once() -> httpx.Response:
+            async with self.stream(method, path, **options) as response:
+                await response.aread()
+                return response
+
+        return await repeated(once, attempts_max=ATTEMPTS_MAX if repeatable else 1)
+
+    async def json(self, method: str, path: str, *, repeatable: bool = True, **options: Any) -> dict[str, Any]:
+        """The same for an answer that is a JSON object. Raises `ProviderFailed` for one that is not."""
+        response = await self.call(method, path, repeatable=repeatable, **options)
+        return json_of(response, self.title)
+
+    @asynccontextmanager
+    async def stream(self, method: str, path: str, **options: Any) -> AsyncIterator[httpx.Response]:
+        """Send a request once; the body of the answer is not read yet. Raises as `call` does."""
+        given = options.pop("headers", None) or {}
+        headers = {**await self.headers(), **given}
+        try:
+            async with self._opened().stream(method, self.url(path), headers=headers, **options) as response:
+                if response.status_code >= 400:
+                    await response.aread()
+                    raise error_of(response, self.title)
+                yield response
+        except (httpx.TransportError, httpx.StreamError) as error:
+            raise transport_error(error, self.title) from error
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._client is not None:
+            await self._client.aclose()
+
+
+async def repeated(once: Callable[[], Awaitable[Answer]], *, attempts_max: int = ATTEMPTS_MAX) -> Answer:
+    """Run `once` until it succeeds, up to `attempts_max` times, with pauses that grow. Only what a retry can help is
+    tried again, and only where the provider does not ask for a long pause."""
+    attempt = 1
+    while True:
+        try:
+            return await once()
+        except MediagateError as error:
+            pause_s = BACK_OFF_S * 4 ** (attempt - 1) * random.uniform(0.5, 1.0)  # noqa: S311 (jitter)
+            pause_s = max(pause_s, error.retry_after_s or 0.0)
+            if attempt >= attempts_max or not error.retryable or pause_s > PAUSE_S_MAX:
+                raise
+        attempt += 1
+        await asyncio.sleep(pause_s)
+
+
+def json_of(response: httpx.Response, title: str) -> dict[str, Any]:
+    """The body as a JSON object. Raises `ProviderFailed` for anything else, which an answer that was cut is."""
+    try:
+        tree = response.json()
+    except ValueError:
+        raise ProviderFailed(f"{title} gave an answer that cannot be read.", code="provider_bad_answer") from None
+    if not isinstance(tree, dict):
+        raise ProviderFailed(f"{title} gave an answer that cannot be read.", code="provider_bad_answer")
+    return tree
+
+
+def error_of(response: httpx.Response, title: str) -> Exception:
+    """What an answer of 400 or more means, for every provider alike."""
+    return status_error(
+        response.status_code, title, said=provider_message(response), retry_after=response.headers.get("retry-after")
+    )
+
+
+def status_error(status: int, title: str, *, said: str = "", retry_after: str | None = None) -> Exception:
+    """The same from the status alone; `said` is the provider's own sentence, `retry_after` its header."""
+    wait_s = pause_of(retry_after)
+    if status in (404, 410):
+        return FileNotFoundError(f"{title} does not have it")
+    if status in _REFUSED:
+        return ProviderRefused(
+            f"{title} does not accept the gateway's credentials for this. The gateway's operator has to check them.",
+            code="provider_credentials_refused",
+        )
+    if status == 429:
+        return RateLimited(
+            f"{title} asks for a pause. Try again later.", code="provider_rate_limited", retry_after_s=wait_s
+        )
+    if status in _REJECTED:
+        because = f": {echo(said, chars_max=300)}" if said else "."
+        return InvalidRequest(f"{title} does not take this{because}", code="provider_rejected_file")
+    if status in _UNSUPPORTED:
+        return Unsupported(f"{title} cannot do this.", code="unsupported_by_provider")
+    if status == 503:
+        return Unavailable(
+            f"{title} is temporarily unavailable. Try again later.",
+            code="provider_unavailable",
+            retry_after_s=wait_s or 1,
+        )
+    return ProviderFailed(f"{title} failed. Try again later.", code="provider_failed", retry_after_s=wait_s)
+
+
+def transport_error(error: Exception, title: str) -> MediagateError:
+    """What a broken connection means."""
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.UnsupportedProtocol):
+        return Unavailable(f"{title} cannot be reached. Try again later.", code="provider_unavailable", retry_after_s=1)
+    if isinstance(error, httpx.TimeoutException):
+        return ProviderTimeout(f"{title} did not answer in time. Try again later.", code="provider_timeout")
+    return ProviderFailed(f"The connection to {title} broke. Try again later.", code="provider_connection_lost")
+
+
+def provider_message(response: httpx.Response) -> str:
+    """The provider's own sentence about a refusal, in the shapes that are in use; empty where there is none."""
+    try:
+        tree: Any = response.json()
+    except ValueError:
+        return ""
+    error = tree.get("error", tree) if isinstance(tree, dict) else tree
+    if isinstance(error, dict):
+        error = error.get("message") or error.get("detail") or ""
+    return error if isinstance(error, str) else ""
+
+
+def pause_of(retry_after: str | None) -> float | None:
+    """A Retry-After header in seconds: a number, or a date."""
+    if not retry_after:
+        return None
+    try:
+        return max(0.0, float(retry_after))
+    except ValueError:
+        pass
+    try:
+        moment = email.utils.parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+class BodyFeed:
+    """A request body that is written while the request runs.
+
+    `send` starts the request with the body as its only argument. A request that ends early, because the provider
+    refuses, shows in the next `write`.
+    """
+
+    def __init__(self, send: Callable[[AsyncIterator[bytes]], Awaitable[httpx.Response]]) -> None:
+        self._waiting: list[bytes] = []
+        self._held = 0
+        self._closed = False
+        self._changed = asyncio.Condition()
+        self._request: asyncio.Future[httpx.Response] = asyncio.ensure_future(send(self._body()))
+        self._request.add_done_callback(lambda _: asyncio.ensure_future(self._wake()))
+
+    async def write(self, chunk: bytes | memoryview) -> None:
+        """Take the next bytes; waits while the provider is behind. Raises what ended the request."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._held < FEED_BYTES or self._request.done())
+            if self._request.done():
+                self._raise_early_end()
+            self._waiting.append(bytes(chunk))
+            self._held += len(chunk)
+            self._changed.notify_all()
+
+    def _raise_early_end(self) -> None:
+        self._request.result()
+        raise ProviderFailed("The provider ended the upload before its end.", code="provider_connection_lost")
+
+    async def finish(self) -> httpx.Response:
+        """End the body and return the answer. Raises what ended the request."""
+        async with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        return await self._request
+
+    async def abort(self) -> None:
+        """Break the connection off, so that the provider sees a body without an end."""
+        self._request.cancel()
+        await asyncio.wait([self._request])
+        if not self._request.cancelled():
+            self._request.exception()
+
+    async def _body(self) -> AsyncIterator[bytes]:
+        while True:
+            async with self._changed:
+                await self._changed.wait_for(lambda: self._waiting or self._closed)
+                if not self._waiting:
+                    return
+                chunk = self._waiting.pop(0)
+                self._held -= len(chunk)
+                self._changed.notify_all()
+            yield chunk
+
+    async def _wake(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+
+class HttpContent:
+    """Readable bytes behind a GET that takes `Range`. `etag` guards every read, where the server has one."""
+
+    def __init__(
+        self, http: ProviderHttp, path: str, *, size_bytes: int, content_type: str, etag: str = "", **options: Any
+    ) -> None:
+        self._http = http
+        self._path = path
+        self._options = options
+        self.size_bytes = size_bytes
+        self.content_type = content_type
+        self.etag = etag
+
+    async def read(self, start: int, end: int) -> AsyncIterator[bytes]:
+        """Yield the bytes from `start` up to, not including, `end`. A server that ignores Range is read from its
+        beginning; what comes before `start` is dropped. Raises `OSError` where less comes than was announced."""
+        if start >= end:
+            return
+        headers = {"range": f"bytes={start}-{end - 1}"}
+        if self.etag and not self.etag.startswith("W/"):
+            headers["if-match"] = self.etag
+        async with self._http.stream("GET", self._path, headers=headers, **self._options) as response:
+            at = start if response.status_code == 206 else 0
+            async for chunk in response.aiter_bytes(READ_BYTES):
+                useful = chunk[max(0, start - at) : max(0, end - at)]
+                at += len(chunk)
+                if useful:
+                    yield useful
+                if at >= end:
+                    return
+        raise OSError(f"the content ended at {at} of {end} bytes")
