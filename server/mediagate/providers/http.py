@@ -175,15 +175,23 @@ def status_error(status: int, title: str, *, said: str = "", retry_after: str | 
         return Unavailable(
             f"{title} is temporarily unavailable. Try again later.",
             code="provider_unavailable",
-            retry_after_s=wait_s or 1,
+            retry_after_s=wait_s,
         )
     return ProviderFailed(f"{title} failed. Try again later.", code="provider_failed", retry_after_s=wait_s)
+
+
+def nowhere(title: str) -> ProviderRefused:
+    """What a 404 means for a create, and for a list: the place itself is missing."""
+    return ProviderRefused(
+        f"{title} does not have the place that the gateway is configured to use. The gateway's operator has to check it.",
+        code="provider_not_found",
+    )
 
 
 def transport_error(error: Exception, title: str) -> MediagateError:
     """What a broken connection means."""
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.UnsupportedProtocol):
-        return Unavailable(f"{title} cannot be reached. Try again later.", code="provider_unavailable", retry_after_s=1)
+        return Unavailable(f"{title} cannot be reached. Try again later.", code="provider_unavailable")
     if isinstance(error, httpx.TimeoutException):
         return ProviderTimeout(f"{title} did not answer in time. Try again later.", code="provider_timeout")
     return ProviderFailed(f"The connection to {title} broke. Try again later.", code="provider_connection_lost")
