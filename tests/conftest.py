@@ -128,6 +128,9 @@ def start_gateway(data_dir: Path, config: dict[str, Any] | None = None, port: in
     return gateway
 
 
+MEDIA_PORT = free_port()
+"""Where a test may serve what the gateway fetches."""
+
 TEST_CONFIG: dict[str, Any] = {
     "model_list": [
         {"model_name": "local-video", "litellm_params": {"model": "local/local-video"}},
@@ -138,6 +141,7 @@ TEST_CONFIG: dict[str, Any] = {
     "limits": {"file_bytes_max": 400 * 1024 * 1024, "part_bytes_max": 64 * 1024 * 1024},
     "videos": {"deadline_s": 30, "poll_interval_s": 0.2, "keepalive_s": 1.0},
     "local": {"parallel_renders": 2, "fsync": False},
+    "net": {"allow_http": True, "allowed_hosts": [f"127.0.0.1:{MEDIA_PORT}"]},
 }
 
 

@@ -91,7 +91,7 @@ def path_regex(template: str) -> str:
     for segment in template.strip("/").split("/"):
         if segment.endswith("=**}"):
             parts.append(".+")
-        elif segment.startswith("{"):
+        elif segment == "*" or segment.startswith("{"):
             parts.append("[^/]+")
         else:
             parts.append(re.escape(segment).replace("\\-", "-"))

@@ -26,7 +26,7 @@ async def run_api(settings: Settings, address: str) -> None:
     """Serve gRPC on `address` until a signal."""
     from mediagate.api.server import ApiServer
     from mediagate.composition import build_parts
-    from mediagate.services import build_feed, build_pipeline, build_servicers
+    from mediagate.services import build_decision, build_feed, build_pipeline, build_servicers
 
     parts = build_parts(settings)
     feed = build_feed(parts)
@@ -39,7 +39,9 @@ async def run_api(settings: Settings, address: str) -> None:
 
     await parts.db.ping()
     await feed.start()
-    server = ApiServer(build_servicers(parts, feed, require_ready), build_pipeline(parts))
+    servicers = build_servicers(parts, feed, require_ready)
+    pipeline = build_pipeline(parts, servicers)
+    server = ApiServer(servicers, pipeline, build_decision(parts, pipeline))
     # What start-up made stays for good; the collector need not walk it again and again.
     gc.collect()
     gc.freeze()

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
+from mediagate.access.idempotency import SweepKeys
+from mediagate.accounts import accounts_and_deployments
 from mediagate.config import ConfigError, Settings
 from mediagate.core.clock import SystemClock
 from mediagate.core.forms import FormLimits
+from mediagate.files.copy_file import CopyFile
+from mediagate.files.find_source import FindSource
+from mediagate.files.finish_replica import FollowReplica, RepairReplica
 from mediagate.files.get_file import GetFile
 from mediagate.files.intake import Intake
 from mediagate.files.open_content import OpenContent
-from mediagate.files.remove_file import DropParts, RemoveFile, RemoveStrays, ResumeRemovals, SweepFiles
+from mediagate.files.reconcile import Reconcile
+from mediagate.files.remove_file import DropParts, RemoveReplicas, ResumeRemovals, SweepFiles
+from mediagate.files.retention import Retention
 from mediagate.jobs.tasks import Operations
-from mediagate.providers.local.files import LocalFiles
+from mediagate.net.fetcher import Fetcher
+from mediagate.net.urls import FetchRules, allowed_host
+from mediagate.providers.account import Account
 from mediagate.providers.local.videos import LocalVideos
-from mediagate.routing.catalog import Deployment, ModelCatalog
-from mediagate.routing.stores import FileStores
+from mediagate.routing.catalog import ModelCatalog
+from mediagate.routing.sources import SourceRules, source_prefix
+from mediagate.routing.stores import LOCAL, FileStores
+from mediagate.routing.targets import Targets
 from mediagate.store.database import Database
 from mediagate.store.files import FileLookup
 from mediagate.store.videos import VideoLookup
@@ -34,8 +48,13 @@ class Parts:
     catalog: ModelCatalog
     clock: SystemClock
     intake: Intake
+    files: FileLookup
     get_file: GetFile
     open_content: OpenContent
+    reconcile: Reconcile
+    fetcher: Fetcher
+    targets: Targets
+    copy_file: CopyFile
 
 
 def build_parts(settings: Settings) -> Parts:
@@ -44,29 +63,78 @@ def build_parts(settings: Settings) -> Parts:
         raise ConfigError("environment", ["MEDIAGATE_DATABASE_URL is not set."])
     db = Database(settings.database_url.get_secret_value())
     clock = SystemClock()
-    stores = FileStores({"local": LocalFiles(settings.data_dir / "files", fsync=settings.config.local.fsync)})
+    accounts, deployments = accounts_and_deployments(settings, os.environ)
+    stores = file_stores(settings, accounts)
     videos = LocalVideos(settings.data_dir / "videos", parallel_renders=settings.config.local.parallel_renders)
-    catalog = ModelCatalog(deployments(settings), {"local": videos})
-    get_file = GetFile(FileLookup(db), clock)
+    catalog = ModelCatalog(deployments, {"local": videos})
+    files = FileLookup(db)
+    get_file = GetFile(files, clock)
+    reconcile = Reconcile(db, stores, clock, timedelta(seconds=settings.config.files.orphan_grace_s))
+    open_content = OpenContent(stores, get_file, reconcile, clock)
+    intake = Intake(db, stores, clock)
+    fetcher = Fetcher(fetch_rules(settings))
+    targets = Targets(stores, catalog)
     return Parts(
         settings=settings,
         db=db,
         stores=stores,
         catalog=catalog,
         clock=clock,
-        intake=Intake(db, stores, clock),
+        intake=intake,
+        files=files,
         get_file=get_file,
-        open_content=OpenContent(db, stores, get_file),
+        open_content=open_content,
+        reconcile=reconcile,
+        fetcher=fetcher,
+        targets=targets,
+        copy_file=CopyFile(
+            intake,
+            targets,
+            FindSource(stores, get_file, open_content, fetcher, source_rules(settings)),
+            clock,
+            settings.config.files.copy_bytes_max,
+        ),
     )
 
 
-def deployments(settings: Settings) -> list[Deployment]:
-    """The `model_list` of the configuration."""
-    found = []
-    for entry in settings.config.model_list:
-        provider, _, model = entry.litellm_params.model.partition("/")
-        found.append(Deployment(f"{entry.model_name}:{provider}/{model}", entry.model_name, provider, model))
-    return found
+def source_rules(settings: Settings) -> SourceRules:
+    """What files may be copied from."""
+    copies = settings.config.copies
+    hosts = copies.https_hosts
+    return SourceRules(
+        prefixes=tuple(map(source_prefix, copies.sources)),
+        https_hosts=None if hosts is None else frozenset(map(allowed_host, hosts)),
+    )
+
+
+def fetch_rules(settings: Settings) -> FetchRules:
+    """What may be fetched from URLs that callers give."""
+    net = settings.config.net
+    return FetchRules(
+        allowed_hosts=frozenset(map(allowed_host, net.allowed_hosts)),
+        allow_http=net.allow_http,
+        ports=frozenset(net.ports),
+        bytes_max=net.bytes_max,
+        connect_s=net.connect_s,
+        silence_s=net.silence_s,
+        whole_s=net.whole_s,
+    )
+
+
+def file_stores(settings: Settings, accounts: Sequence[Account]) -> FileStores:
+    """The accounts that can keep files. Raises `ConfigError` for a name in `files` that is none of them."""
+    files = settings.config.files
+    stores = FileStores(accounts, scratch=files.scratch)
+    complaints = [
+        f"files.{key}: '{name}' is none of the accounts {', '.join(stores.names())}"
+        for key, names in (("default", files.default), ("scratch", [files.scratch]))
+        for name in names
+        if stores.named(name) is None
+    ]
+    if complaints:
+        raise ConfigError(str(settings.config_path or "configuration"), complaints)
+    default = [stores.named(name) or LOCAL for name in files.default] or [LOCAL]
+    return FileStores(accounts, default=default, scratch=stores.named(files.scratch) or LOCAL)
 
 
 def form_limits(settings: Settings, *, file_bytes_max: int, field_bytes_max: int = 1 << 18) -> FormLimits:
@@ -82,7 +150,7 @@ def form_limits(settings: Settings, *, file_bytes_max: int, field_bytes_max: int
 
 def build_operations(parts: Parts) -> Operations:
     """What jobs do."""
-    remove_file = RemoveFile(parts.db, parts.stores)
+    remove_replicas = RemoveReplicas(parts.db, parts.stores)
     drop_parts = DropParts(parts.db, parts.stores)
     return Operations(
         db=parts.db,
@@ -96,9 +164,14 @@ def build_operations(parts: Parts) -> Operations:
             parts.settings.config.videos.poll_interval_s,
         ),
         remove_video=RemoveVideo(parts.db, parts.catalog),
-        remove_file=remove_file,
+        remove_replicas=remove_replicas,
+        repair_replica=RepairReplica(parts.db, parts.stores, parts.files, parts.open_content, parts.clock),
+        follow_replica=FollowReplica(parts.db, parts.stores, parts.clock),
+        copy_file=parts.copy_file,
         drop_parts=drop_parts,
-        sweep_files=SweepFiles(parts.db, parts.stores, parts.clock),
-        resume_removals=ResumeRemovals(parts.db, remove_file, drop_parts),
-        remove_strays=RemoveStrays(parts.db, parts.stores, parts.clock),
+        sweep_keys=SweepKeys(parts.db, parts.clock),
+        sweep_files=SweepFiles(parts.db, remove_replicas, parts.clock),
+        resume_removals=ResumeRemovals(parts.db, remove_replicas, drop_parts),
+        reconcile=parts.reconcile,
+        retention=Retention(parts.stores),
     )

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Final, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, field_validator
@@ -29,6 +29,10 @@ PEER_SECTIONS: Final = frozenset(
         "search_tools", "vector_store_registry",
     }
 )  # fmt: skip
+OPTION_PREFIXES: Final = ("aws_", "azure_", "gcs_", "s3_", "vertex_")
+OPTIONS: Final = frozenset(
+    {"client_id", "client_secret", "organization", "project", "spool_dir", "tenant_id", "timeout"}
+)
 SECRET_NAME: Final = re.compile(r"key|secret|token|passw|credential", re.IGNORECASE)
 
 KeyPath: TypeAlias = tuple[str | int, ...]
@@ -67,6 +71,8 @@ class LitellmParams(_Peer):
     api_key: SecretStr | None = Field(default=None, description="The account's key.")
     api_base: str | None = Field(default=None, description="Base URL of the provider, where it is not the public one.")
     api_version: str | None = Field(default=None, description="API version that the provider asks for (Azure).")
+    bucket_name: str | None = Field(default=None, description="Bucket, for stores that have buckets.")
+    account: str | None = Field(default=None, min_length=1, description="Name of the account, where it needs one.")
 
 
 class ModelEntry(_Peer):
@@ -85,9 +91,28 @@ class FilesSettings(_Peer):
     api_base: str | None = Field(default=None, description="Base URL of the provider, where it is not the public one.")
     api_version: str | None = Field(default=None, description="API version that the provider asks for (Azure).")
     bucket_name: str | None = Field(default=None, description="Bucket, for stores that have buckets.")
-    retention_period: int | str | None = Field(
-        default=None, description="How long the store keeps a file, as it is written."
+    retention_period: int | None = Field(
+        default=None, ge=1, le=36_500, description="The store keeps a file this long, days. Default: until deleted."
     )
+    account: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        pattern=r"^[A-Za-z0-9._-]+$",
+        description="Name of the account, by which callers and rows refer to it. Default: the provider's.",
+    )
+    prefix: str = Field(
+        default="mediagate",
+        pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$",
+        description="What the names of all objects in the bucket begin with.",
+    )
+
+    @field_validator("retention_period", mode="before")
+    @classmethod
+    def _days(cls, value: Any) -> Any:
+        """`7`, `"7"`, `"7d"` and `"7 days"` are the same."""
+        match = re.fullmatch(r"\s*(\d{1,6})\s*(?:d|days?)?\s*", value) if isinstance(value, str) else None
+        return int(match[1]) if match else value
 
 
 class GeneralSettings(_Peer):
@@ -168,6 +193,87 @@ class Server(_Strict):
     envoy_concurrency: int = Field(default=2, ge=1, le=256, description="Envoy's worker threads.")
 
 
+def _checked_hosts(hosts: list[str]) -> list[str]:
+    if hosts:
+        # Only here: the shell and the supervisor read a configuration too, and the parser costs them 40 ms (measured).
+        from mediagate.net.urls import allowed_host
+
+        for host in hosts:
+            allowed_host(host)
+    return hosts
+
+
+class Files(_Strict):
+    """Where files go, and how their stores are looked after."""
+
+    default: list[str] = Field(
+        default=[], description="Providers or accounts that keep a file for which none is named. Default: local."
+    )
+    scratch: str = Field(
+        default="local",
+        description="Account for bytes on their way: parts of uploads, inputs of videos. With API servers on several "
+        "machines it must be one that all of them reach.",
+    )
+    prefix: str = Field(
+        default="mediagate", description="What the names of objects in the buckets of `model_list` begin with."
+    )
+    copy_bytes_max: int = Field(default=64 * GIB, gt=0, description="Largest source of a copy, bytes.")
+    orphan_grace_s: float = Field(
+        default=60.0, ge=1, description="An object that no row knows is removed when it is this old, s."
+    )
+
+
+class Net(_Strict):
+    """Fetching what lies behind a URL that a caller gives."""
+
+    allowed_hosts: list[str] = Field(
+        default=[],
+        description="Hosts that may lie in a private network, as `host` or `host:port`, exactly. Default none.",
+    )
+    allow_http: bool = Field(default=False, description="Fetch http:// URLs too, which nothing protects on their way.")
+    ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field(
+        default=[80, 443], description="Ports of hosts that are not listed with one."
+    )
+    bytes_max: int = Field(default=512 * MIB, gt=0, description="Largest content, bytes.")
+    connect_s: float = Field(default=10, gt=0, description="Longest look-up of a name, and longest connecting, s.")
+    silence_s: float = Field(default=30, gt=0, description="A server that says nothing this long is given up, s.")
+    whole_s: float = Field(default=300, gt=0, description="Longest a fetch may take as a whole, s.")
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _hosts(cls, hosts: list[str]) -> list[str]:
+        return _checked_hosts(hosts)
+
+
+class Copies(_Strict):
+    """Where files may be copied from, beside the caller's own files."""
+
+    sources: list[str] = Field(
+        default=[],
+        description="Buckets and prefixes that everybody may copy from: `s3://bucket/prefix/`, `gs://bucket/`; a "
+        "prefix ends at a slash. Default none.",
+    )
+    https_hosts: list[str] | None = Field(
+        default=None,
+        description="Hosts that https:// sources may name, exactly. Default: every host on the public internet.",
+    )
+
+    @field_validator("sources")
+    @classmethod
+    def _prefixes(cls, prefixes: list[str]) -> list[str]:
+        if prefixes:
+            from mediagate.routing.sources import source_prefix
+
+            for prefix in prefixes:
+                source_prefix(prefix)
+        return prefixes
+
+    @field_validator("https_hosts")
+    @classmethod
+    def _hosts(cls, hosts: list[str] | None) -> list[str] | None:
+        return hosts and _checked_hosts(hosts)
+
+
 def _local_video() -> list[ModelEntry]:
     return [ModelEntry(model_name="local-video", litellm_params=LitellmParams(model="local/local-video"))]
 
@@ -184,6 +290,9 @@ class Config(_Strict):
     videos: Videos = Videos()
     local: Local = Local()
     server: Server = Server()
+    files: Files = Files()
+    net: Net = Net()
+    copies: Copies = Copies()
     database_url: SecretStr | None = Field(
         default=None, description="PostgreSQL URL. `dev` starts its own without one."
     )
@@ -359,8 +468,15 @@ def _sentence(item: Mapping[str, Any]) -> str:
     return f"{format_path(where)}: {text[0].lower()}{text[1:]}"
 
 
+def is_option(key: str) -> bool:
+    """Whether a key of an account is one that only its provider reads."""
+    return key.startswith(OPTION_PREFIXES) or key in OPTIONS
+
+
 def _unused_keys(model: BaseModel, path: KeyPath) -> Iterator[tuple[KeyPath, str | None]]:
     for key in model.model_extra or {}:
+        if is_option(key) and isinstance(model, FilesSettings | LitellmParams):
+            continue
         yield (*path, key), _did_you_mean(key, type(model).model_fields) or None
     for name in type(model).model_fields:
         value = getattr(model, name)

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from mediagate.access.authenticate import Authenticate
+from mediagate.access.idempotency import Idempotency
+from mediagate.api.decision import ContentDecision
 from mediagate.api.files import FileServicer
+from mediagate.api.idempotency import Keys
 from mediagate.api.models import ModelServicer
 from mediagate.api.pipeline import Pipeline
+from mediagate.api.recovery import recoveries
 from mediagate.api.system import DiagnosticsServicer, SystemServicer
+from mediagate.api.targets import TargetReader
 from mediagate.api.uploads import UploadServicer
 from mediagate.api.videos import VideoServicer
 from mediagate.composition import Parts, form_limits
 from mediagate.config import ConfigError
+from mediagate.files.abandon_file import AbandonFile
 from mediagate.files.add_part import AddPart
 from mediagate.files.cancel_upload import CancelUpload
 from mediagate.files.complete_upload import CompleteUpload
 from mediagate.files.create_file import CreateFile
 from mediagate.files.create_upload import CreateUpload
 from mediagate.files.delete_file import DeleteFile
+from mediagate.files.find_origin import FindOrigin
+from mediagate.files.get_upload import GetUpload
 from mediagate.files.list_files import ListFiles
+from mediagate.files.provider_files import ProviderFiles
 from mediagate.providers.base import VideoKind
+from mediagate.store.idempotency import IdempotencyLookup
 from mediagate.store.videos import VideoLookup
 from mediagate.videos.cancel_video import CancelVideo
 from mediagate.videos.characters import CreateCharacter, GetCharacter
@@ -42,11 +52,22 @@ def build_feed(parts: Parts) -> VideoFeed:
     return VideoFeed(parts.db)
 
 
-def build_pipeline(parts: Parts) -> Pipeline:
+def build_pipeline(parts: Parts, servicers: Mapping[str, Any]) -> Pipeline:
     """What surrounds every call."""
     if parts.settings.master_key is None:
         raise ConfigError("environment", ["MEDIAGATE_MASTER_KEY is not set."])
-    return Pipeline(Authenticate(parts.settings.master_key.get_secret_value()))
+    return Pipeline(Authenticate(parts.settings.master_key.get_secret_value()), _keys(parts, servicers))
+
+
+def build_decision(parts: Parts, pipeline: Pipeline) -> ContentDecision:
+    """What tells the edge where content lies."""
+    return ContentDecision(
+        pipeline.authenticate,
+        parts.get_file,
+        FindOrigin(parts.stores, parts.clock),
+        ProviderFiles(parts.stores, parts.targets),
+        TargetReader(parts.stores),
+    )
 
 
 def build_servicers(parts: Parts, feed: VideoFeed, require_ready: Callable[[], Awaitable[None]]) -> dict[str, Any]:
@@ -63,14 +84,42 @@ def build_servicers(parts: Parts, feed: VideoFeed, require_ready: Callable[[], A
     return servicers
 
 
+def _keys(parts: Parts, servicers: Mapping[str, Any]) -> Keys:
+    limits = parts.settings.config.limits
+    return Keys(
+        Idempotency(parts.db, IdempotencyLookup(parts.db), parts.clock),
+        # As wide as the widest form: each servicer has its own limits for what it runs.
+        form_limits(
+            parts.settings,
+            file_bytes_max=max(limits.file_bytes_max, limits.part_bytes_max),
+            field_bytes_max=limits.form_field_bytes_max + limits.input_image_bytes_max // 2,
+        ),
+        recoveries(
+            servicers["mediagate.v1.FileService"],
+            servicers["mediagate.v1.VideoService"],
+            GetUpload(parts.db),
+            AbandonFile(parts.db),
+        ),
+    )
+
+
 def _files(parts: Parts) -> FileServicer:
     limits = parts.settings.config.limits
     return FileServicer(
-        create_file=CreateFile(parts.intake, limits.file_bytes_max, limits.jsonl_bytes_max),
+        create_file=CreateFile(
+            parts.intake,
+            parts.targets,
+            parts.settings.data_dir / "spool",
+            limits.file_bytes_max,
+            limits.jsonl_bytes_max,
+        ),
+        copy_file=parts.copy_file,
         list_files=ListFiles(parts.db, parts.clock),
         get_file=parts.get_file,
         delete_file=DeleteFile(parts.db, parts.clock),
         open_content=parts.open_content,
+        provider_files=ProviderFiles(parts.stores, parts.targets),
+        targets=TargetReader(parts.stores),
         form_limits=form_limits(parts.settings, file_bytes_max=limits.file_bytes_max),
     )
 
@@ -80,6 +129,7 @@ def _uploads(parts: Parts) -> UploadServicer:
     return UploadServicer(
         create_upload=CreateUpload(
             parts.db,
+            parts.targets,
             parts.clock,
             upload_bytes_max=limits.upload_bytes_max,
             batch_bytes_max=limits.jsonl_bytes_max,
@@ -88,13 +138,14 @@ def _uploads(parts: Parts) -> UploadServicer:
         add_part=AddPart(parts.db, parts.stores, parts.clock, limits.part_bytes_max),
         complete_upload=CompleteUpload(parts.db, parts.stores, parts.clock, parts.intake, parts.get_file),
         cancel_upload=CancelUpload(parts.db, parts.clock),
+        targets=TargetReader(parts.stores),
         form_limits=form_limits(parts.settings, file_bytes_max=limits.part_bytes_max),
     )
 
 
 def _videos(parts: Parts, feed: VideoFeed) -> VideoServicer:
     config = parts.settings.config
-    keep = KeepInput(parts.intake, config.limits.input_image_bytes_max, config.limits.file_bytes_max)
+    keep = KeepInput(parts.intake, parts.fetcher, config.limits.input_image_bytes_max, config.limits.file_bytes_max)
     videos = VideoLookup(parts.db)
     start = StartVideo(
         parts.db,

@@ -82,7 +82,7 @@ FAILURES: list[tuple[str, Ask, int, str, str | None]] = [
     ("SQL in an id", get("/v1/files/file-'%20OR%201=1--"), 404, "not_found", "id"),
     ("letters from far away in an id", get("/v1/files/%E6%97%A5%F0%9F%98%80"), 404, "not_found", "id"),
     ("a line break in an id", get("/v1/files/a%0D%0Ab"), 404, "not_found", "id"),
-    ("an id that is too long", get("/v1/files/" + "a" * 513), 400, "invalid_field", "file_id"),
+    ("an id that is too long", get("/v1/files/" + "a" * 2049), 400, "invalid_field", "file_id"),
     ("an id of 40 kB", get("/v1/files/" + "a" * 40_000), 400, "invalid_field", "file_id"),
     ("bytes in the path that are no UTF-8", get("/v1/files/%ff"), 400, "invalid_request", None),
     ("half a character in the path", get("/v1/files/%C3"), 400, "invalid_request", None),
@@ -103,10 +103,10 @@ FAILURES: list[tuple[str, Ask, int, str, str | None]] = [
     ("limit of letters", get("/v1/files?limit=ten"), 400, "invalid_value", "limit"),
     ("another order", get("/v1/files?order=upwards"), 400, "invalid_field", "order"),
     ("a cursor that is no id", get("/v1/files?after=zzz"), 404, "not_found", "after"),
-    ("a cursor that is too long", get("/v1/files?after=" + "z" * 300), 400, "invalid_field", "after"),
+    ("a cursor that is too long", get("/v1/files?after=" + "z" * 2049), 400, "invalid_field", "after"),
     ("no such model", get("/v1/models/nothing"), 404, "model_not_found", "model"),
     ("no such model with slashes", get("/v1/models/a/b%2Fc:d"), 404, "model_not_found", "model"),
-    ("JSON where a form belongs", lambda h: h.post("/v1/files", json=UPLOAD), 415, "unsupported_media_type", None),
+    ("JSON without a source", lambda h: h.post("/v1/files", json=UPLOAD), 400, "invalid_field", "source"),
     ("no body where a form belongs", lambda h: h.post("/v1/files"), 415, "unsupported_media_type", None),
     ("another kind of form", raw(b"a=b", "application/x-www-form-urlencoded"), 415, "unsupported_media_type", None),
     (
@@ -437,7 +437,7 @@ def test_a_query_that_is_no_text_is_a_bad_request(http: httpx.Client, query: str
         (lambda c: c.get("/_unknown_path", cast_to=object), openai.NotFoundError, 404),
         (lambda c: c.post("/_unknown_path", body={"a": "b" * 500_000}, cast_to=object), openai.NotFoundError, 404),
         (lambda c: c.put(f"/files/{NOBODYS_FILE}", cast_to=object), openai.APIStatusError, 405),
-        (lambda c: c.post("/files", body={"a": 1}, cast_to=object), openai.APIStatusError, 415),
+        (lambda c: c.post("/files", body={"a": 1}, cast_to=object), openai.BadRequestError, 400),
     ],
 )
 def test_the_sdk_raises_the_right_exception(

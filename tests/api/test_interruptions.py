@@ -21,9 +21,13 @@ from mediagate.files.create_upload import CreateUpload
 from mediagate.files.get_file import GetFile
 from mediagate.files.intake import FileFacts, IncomingFile, Intake
 from mediagate.files.open_content import OpenContent
-from mediagate.files.remove_file import SweepFiles
-from mediagate.providers.local.files import LocalFiles
+from mediagate.files.reconcile import Reconcile
+from mediagate.files.remove_file import RemoveReplicas, SweepFiles
+from mediagate.providers.account import Account
+from mediagate.providers.files import NewFile
+from mediagate.routing.catalog import ModelCatalog
 from mediagate.routing.stores import FileStores
+from mediagate.routing.targets import Named, Targets, Wish
 from mediagate.store.database import Database
 from mediagate.store.files import FileLookup
 from tests.api.wire import sql
@@ -50,15 +54,20 @@ class Shop:
         self.who = Principal(f"owner-{uuid4()}")
         self.clock = Clock()
         self.db = Database(gateway.database_url)
-        self.stores = FileStores({"local": LocalFiles(folder, fsync=False)})
+        account = Account("local", "local", options={"root": str(folder), "fsync": False})
+        self.stores = FileStores([account])
+        targets = Targets(self.stores, ModelCatalog([], {}))
         self.intake = Intake(self.db, self.stores, self.clock)
         self.get_file = GetFile(FileLookup(self.db), self.clock)
-        self.create = CreateFile(self.intake, 100 * MIB, 100 * MIB)
-        self.begin = CreateUpload(self.db, self.clock, upload_bytes_max=100 * MIB, batch_bytes_max=MIB, lifetime_s=3600)
+        self.create = CreateFile(self.intake, targets, folder.parent / "spool", 100 * MIB, 100 * MIB)
+        self.begin = CreateUpload(
+            self.db, targets, self.clock, upload_bytes_max=100 * MIB, batch_bytes_max=MIB, lifetime_s=3600
+        )
         self.add = AddPart(self.db, self.stores, self.clock, 100 * MIB)
         self.complete = CompleteUpload(self.db, self.stores, self.clock, self.intake, self.get_file)
-        self.open = OpenContent(self.db, self.stores, self.get_file)
-        self.sweep = SweepFiles(self.db, self.stores, self.clock)
+        reconcile = Reconcile(self.db, self.stores, self.clock)
+        self.open = OpenContent(self.stores, self.get_file, reconcile, self.clock)
+        self.sweep = SweepFiles(self.db, RemoveReplicas(self.db, self.stores), self.clock)
 
     def rows(self) -> list[tuple[str, str, int]]:
         return sql(self.gateway, "SELECT id, state, size_bytes FROM file WHERE owner_id = %s", self.who.owner_id)  # type: ignore[return-value]
@@ -81,7 +90,14 @@ class Shop:
 
     async def upload(self, size: int) -> str:
         upload = await self.begin.run(
-            self.who, size_bytes=size, filename="a", mime_type="b", purpose="user_data", expires_after=None
+            self.who,
+            size_bytes=size,
+            filename="a",
+            mime_type="b",
+            purpose="user_data",
+            expires_after=None,
+            named=Named(),
+            wish=Wish(),
         )
         return upload.id
 
@@ -182,11 +198,13 @@ async def test_a_receiver_that_lost_its_lease_cannot_finish(shop: Shop) -> None:
     assert shop.stored() == {}
 
 
-async def test_a_receiver_that_is_heard_of_keeps_its_lease(shop: Shop) -> None:
+async def test_a_receiver_that_lives_keeps_its_lease(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mediagate.files.leases.RENEW_S", 0.05)
     incoming = await shop.intake.begin(shop.who, size_bytes_max=100)
     for _ in range(5):
-        shop.clock.time += timedelta(seconds=200)
+        shop.clock.time += timedelta(seconds=20)
         await incoming.write(b"abc")
+        await asyncio.sleep(0.2)
         await shop.sweep.run()
     file = await incoming.finish(await incoming.store(), FileFacts("a", "user_data"))
     assert file.size_bytes == 15
@@ -212,7 +230,7 @@ async def test_a_sweep_and_a_late_receiver_never_leave_a_file_without_bytes(shop
 @pytest.mark.parametrize("behind", [False, True])
 async def test_a_batch_has_its_own_limit(shop: Shop, behind: bool) -> None:
     """It is refused in the middle where its purpose is known by then."""
-    create = CreateFile(shop.intake, 100 * MIB, 1000 * 1000)
+    create = CreateFile(shop.intake, shop.create.targets, shop.create.spool_dir, 100 * MIB, 1000 * 1000)
     events = [event async for event in form(1000 * 1000 + 1, purpose="batch")]
     taken = 0
 
@@ -231,10 +249,10 @@ async def test_a_batch_has_its_own_limit(shop: Shop, behind: bool) -> None:
 
 
 async def test_a_store_that_takes_nothing_leaves_no_row(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refuse(_key: str) -> None:
+    async def refuse(_new: NewFile) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(shop.stores.target(), "create", refuse)
+    monkeypatch.setattr(shop.stores.scratch(), "create", refuse)
     with pytest.raises(OSError, match="disk full"):
         await shop.create.run(shop.who, form(10))
     upload = await shop.upload(3)

@@ -19,6 +19,7 @@ from mediagate._gen.mediagate.v1 import videos_pb2
 from tests.api.videos_kit import (
     SMALL,
     Json,
+    MediaSite,
     completed,
     create,
     data_url,
@@ -57,6 +58,13 @@ def ask(http: httpx.Client, **fields: Any) -> httpx.Response:
 def small_fields(**more: str) -> list[bytes]:
     """The fields of a small video as parts of a form."""
     return [field(name, value) for name, value in {**SMALL, "prompt": QUICK, **more}.items()]
+
+
+@pytest.fixture
+def media() -> Iterator[MediaSite]:
+    """A site on the one private address that the gateway may fetch from."""
+    with MediaSite.serving() as site:
+        yield site
 
 
 @contextmanager
@@ -283,6 +291,31 @@ class TestPicture:
         assert len(url) > 5_000_000
         assert completed(http, input_reference={"image_url": url})["status"] == "completed"
 
+    @pytest.mark.parametrize("redirects", [0, 3])
+    def test_a_picture_is_fetched_from_its_url(self, http: httpx.Client, media: MediaSite, redirects: int) -> None:
+        media.content = noise_png(500, 700)
+        video = completed(http, input_reference={"image_url": media.url("red.png", redirects=redirects)})
+        assert video["status"] == "completed"
+        assert media.asked == redirects + 1
+
+    @pytest.mark.parametrize(
+        ("path", "options", "status", "code"),
+        [
+            ("missing.png", {}, 400, "url_not_reachable"),
+            ("cut.png", {}, 400, "url_not_reachable"),
+            ("large.png", {}, 413, "url_too_large"),
+            ("text.png", {}, 400, "invalid_field"),
+            ("red.png", {"redirects": 4}, 400, "url_not_reachable"),
+            ("private.png", {}, 400, "url_not_allowed"),
+        ],
+    )
+    def test_a_picture_that_cannot_be_fetched_is_refused_and_kept_nowhere(
+        self, gateway: Gateway, http: httpx.Client, media: MediaSite, path: str, options: Json, status: int, code: str
+    ) -> None:
+        with keeping_no_input(gateway):
+            response = ask(http, input_reference={"image_url": media.url(path, **options)})
+            assert_failure(response, status, code=code, param="input_reference[image_url]")
+
     def test_the_part_may_come_before_the_fields(self, http: httpx.Client) -> None:
         response = post_form(http, file_part(png(), "red.png", "input_reference"), *small_fields(), path="/v1/videos")
         assert response.status_code == 200
@@ -310,7 +343,10 @@ class TestPicture:
             ({"file_id": NOBODYS_FILE}, 404, "input_reference[file_id]", "not_found"),
             ({"file_id": "../../etc/passwd"}, 404, "input_reference[file_id]", "not_found"),
             ({"file_id": "x\0\ud800"}, 404, "input_reference[file_id]", "not_found"),
-            ({"image_url": "https://example.com/a.png"}, 400, "input_reference[image_url]", "invalid_field"),
+            ({"image_url": "https://127.0.0.1/a.png"}, 400, "input_reference[image_url]", "url_not_allowed"),
+            ({"image_url": "http://169.254.169.254/"}, 400, "input_reference[image_url]", "url_not_allowed"),
+            ({"image_url": "https://u:p@example.com/"}, 400, "input_reference[image_url]", "url_not_allowed"),
+            ({"image_url": "https://nobody.invalid/"}, 400, "input_reference[image_url]", "url_not_reachable"),
             ({"image_url": "file:///etc/passwd"}, 400, "input_reference[image_url]", "invalid_field"),
             ({"image_url": "data:image/png,abc"}, 400, "input_reference[image_url]", "invalid_field"),
             ({"image_url": "data:image/png;base64,"}, 400, "input_reference[image_url]", "invalid_field"),

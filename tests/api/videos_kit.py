@@ -8,10 +8,12 @@ import io
 import itertools
 import json
 import re
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from google.rpc import error_details_pb2, status_pb2
 from PIL import Image
 
 from mediagate._gen.mediagate.v1 import videos_pb2, videos_pb2_grpc
-from tests.conftest import Gateway
+from tests.conftest import MEDIA_PORT, Gateway
 
 Json = dict[str, Any]
 SMALL: Json = {"model": "local-video", "size": "320x180", "seconds": "1"}
@@ -59,6 +61,54 @@ def noise_png(width: int, height: int) -> bytes:
 def data_url(data: bytes, media_type: str = "image/png") -> str:
     """Bytes as a `data:` URL."""
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+
+
+class MediaSite:
+    """A server of pictures where the gateway may fetch them. The name of a picture says what is wrong with it."""
+
+    def __init__(self) -> None:
+        self.content = png()
+        self.asked = 0
+
+    def url(self, path: str, *, redirects: int = 0) -> str:
+        """Where the picture is, behind so many redirects."""
+        return f"http://127.0.0.1:{MEDIA_PORT}/{'again/' * redirects}{path}"
+
+    @classmethod
+    @contextlib.contextmanager
+    def serving(cls) -> Iterator[MediaSite]:
+        """Serve until the block ends."""
+        site = cls()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                site.asked += 1
+                site.answer(self)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        with ThreadingHTTPServer(("127.0.0.1", MEDIA_PORT), Handler) as server:
+            threading.Thread(target=server.serve_forever, args=(0.05,)).start()
+            try:
+                yield site
+            finally:
+                server.shutdown()
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        """Answer one request."""
+        first, _, rest = handler.path[1:].partition("/")
+        location = {"again": f"/{rest}", "private.png": f"http://127.0.0.1:{MEDIA_PORT + 1}/"}.get(first)
+        content = {"text.png": b"just text", "missing.png": b""}.get(first, self.content)
+        length = {"cut.png": len(content) + 1, "large.png": 20_971_521}.get(first, len(content))
+        handler.send_response(302 if location else 404 if first == "missing.png" else 200)
+        if location:
+            handler.send_header("Location", location)
+        handler.send_header("Content-Type", "image/png")
+        handler.send_header("Content-Length", str(length))
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            handler.wfile.write(content)
 
 
 def mp4(seconds: float, width: int = 320, height: int = 180) -> bytes:

@@ -8,7 +8,7 @@ import re
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,9 +62,11 @@ def form(*parts: bytes) -> bytes:
     return b"".join(parts) + CLOSING
 
 
-def post_form(http: httpx.Client, *parts: bytes, path: str = "/v1/files") -> httpx.Response:
+def post_form(
+    http: httpx.Client, *parts: bytes, path: str = "/v1/files", headers: Mapping[str, str] | None = None
+) -> httpx.Response:
     """Send a form of these parts."""
-    return http.post(path, content=form(*parts), headers={"content-type": FORM_TYPE})
+    return http.post(path, content=form(*parts), headers={"content-type": FORM_TYPE, **(headers or {})})
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ silent server is half a second (`timeout` in the account's options).
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -20,7 +22,7 @@ from mediagate.core.errors import (
     Unsupported,
 )
 from mediagate.core.ids import new_file_id
-from mediagate.providers.files import FileOperation, FileProvider, NewFile
+from mediagate.providers.files import FileOperation, FileProvider, ListQuery, NewFile
 from tests.doubles.faulty import FaultyServer, faulty_server
 
 
@@ -66,11 +68,16 @@ def assert_is(error: MediagateError, expected: Expected) -> None:
 
 
 class FileFaultContract:
-    """The table, for create, get, delete and content. `ref` is one that the provider could have given."""
+    """The table, for create, get, list, delete and content.
+
+    `ref` is one that the provider could have given. `answers` is what the server answers well (see `FaultyServer`), so
+    that the fault meets the content itself and not what comes before it; it says that the file has `content_bytes`.
+    """
 
     ref = "file-abc123"
     faults_on_create = tuple(EXPECTED)
-    faults_on_get = tuple(fault for fault in EXPECTED if fault != "404")
+    faults_on_get = tuple(EXPECTED)
+    content_bytes = 500
 
     @pytest.fixture(autouse=True)
     def _hasty(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,12 +91,31 @@ class FileFaultContract:
         """The requests that count as attempts; a subclass leaves out those for credentials."""
         return server.requests
 
+    def answers(self) -> Mapping[str, bytes]:
+        """What comes before the content's bytes, answered well."""
+        return {}
+
+    @asynccontextmanager
+    async def faulty(
+        self, fault: str, answers: Mapping[str, bytes] | None = None
+    ) -> AsyncIterator[tuple[FileProvider, FaultyServer]]:
+        """The provider, and its server that fails."""
+        async with faulty_server(fault, answers) as server:
+            provider = await self.build(server.url)
+            try:
+                yield provider, server
+            finally:
+                await provider.close()
+
+    def attempts(self, fault: str) -> int:
+        """How often a call that may be repeated is sent."""
+        return ATTEMPTS_MAX if fault in TRIED_AGAIN else 0 if fault == "refused" else 1
+
     @pytest.mark.parametrize("fault", EXPECTED)
     async def test_create(self, fault: str) -> None:
         if fault not in self.faults_on_create:
             pytest.skip("cannot happen to this provider's create")
-        async with faulty_server(fault) as server:
-            provider = await self.build(server.url)
+        async with self.faulty(fault) as (provider, server):
             with pytest.raises(MediagateError) as failed:
                 writer = await provider.create(NewFile(key=new_file_id(), filename="a.bin"))
                 try:
@@ -100,12 +126,12 @@ class FileFaultContract:
                     await writer.abort()
             assert_is(failed.value, EXPECTED[fault])
             assert before <= 1
-            await provider.close()
 
     @pytest.mark.parametrize("fault", EXPECTED)
     async def test_get(self, fault: str) -> None:
-        async with faulty_server(fault) as server:
-            provider = await self.build(server.url)
+        if fault not in self.faults_on_get:
+            pytest.skip("cannot happen to this provider's get")
+        async with self.faulty(fault) as (provider, server):
             if FileOperation.GET not in provider.spec.supports:
                 with pytest.raises(Unsupported):
                     await provider.get(self.ref)
@@ -117,14 +143,23 @@ class FileFaultContract:
                 with pytest.raises(MediagateError) as failed:
                     await provider.get(self.ref)
                 assert_is(failed.value, EXPECTED[fault])
-            wanted = ATTEMPTS_MAX if fault in TRIED_AGAIN else 0 if fault == "refused" else 1
-            assert len(self.requests(server)) == wanted
-            await provider.close()
+            assert len(self.requests(server)) == self.attempts(fault)
+
+    @pytest.mark.parametrize("fault", EXPECTED)
+    async def test_list(self, fault: str) -> None:
+        async with self.faulty(fault) as (provider, server):
+            if FileOperation.LIST not in provider.spec.supports:
+                with pytest.raises(Unsupported):
+                    await provider.list(ListQuery(limit=10))
+                return
+            with pytest.raises(MediagateError) as failed:
+                await provider.list(ListQuery(limit=10))
+            assert_is(failed.value, EXPECTED[fault])
+            assert len(self.requests(server)) == self.attempts(fault)
 
     @pytest.mark.parametrize("fault", [fault for fault in EXPECTED if fault not in ("garbage", "truncated")])
     async def test_delete(self, fault: str) -> None:
-        async with faulty_server(fault) as server:
-            provider = await self.build(server.url)
+        async with self.faulty(fault) as (provider, server):
             if fault == "404":
                 await provider.delete(self.ref)
             else:
@@ -132,18 +167,27 @@ class FileFaultContract:
                     await provider.delete(self.ref)
                 assert_is(failed.value, EXPECTED[fault])
             assert len(self.requests(server)) <= ATTEMPTS_MAX
-            await provider.close()
 
     @pytest.mark.parametrize("fault", [fault for fault in EXPECTED if fault not in ("garbage", "truncated")])
     async def test_content(self, fault: str) -> None:
-        async with faulty_server(fault) as server:
-            provider = await self.build(server.url)
+        async with self.faulty(fault, self.answers()) as (provider, server):
             if FileOperation.CONTENT not in provider.spec.supports:
                 return
-            expected = FileNotFoundError if fault == "404" else EXPECTED[fault].kind
-            with pytest.raises(expected):
-                content = await provider.open(self.ref)
-                async for _ in content.read(0, content.size_bytes):
-                    pass
+            with pytest.raises(FileNotFoundError if fault == "404" else EXPECTED[fault].kind) as failed:
+                await self.read(provider)
+            if isinstance(failed.value, MediagateError):
+                assert_is(failed.value, EXPECTED[fault])
             assert len(self.requests(server)) <= ATTEMPTS_MAX
-            await provider.close()
+
+    async def test_content_that_is_cut_is_no_whole_content(self) -> None:
+        async with self.faulty("truncated", self.answers()) as (provider, server):
+            if FileOperation.CONTENT not in provider.spec.supports:
+                return
+            with pytest.raises((ProviderFailed, OSError)):
+                await self.read(provider)
+            assert len(self.requests(server)) <= ATTEMPTS_MAX
+
+    async def read(self, provider: FileProvider) -> bytes:
+        """The whole content."""
+        content = await provider.open(self.ref)
+        return b"".join([bytes(chunk) async for chunk in content.read(0, content.size_bytes)])

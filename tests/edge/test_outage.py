@@ -54,6 +54,9 @@ def test_a_server_that_dies_at_work(own_edge: Start) -> None:
     reply = during(edge, die, "/v1/files", "--data-binary", "abc", wait=5)
     assert (reply.status, reply.headers["x-should-retry"]) == (502, "false")
 
+    reply = during(edge, die, "/v1/files", "--data-binary", "abc", "-H", "idempotency-key: k", wait=5)
+    assert (reply.status, "x-should-retry" in reply.headers) == (502, False), "with a key it may be repeated"
+
 
 def test_no_server_at_all(own_edge: Start) -> None:
     edge = own_edge(Edge())

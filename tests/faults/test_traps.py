@@ -36,8 +36,12 @@ from mediagate.core.forms import FieldEnd, FileData, FileStart, FormEvent
 from mediagate.core.objects import Principal
 from mediagate.files.create_file import CreateFile
 from mediagate.files.intake import Intake
+from mediagate.providers.account import Account
+from mediagate.providers.files import NewFile
 from mediagate.providers.local.files import LocalFiles
+from mediagate.routing.catalog import ModelCatalog
 from mediagate.routing.stores import FileStores
+from mediagate.routing.targets import Targets
 from mediagate.store.database import Database
 from tests.api.wire import (
     FORM_TYPE,
@@ -214,7 +218,10 @@ async def test_an_interruption_that_is_no_exception_leaves_nothing_either(gatewa
 
     db = Database(gateway.database_url)
     store = LocalFiles(gateway.data_dir / "files", fsync=False)
-    create = CreateFile(Intake(db, FileStores({"local": store}), SystemClock()), 64 * MIB, 64 * MIB)
+    stores = FileStores([Account("local", "local")], build=lambda _: store)
+    targets = Targets(stores, ModelCatalog([], {}))
+    spool = gateway.data_dir / "spool"
+    create = CreateFile(Intake(db, stores, SystemClock()), targets, spool, 64 * MIB, 64 * MIB)
     with leaving_nothing(gateway):
         with pytest.raises(Interruption):
             await create.run(Principal("somebody"), events())
@@ -276,7 +283,7 @@ async def test_a_writer_that_is_cancelled_while_a_thread_opens_it_leaves_nothing
     """The thread makes the file when nobody knows of it any more."""
     store = LocalFiles(tmp_path, fsync=False)
     slow = Slow(monkeypatch, os, "open")
-    opening = asyncio.create_task(store.create("file-slow"))
+    opening = asyncio.create_task(store.create(NewFile("file-slow")))
     await slow.cancel_inside(opening)
     slow.go.set()
     await asyncio.sleep(0.05)
@@ -290,7 +297,7 @@ async def test_a_commit_that_is_cancelled_while_a_thread_publishes_leaves_nothin
 ) -> None:
     """The thread publishes behind the clean-up, or works with a descriptor that is another file's by then."""
     store = LocalFiles(tmp_path, fsync=True)
-    writer = await store.create("file-slow")
+    writer = await store.create(NewFile("file-slow"))
     await writer.write(b"abc")
     slow = Slow(monkeypatch, os, call)
     committing = asyncio.create_task(writer.commit())
@@ -309,7 +316,7 @@ async def test_a_reader_that_is_cancelled_while_a_thread_opens_it_holds_nothing(
 ) -> None:
     """A descriptor that nobody was told of stays open for ever."""
     store = LocalFiles(tmp_path, fsync=False)
-    writer = await store.create("file-slow")
+    writer = await store.create(NewFile("file-slow"))
     await writer.write(b"abc")
     await writer.commit()
     content = await store.open("file-slow")

@@ -361,6 +361,21 @@ def test_a_foreign_cursor_tells_no_more_than_a_random_one(world: World, kind: st
     assert pages[0].json() == pages[1].json()
 
 
+def test_the_same_key_of_two_owners_is_two_keys(world: World, gateway: Gateway) -> None:
+    key = {"idempotency-key": "the-same-for-both"}
+
+    def upload() -> httpx.Response:
+        parts = form(field("purpose", "user_data"), file_part(b"secret"))
+        return world.http.post("/v1/files", content=parts, headers={"content-type": FORM_TYPE, **key})
+
+    theirs = upload()
+    sql(gateway, "UPDATE idempotency SET owner_id = %s WHERE key = 'the-same-for-both'", SOMEBODY)
+    own = upload()
+    assert (own.status_code, "idempotent-replayed" in own.headers) == (200, False)
+    assert own.json()["id"] != theirs.json()["id"]
+    assert sql(gateway, "SELECT count(*) FROM idempotency WHERE key = 'the-same-for-both'") == [(2,)]
+
+
 def test_what_was_asked_of_foreign_objects_changed_nothing(world: World, gateway: Gateway) -> None:
     """Runs behind all the rest: deletions and cancellations of somebody else's objects did not happen."""
     for kind, table in (("file", "file"), ("image", "file"), ("film", "file")):

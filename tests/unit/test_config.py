@@ -57,13 +57,12 @@ def test_the_peers_file_loads_and_what_it_does_not_use_is_a_warning(tmp_path: Pa
     assert entry.litellm_params.api_version == "2025-04-01"
     assert entry.litellm_params.model_extra == {"rpm": 6}
     assert entry.model_info == {"mode": "video_generation", "anything": [1, 2]}
-    assert config.files_settings[0].retention_period == "30d"
+    assert config.files_settings[0].retention_period == 30
     assert config.warnings == [
         "litellm_settings: is not used by mediagate",
         "router_settings: is not used by mediagate",
         "model_list[0].tpm: is not used by mediagate",
         "model_list[0].litellm_params.rpm: is not used by mediagate",
-        "files_settings[0].vertex_project: is not used by mediagate",
         "general_settings.store_model_in_db: is not used by mediagate",
         "general_settings.master_kye: is not used by mediagate, did you mean master_key?",
     ]
@@ -83,6 +82,15 @@ def test_the_peers_file_loads_and_what_it_does_not_use_is_a_warning(tmp_path: Pa
         ("videos: {wait_s_max: .inf}", ["videos.wait_s_max: input should be a finite number"]),
         ("server: {api_processes: 0}", ["server.api_processes: input should be greater than or equal to 1"]),
         ("server: [1]", ["server: should hold keys, not a single value or a list"]),
+        ("net: {allow_https: true}", ["net.allow_https: unknown key, did you mean allow_http?"]),
+        ("net: {allowed_hosts: [a/b]}", ["net.allowed_hosts: a/b should be host or host:port"]),
+        ("net: {ports: [443, 0]}", ["net.ports[1]: input should be greater than or equal to 1"]),
+        ("copies: {https_hosts: ['*']}", ["copies.https_hosts: * should be host or host:port"]),
+        (
+            "copies: {sources: [bucket/x]}",
+            ["copies.sources: bucket/x should be s3://bucket/prefix/ or gs://bucket/prefix/"],
+        ),
+        ("copies: {sources: ['s3://Bucket/']}", ["copies.sources: bucket is no name of a bucket"]),
         ("model_list: {}", ["model_list: input should be a valid list"]),
         ("model_list: [5]", ["model_list[0]: should hold keys, not a single value or a list"]),
         (

@@ -35,4 +35,4 @@ class Authenticate:
         digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
         if not hmac.compare_digest(digest, self._digest):
             raise Unauthenticated("Incorrect API key provided.")
-        return Principal(OWNER_OF_MASTER_KEY)
+        return Principal(OWNER_OF_MASTER_KEY, uses_providers=True)

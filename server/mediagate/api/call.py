@@ -13,13 +13,15 @@ from mediagate.core.objects import Principal
 class Call:
     """Wraps gRPC's context. Servicers get it in the context's place."""
 
-    __slots__ = ("_context", "_headers", "_metadata", "principal")
+    __slots__ = ("_context", "_headers", "_metadata", "object_id", "principal")
 
     def __init__(self, context: grpc.aio.ServicerContext[Any, Any], metadata: Any) -> None:
         self._context = context
         self._metadata = metadata
         self._headers: list[tuple[str, str]] = []
         self.principal = Principal("")
+        self.object_id: str | None = None
+        """The id that was reserved for what this call makes; None where any new one will do."""
 
     def header(self, name: str) -> str | None:
         """A request header by its lower-case name; the first one where there are several."""
@@ -27,6 +29,10 @@ class Call:
             if key == name:
                 return value if isinstance(value, str) else None
         return None
+
+    def header_values(self, name: str) -> list[str]:
+        """Every value of a request header, mostly none."""
+        return [value for key, value in self._metadata if key == name and isinstance(value, str)]
 
     @property
     def declared_bytes(self) -> int | None:
@@ -37,6 +43,15 @@ class Call:
     def respond(self, headers: Iterable[tuple[str, str]]) -> None:
         """Add response headers; they go out with the first message."""
         self._headers.extend(headers)
+
+    @property
+    def pending_headers(self) -> tuple[tuple[str, str], ...]:
+        """Response headers that have not gone out yet."""
+        return tuple(self._headers)
+
+    def drop_headers(self) -> None:
+        """Take back the response headers that have not gone out yet."""
+        self._headers = []
 
     async def send_headers(self) -> None:
         """Send the response headers now. From here on a failure can no longer change the status."""

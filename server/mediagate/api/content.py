@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from mediagate._gen.mediagate.v1 import files_pb2
 from mediagate.api.call import Call
@@ -32,13 +33,26 @@ class Download:
 
     def headers(self) -> list[tuple[str, str]]:
         """Headers of every answer, whatever part of the content it carries."""
-        return [
-            ("accept-ranges", "bytes"),
-            ("etag", self.etag),
-            ("content-disposition", content_disposition(self.filename)),
-            ("cache-control", "private, no-cache"),
-            ("x-content-type-options", "nosniff"),
-        ]
+        return content_headers(self.filename, self.etag)
+
+
+class Asked(Protocol):
+    """A request, as far as its headers matter."""
+
+    def header(self, name: str) -> str | None:
+        """A request header by its lower-case name."""
+        ...
+
+
+def content_headers(filename: str, etag: str) -> list[tuple[str, str]]:
+    """Headers of every answer with content, but for its type. `etag` is empty where there is none."""
+    headers = [
+        ("accept-ranges", "bytes"),
+        ("content-disposition", content_disposition(filename)),
+        ("cache-control", "private, no-cache"),
+        ("x-content-type-options", "nosniff"),
+    ]
+    return [*headers, ("etag", etag)] if etag else headers
 
 
 async def stream_http(download: Download, call: Call) -> AsyncIterator[bytes]:
@@ -48,11 +62,11 @@ async def stream_http(download: Download, call: Call) -> AsyncIterator[bytes]:
     has its own status. Raises `RangeNotSatisfiable`.
     """
     size = download.content.size_bytes
-    if _is_known(download, call):
+    if is_known(call, download.etag):
         call.respond([*download.headers(), ("x-http-status", "304")])
         yield http_body(b"", download.content_type)
         return
-    wanted = _range(call, size, download.etag)
+    wanted = wanted_range(call, size, download.etag)
     start, end = (wanted.start, wanted.end_exclusive) if wanted else (0, size)
     call.respond([*download.headers(), ("x-content-length", str(end - start))])
     if wanted:
@@ -68,7 +82,7 @@ async def stream_http(download: Download, call: Call) -> AsyncIterator[bytes]:
 
 def head_http(download: Download, call: Call) -> bytes:
     """The headers of `stream_http` for the whole content, and an empty body."""
-    if _is_known(download, call):
+    if is_known(call, download.etag):
         call.respond([*download.headers(), ("x-http-status", "304")])
     else:
         call.respond([*download.headers(), ("x-content-length", str(download.content.size_bytes))])
@@ -101,17 +115,18 @@ async def stream_grpc(
     yield files_pb2.DownloadFileResponse(end=files_pb2.DownloadEnd(sent_bytes=end - offset, sha256=digest.hexdigest()))
 
 
-def _is_known(download: Download, call: Call) -> bool:
+def is_known(asked: Asked, etag: str) -> bool:
     """Whether the caller's copy is still the content."""
-    if_none_match = call.header("if-none-match")
-    return if_none_match is not None and etag_matches(if_none_match, download.etag)
+    if_none_match = asked.header("if-none-match")
+    return if_none_match is not None and etag_matches(if_none_match, etag)
 
 
-def _range(call: Call, size: int, etag: str) -> ByteRange | None:
-    header = call.header("range")
+def wanted_range(asked: Asked, size: int, etag: str) -> ByteRange | None:
+    """The part of the content that is wanted, None for the whole. Raises `RangeNotSatisfiable`."""
+    header = asked.header("range")
     if header is None:
         return None
-    if_range = call.header("if-range")
+    if_range = asked.header("if-range")
     if if_range is not None and not etag_matches(if_range, etag, strong=True):
         return None
     return parse_range(header, size)

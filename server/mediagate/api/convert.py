@@ -10,9 +10,10 @@ from typing import Any
 from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
 
 from mediagate._gen.mediagate.v1 import files_pb2, models_pb2, uploads_pb2, videos_pb2
-from mediagate.core.lifecycle import OVER, status_of
-from mediagate.core.objects import Character, File, Page, Upload, UploadPart, Video
+from mediagate.core.lifecycle import OVER, FileState, ReplicaState, status_of
+from mediagate.core.objects import Character, File, Page, Replica, Upload, UploadPart, Video
 from mediagate.providers.base import VideoModel
+from mediagate.providers.files import ObjectState, ProviderFile
 from mediagate.routing.catalog import Deployment
 from mediagate.videos.feed import FeedItem
 
@@ -36,6 +37,7 @@ def text_or_null(text: str | None) -> Value:
 
 def file_to_proto(file: File) -> files_pb2.File:
     """OpenAI's File object."""
+    status, why = file_status(file)
     message = files_pb2.File(
         id=file.id,
         object="file",
@@ -43,12 +45,66 @@ def file_to_proto(file: File) -> files_pb2.File:
         created_at=unix(file.created_at),
         filename=file.filename,
         purpose=file.purpose,
-        status=file.state.value,
-        mediagate=files_pb2.FileDetails(sha256=file.sha256, content_type=file.content_type),
+        status=status,
+        status_details=why,
+        mediagate=files_pb2.FileDetails(
+            sha256=file.sha256, content_type=file.content_type, source=file.source, copied_bytes=file.copied_bytes
+        ),
+        replicas=[_replica(replica) for replica in file.replicas],
     )
     if file.expires_at is not None:
         message.expires_at = unix(file.expires_at)
     return message
+
+
+def file_status(file: File) -> tuple[str, str | None]:
+    """OpenAI's word for where a file stands, and why it is an error where it is one."""
+    states = {replica.state for replica in file.replicas}
+    if file.state is FileState.COPYING:
+        return "uploaded", None
+    if file.state is FileState.FAILED:
+        return "error", file.failure
+    if ReplicaState.READY in states or not states:
+        return "processed", None
+    if states & {ReplicaState.PROCESSING, ReplicaState.WRITING, ReplicaState.PENDING}:
+        return "uploaded", None
+    return "error", "No provider has a usable copy of the file any more."
+
+
+def _replica(replica: Replica) -> files_pb2.Replica:
+    return files_pb2.Replica(
+        provider=replica.provider,
+        account=replica.account,
+        state=replica.state.value,
+        reference=replica.ref,
+        expires_at=None if replica.expires_at is None else unix(replica.expires_at),
+    )
+
+
+def provider_file_to_proto(file: ProviderFile) -> files_pb2.File:
+    """A provider's own file in OpenAI's shape, under the provider's own id."""
+    status = {ObjectState.READY: "processed", ObjectState.PROCESSING: "uploaded", ObjectState.FAILED: "error"}
+    return files_pb2.File(
+        id=file.ref,
+        object="file",
+        bytes=file.size_bytes or 0,
+        created_at=0 if file.created_at is None else unix(file.created_at),
+        filename=file.filename,
+        purpose=file.purpose or "user_data",
+        status=status[file.state],
+        expires_at=None if file.expires_at is None else unix(file.expires_at),
+    )
+
+
+def provider_page_to_proto(page: Page[ProviderFile]) -> files_pb2.ListFilesResponse:
+    """OpenAI's list object over a provider's own files."""
+    return files_pb2.ListFilesResponse(
+        object="list",
+        data=[provider_file_to_proto(file) for file in page.items],
+        first_id=text_or_null(page.items[0].ref if page.items else None),
+        last_id=text_or_null(page.items[-1].ref if page.items else None),
+        has_more=page.has_more,
+    )
 
 
 def file_page_to_proto(page: Page[File]) -> files_pb2.ListFilesResponse:

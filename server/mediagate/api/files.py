@@ -5,26 +5,35 @@ from __future__ import annotations
 import mimetypes
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 
 from mediagate._gen.mediagate.v1 import files_pb2, files_pb2_grpc
 from mediagate.api import convert
-from mediagate.api.bodies import form_events
+from mediagate.api.bodies import Body
 from mediagate.api.call import Call
 from mediagate.api.content import Download, head_http, stream_grpc, stream_http
 from mediagate.api.pipeline import check
+from mediagate.api.targets import TargetReader
 from mediagate.core.errors import ChecksumMismatch, InvalidField, InvalidRequest, PayloadTooLarge
 from mediagate.core.forms import FieldEnd, FileData, FileEnd, FileStart, FormEvent, FormLimits
 from mediagate.core.objects import File
-from mediagate.files.create_file import CreateFile, Proof
+from mediagate.files.copy_file import CopyFile
+from mediagate.files.create_file import CreateFile
 from mediagate.files.delete_file import DeleteFile
 from mediagate.files.get_file import GetFile
 from mediagate.files.list_files import ListFiles
 from mediagate.files.open_content import OpenContent
+from mediagate.files.proof import Proof
+from mediagate.files.provider_files import ProviderFiles
 from mediagate.providers.base import Content
+from mediagate.providers.files import ListQuery
+from mediagate.routing.targets import Named
 
 CHUNK_BYTES_MAX = 4 << 20
+JSON_BYTES_MAX = 1 << 20
+LIMIT_DEFAULT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,60 +41,115 @@ class FileServicer(files_pb2_grpc.FileServiceServicer):
     """Serves `mediagate.v1.FileService`."""
 
     create_file: CreateFile
+    copy_file: CopyFile
     list_files: ListFiles
     get_file: GetFile
     delete_file: DeleteFile
     open_content: OpenContent
+    provider_files: ProviderFiles
+    targets: TargetReader
     form_limits: FormLimits
 
     async def CreateFileHttp(self, bodies: AsyncIterator[HttpBody], call: Call) -> files_pb2.File:
-        file = await self.create_file.run(call.principal, form_events(bodies, self.form_limits, call.declared_bytes))
+        body = await Body.open(bodies)
+        if body.is_json:
+            promise = "respond-async" in (call.header("prefer") or "").lower()
+            tree = await body.json(bytes_max=JSON_BYTES_MAX)
+            return await self._copy(tree, self.targets.read(call), call, promise=promise)
+        file = await self.create_file.run(
+            call.principal,
+            body.events(self.form_limits, call.declared_bytes),
+            named=self.targets.read(call),
+            file_id=call.object_id,
+        )
+        return convert.file_to_proto(file)
+
+    async def CopyFile(self, request: files_pb2.CopyFileRequest, call: Call) -> files_pb2.File:
+        tree = {
+            name: getattr(request, name)
+            for name in ("source", "purpose", "filename", "on_partial")
+            if name == "source" or request.HasField(name)
+        }
+        if request.HasField("expires_after"):
+            tree["expires_after"] = {
+                "anchor": request.expires_after.anchor,
+                "seconds": request.expires_after.seconds,
+            }
+        for name in ("custom_llm_provider", "target_model_names"):
+            if getattr(request, name):
+                tree[name] = list(getattr(request, name))
+        return await self._copy(tree, self.targets.read(call), call, promise=request.respond_async)
+
+    async def _copy(self, tree: dict[str, Any], named: Named, call: Call, *, promise: bool) -> files_pb2.File:
+        file = await self.copy_file.run(call.principal, tree, named=named, promise=promise, file_id=call.object_id)
+        if promise:
+            call.respond([("x-http-status", "202"), ("preference-applied", "respond-async")])
         return convert.file_to_proto(file)
 
     async def UploadFile(self, requests: AsyncIterator[files_pb2.UploadFileRequest], call: Call) -> files_pb2.File:
         proof = Proof()
-        file = await self.create_file.run(call.principal, _upload_events(requests, proof), proof)
+        events = _upload_events(requests, proof)
+        file = await self.create_file.run(
+            call.principal, events, proof, named=self.targets.read(call), file_id=call.object_id
+        )
         return convert.file_to_proto(file)
 
     async def ListFiles(self, request: files_pb2.ListFilesRequest, call: Call) -> files_pb2.ListFilesResponse:
+        named = self.targets.read(call)
+        ascending = request.order == "asc"
+        if named.first is not None:
+            query = ListQuery(request.limit or LIMIT_DEFAULT, request.after or None, ascending, request.purpose or None)
+            return convert.provider_page_to_proto(await self.provider_files.list(call.principal, named, query))
         page = await self.list_files.run(
-            call.principal,
-            after=request.after,
-            limit=request.limit,
-            ascending=request.order == "asc",
-            purpose=request.purpose,
+            call.principal, after=request.after, limit=request.limit, ascending=ascending, purpose=request.purpose
         )
         return convert.file_page_to_proto(page)
 
     async def GetFile(self, request: files_pb2.GetFileRequest, call: Call) -> files_pb2.File:
+        named = self.targets.read(call)
+        if self.provider_files.names(named, request.file_id):
+            found = await self.provider_files.get(call.principal, named, request.file_id)
+            return convert.provider_file_to_proto(found)
         return convert.file_to_proto(await self.get_file.run(call.principal, request.file_id))
 
     async def DeleteFile(self, request: files_pb2.DeleteFileRequest, call: Call) -> files_pb2.DeleteFileResponse:
-        await self.delete_file.run(call.principal, request.file_id)
+        named = self.targets.read(call)
+        if self.provider_files.names(named, request.file_id):
+            await self.provider_files.delete(call.principal, named, request.file_id)
+        else:
+            await self.delete_file.run(call.principal, request.file_id)
         return files_pb2.DeleteFileResponse(id=request.file_id, object="file", deleted=True)
 
     async def GetFileContentHttp(
         self, request: files_pb2.GetFileContentHttpRequest, call: Call
     ) -> AsyncIterator[bytes]:
-        file, content = await self.open_content.run(call.principal, request.file_id)
-        async for message in stream_http(_download(file, content), call):
+        async for message in stream_http(await self._open(request.file_id, call), call):
             yield message
 
     async def HeadFileContentHttp(self, request: files_pb2.HeadFileContentHttpRequest, call: Call) -> bytes:
-        file, content = await self.open_content.run(call.principal, request.file_id)
-        return head_http(_download(file, content), call)
+        return head_http(await self._open(request.file_id, call), call)
 
     async def DownloadFile(
         self, request: files_pb2.DownloadFileRequest, call: Call
     ) -> AsyncIterator[files_pb2.DownloadFileResponse]:
-        file, content = await self.open_content.run(call.principal, request.file_id)
         length = request.length if request.HasField("length") else None
-        async for message in stream_grpc(_download(file, content), offset=request.offset, length=length):
+        download = await self._open(request.file_id, call)
+        async for message in stream_grpc(download, offset=request.offset, length=length):
             yield message
+
+    async def _open(self, file_id: str, call: Call) -> Download:
+        named = self.targets.read(call)
+        if self.provider_files.names(named, file_id):
+            found, content = await self.provider_files.open(call.principal, named, file_id)
+            kind = served_type(found.content_type or content.content_type)
+            return Download(content, found.filename, kind, etag="")
+        file, content = await self.open_content.run(call.principal, file_id)
+        return _download(file, content)
 
 
 def _download(file: File, content: Content) -> Download:
-    return Download(content, file.filename, served_type(file.content_type), etag=f'"{file.sha256}"')
+    etag = f'"{file.sha256}"' if file.sha256 else ""
+    return Download(content, file.filename, served_type(file.content_type), etag=etag)
 
 
 def served_type(content_type: str) -> str:
@@ -141,6 +205,10 @@ def _metadata_events(metadata: files_pb2.UploadFileMetadata, proof: Proof) -> li
     if metadata.HasField("sha256"):
         proof.sha256 = metadata.sha256
     events: list[FormEvent] = [FieldEnd("purpose", metadata.purpose)]
+    for name in ("custom_llm_provider", "target_model_names"):
+        events += [FieldEnd(name, value) for value in getattr(metadata, name)]
+    if metadata.HasField("on_partial"):
+        events.append(FieldEnd("on_partial", metadata.on_partial))
     if metadata.HasField("expires_after"):
         events.append(FieldEnd("expires_after[anchor]", metadata.expires_after.anchor))
         events.append(FieldEnd("expires_after[seconds]", str(metadata.expires_after.seconds)))

@@ -62,7 +62,12 @@ def _pattern(template: str) -> re.Pattern[str]:
 def _pieces(template: str) -> Iterator[str]:
     position = 0
     for variable in _VARIABLE.finditer(template):
-        yield re.escape(template[position : variable.start()])
+        yield _literal(template[position : variable.start()])
         yield f"(?P<{variable[1]}>{'.+' if variable[2] else '[^/]+'})"
         position = variable.end()
-    yield re.escape(template[position:])
+    yield _literal(template[position:])
+
+
+def _literal(text: str) -> str:
+    """A part of a template without variables, in which `*` is any one segment."""
+    return re.escape(text).replace(r"\*", "[^/]+")

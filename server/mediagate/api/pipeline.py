@@ -1,4 +1,5 @@
-"""What happens to every call, in this order: decode, authenticate, validate, run, map what went wrong.
+"""What happens to every call, in this order: decode, authenticate, validate, look for its
+idempotency key, run, map what went wrong.
 
 Handlers are wrapped once, when the server is built: nothing is looked up or composed per call.
 """
@@ -19,6 +20,7 @@ from mediagate.access.authenticate import Authenticate
 from mediagate.api.bodies import decode_http_body
 from mediagate.api.call import Call
 from mediagate.api.errors import abort, as_mediagate_error
+from mediagate.api.idempotency import Keys
 from mediagate.api.paths import ORIGINAL_PATH, PathVariables
 from mediagate.core.errors import InvalidField, InvalidRequest
 from mediagate.envoy import BROKEN_STREAM
@@ -48,6 +50,7 @@ class Pipeline:
     """Wraps the handlers of a service."""
 
     authenticate: Authenticate
+    keys: Keys | None = None
 
     def wrap(self, method: str, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
         """The same handler, with everything around it."""
@@ -77,6 +80,8 @@ class Pipeline:
 
     def _unary_unary(self, method: str, behaviour: Any) -> Any:
         repeatable, variables = _is_repeatable(method), PathVariables.of(method)
+        if self.keys is not None and not repeatable and method not in OPEN_METHODS:
+            behaviour = self.keys.unary(method, behaviour)
 
         async def run(request: Any, context: Context) -> Any:
             try:
@@ -94,6 +99,8 @@ class Pipeline:
 
     def _stream_unary(self, method: str, behaviour: Any) -> Any:
         variables = PathVariables.of(method)
+        if self.keys is not None and method not in OPEN_METHODS:
+            behaviour = self.keys.streaming(method, behaviour)
 
         async def run(requests: AsyncIterator[Any], context: Context) -> Any:
             try:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
+from envoy.service.auth.v3 import external_auth_pb2_grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -16,6 +17,7 @@ from mediagate._gen.mediagate.v1 import (
     uploads_pb2_grpc,
     videos_pb2_grpc,
 )
+from mediagate.api.decision import ContentDecision
 from mediagate.api.pipeline import HandlerCollector, Pipeline
 
 # Without a fixed window a slow store makes gRPC buffer some 70 MiB of one upload; with it 7 to 16 MiB (measured).
@@ -43,8 +45,9 @@ _ADDERS: dict[str, Callable[[Any, Any], None]] = {
 class ApiServer:
     """One listening gRPC server."""
 
-    def __init__(self, servicers: dict[str, Any], pipeline: Pipeline) -> None:
-        """`servicers` by full service name; each is one of the services of `mediagate.v1`."""
+    def __init__(self, servicers: dict[str, Any], pipeline: Pipeline, decision: ContentDecision | None = None) -> None:
+        """`servicers` by full service name; each is one of the services of `mediagate.v1`. `decision` is for the edge
+        alone, so no reflection shows it."""
         self._server = grpc.aio.server(options=OPTIONS)
         collector = HandlerCollector()
         for name, servicer in servicers.items():
@@ -53,6 +56,8 @@ class ApiServer:
             wrapped = {name: pipeline.wrap(f"/{service}/{name}", handler) for name, handler in handlers.items()}
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, wrapped),))
             self._server.add_registered_method_handlers(service, wrapped)
+        if decision is not None:
+            external_auth_pb2_grpc.add_AuthorizationServicer_to_server(decision, self._server)
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((*servicers, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)

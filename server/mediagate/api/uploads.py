@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.json_format import MessageToDict
 
 from mediagate._gen.mediagate.v1 import uploads_pb2, uploads_pb2_grpc
 from mediagate.api import convert
@@ -13,13 +14,15 @@ from mediagate.api.bodies import form_events
 from mediagate.api.call import Call
 from mediagate.api.files import CHUNK_BYTES_MAX
 from mediagate.api.pipeline import check
+from mediagate.api.targets import TargetReader
 from mediagate.core.errors import InvalidField, InvalidRequest, PayloadTooLarge
 from mediagate.core.forms import FileData, FileEnd, FileStart, FormEvent, FormLimits
 from mediagate.files.add_part import AddPart
 from mediagate.files.cancel_upload import CancelUpload
 from mediagate.files.complete_upload import CompleteUpload
-from mediagate.files.create_file import Proof
 from mediagate.files.create_upload import CreateUpload
+from mediagate.files.proof import Proof
+from mediagate.routing.targets import Wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class UploadServicer(uploads_pb2_grpc.UploadServiceServicer):
     add_part: AddPart
     complete_upload: CompleteUpload
     cancel_upload: CancelUpload
+    targets: TargetReader
     form_limits: FormLimits
 
     async def CreateUpload(self, request: uploads_pb2.CreateUploadRequest, call: Call) -> uploads_pb2.Upload:
@@ -43,6 +47,10 @@ class UploadServicer(uploads_pb2_grpc.UploadServiceServicer):
             expires_after={"anchor": expiry.anchor, "seconds": expiry.seconds}
             if request.HasField("expires_after")
             else None,
+            named=self.targets.read(call),
+            wish=_wish(request),
+            keeps_partial=request.on_partial == "keep",
+            upload_id=call.object_id,
         )
         return convert.upload_to_proto(upload)
 
@@ -52,7 +60,8 @@ class UploadServicer(uploads_pb2_grpc.UploadServiceServicer):
         async for first in requests:
             check(first)
             events = form_events(_bodies(first, requests), self.form_limits, call.declared_bytes)
-            return convert.part_to_proto(await self.add_part.run(call.principal, first.upload_id, events))
+            part = await self.add_part.run(call.principal, first.upload_id, events, part_id=call.object_id)
+            return convert.part_to_proto(part)
         raise InvalidRequest("The request has no body. Send multipart/form-data.")
 
     async def AddUploadPart(
@@ -64,7 +73,9 @@ class UploadServicer(uploads_pb2_grpc.UploadServiceServicer):
                 break
             metadata = first.metadata
             proof = Proof(metadata.size_bytes, metadata.sha256 if metadata.HasField("sha256") else None)
-            part = await self.add_part.run(call.principal, metadata.upload_id, _chunk_events(requests), proof)
+            part = await self.add_part.run(
+                call.principal, metadata.upload_id, _chunk_events(requests), proof, part_id=call.object_id
+            )
             return convert.part_to_proto(part)
         raise InvalidField("Send the metadata first.", param="metadata")
 
@@ -95,3 +106,11 @@ async def _chunk_events(requests: AsyncIterator[uploads_pb2.AddUploadPartRequest
         if request.chunk:
             yield FileData(request.chunk)
     yield FileEnd()
+
+
+def _wish(request: uploads_pb2.CreateUploadRequest) -> Wish:
+    wish = Wish()
+    for name in ("custom_llm_provider", "target_model_names"):
+        if request.HasField(name):
+            wish.take(name, MessageToDict(getattr(request, name)))
+    return wish

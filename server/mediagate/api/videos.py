@@ -63,11 +63,11 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
         source = request.input_reference.WhichOneof("source")
         if source is not None:
             fields["input_reference"] = {source: getattr(request.input_reference, source)}
-        return self._answer(await self.create_video.run(call.principal, fields), call)
+        return self._answer(await self.create_video.run(call.principal, fields, video_id=call.object_id), call)
 
     async def CreateVideoHttp(self, bodies: AsyncIterator[HttpBody], call: Call) -> videos_pb2.Video:
         async with self._fields(bodies, call, "input_reference") as fields:
-            return self._answer(await self.create_video.run(call.principal, fields), call)
+            return self._answer(await self.create_video.run(call.principal, fields, video_id=call.object_id), call)
 
     async def ListVideos(self, request: videos_pb2.ListVideosRequest, call: Call) -> videos_pb2.ListVideosResponse:
         page = await self.list_videos.run(
@@ -135,7 +135,7 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
 
     async def RemixVideo(self, request: videos_pb2.RemixVideoRequest, call: Call) -> videos_pb2.Video:
         fields = {"prompt": request.prompt, "video": {"id": request.video_id}}
-        return self._answer(await self.remix_video.run(call.principal, fields), call)
+        return self._answer(await self.remix_video.run(call.principal, fields, video_id=call.object_id), call)
 
     async def RemixVideoHttp(
         self, requests: AsyncIterator[videos_pb2.RemixVideoHttpRequest], call: Call
@@ -146,37 +146,38 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
             async with self._fields(_bodies(first, requests), call, *media) as fields:
                 video_id = first.video_id or fields.get("video_id")
                 if video_id is None:
-                    return self._answer(await self.create_video.run(call.principal, fields), call)
+                    created = await self.create_video.run(call.principal, fields, video_id=call.object_id)
+                    return self._answer(created, call)
                 if first.video_id:
                     # A remix has its source's model. Older clients send `model` on the path without an id.
                     fields.pop("model", None)
                 fields["video"] = {"id": video_id}
-                return self._answer(await self.remix_video.run(call.principal, fields), call)
+                return self._answer(await self.remix_video.run(call.principal, fields, video_id=call.object_id), call)
         raise InvalidRequest("The request has no body. Send multipart/form-data or JSON.")
 
     async def EditVideo(self, request: videos_pb2.EditVideoRequest, call: Call) -> videos_pb2.Video:
         fields = {**_plain(request, "prompt", "model"), "video": _reference(request.video)}
-        return self._answer(await self.edit_video.run(call.principal, fields), call)
+        return self._answer(await self.edit_video.run(call.principal, fields, video_id=call.object_id), call)
 
     async def EditVideoHttp(self, bodies: AsyncIterator[HttpBody], call: Call) -> videos_pb2.Video:
         async with self._fields(bodies, call, "video") as fields:
-            return self._answer(await self.edit_video.run(call.principal, fields), call)
+            return self._answer(await self.edit_video.run(call.principal, fields, video_id=call.object_id), call)
 
     async def ExtendVideo(self, request: videos_pb2.ExtendVideoRequest, call: Call) -> videos_pb2.Video:
         fields = {**_plain(request, "prompt", "model", "seconds"), "video": _reference(request.video)}
-        return self._answer(await self.extend_video.run(call.principal, fields), call)
+        return self._answer(await self.extend_video.run(call.principal, fields, video_id=call.object_id), call)
 
     async def ExtendVideoHttp(self, bodies: AsyncIterator[HttpBody], call: Call) -> videos_pb2.Video:
         async with self._fields(bodies, call, "video") as fields:
-            return self._answer(await self.extend_video.run(call.principal, fields), call)
+            return self._answer(await self.extend_video.run(call.principal, fields, video_id=call.object_id), call)
 
     async def CreateCharacter(self, request: videos_pb2.CreateCharacterRequest, call: Call) -> videos_pb2.Character:
         fields = {"name": request.name, "video": {"file_id": request.file_id}}
-        return convert.character_to_proto(await self.create_character.run(call.principal, fields))
+        return await self._character(fields, call)
 
     async def CreateCharacterHttp(self, bodies: AsyncIterator[HttpBody], call: Call) -> videos_pb2.Character:
         async with self._fields(bodies, call, "video") as fields:
-            return convert.character_to_proto(await self.create_character.run(call.principal, fields))
+            return await self._character(fields, call)
 
     async def GetCharacter(self, request: videos_pb2.GetCharacterRequest, call: Call) -> videos_pb2.Character:
         return convert.character_to_proto(await self.get_character.run(call.principal, request.character_id))
@@ -212,6 +213,10 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
         variant = VideoVariant(request.variant or "video")
         video, content = await self.open_content.run(call.principal, request.video_id, variant)
         return _download(video, content, variant)
+
+    async def _character(self, fields: dict[str, Any], call: Call) -> videos_pb2.Character:
+        character = await self.create_character.run(call.principal, fields, character_id=call.object_id)
+        return convert.character_to_proto(character)
 
     def _answer(self, video: Video, call: Call) -> videos_pb2.Video:
         if not convert.is_finished(video):

@@ -10,9 +10,11 @@ MediagateError                     status  reason                    a retry can
 ├── Unauthenticated                401     INVALID_API_KEY           no
 ├── PermissionDenied               403     PERMISSION_DENIED         no
 ├── NotFound                       404     NOT_FOUND                 no
+├── IdempotencyInProgress          409     IDEMPOTENCY_IN_PROGRESS   yes, after `retry_after_s`
 ├── PayloadTooLarge                413     PAYLOAD_TOO_LARGE         no
 ├── UnsupportedMediaType           415     UNSUPPORTED_MEDIA_TYPE    no
 ├── RangeNotSatisfiable            416     RANGE_NOT_SATISFIABLE     no
+├── IdempotencyKeyReused           422     IDEMPOTENCY_KEY_REUSED    no
 ├── RateLimited                    429     RATE_LIMITED              yes, after `retry_after_s`
 ├── Unsupported                    501     UNSUPPORTED               no
 ├── InternalError                  500     INTERNAL                  no (the outcome is not known)
@@ -125,6 +127,22 @@ class NotFound(MediagateError):
     grpc_code = "NOT_FOUND"
 
 
+class IdempotencyInProgress(MediagateError):
+    """A call with this key is still running; the same call again finds its answer."""
+
+    reason = "IDEMPOTENCY_IN_PROGRESS"
+    http_status = 409
+    grpc_code = "ABORTED"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A request with this Idempotency-Key is still running. Send the same request again.",
+            param="Idempotency-Key",
+            retry_after_s=1,
+        )
+
+
 class PayloadTooLarge(MediagateError):
     """More bytes than a configured limit."""
 
@@ -147,6 +165,20 @@ class RangeNotSatisfiable(MediagateError):
     reason = "RANGE_NOT_SATISFIABLE"
     http_status = 416
     grpc_code = "OUT_OF_RANGE"
+
+
+class IdempotencyKeyReused(MediagateError):
+    """The key stands for a call with another method or other parameters."""
+
+    reason = "IDEMPOTENCY_KEY_REUSED"
+    http_status = 422
+    grpc_code = "INVALID_ARGUMENT"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key was used for a request with other parameters. Use a new key for a new request.",
+            param="Idempotency-Key",
+        )
 
 
 class RateLimited(MediagateError):

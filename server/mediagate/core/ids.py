@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
 from uuid_utils import uuid7
@@ -33,7 +34,13 @@ class IdKind:
 
     def new(self) -> str:
         """Return an id that no other process makes, and that sorts after every id this process made before."""
-        number = uuid7().int
+        return self._text(uuid7().int)
+
+    def first_of(self, moment: datetime) -> str:
+        """Return the smallest id that can have been made at `moment`, to the millisecond, or later."""
+        return self._text(int(moment.timestamp() * 1000) << 80)
+
+    def _text(self, number: int) -> str:
         return self.prefix + "".join(_ALPHABET[number >> shift & 31] for shift in _SHIFTS)
 
     def matches(self, text: str) -> bool:
@@ -45,6 +52,13 @@ class IdKind:
         if not self.matches(text):
             raise self.not_found(text)
         return text
+
+    def time_of(self, text: str) -> datetime:
+        """Return when the id `text` was made, in UTC, to the millisecond. Raises `NotFound` for what is no id."""
+        number = 0
+        for char in self.parse(text).removeprefix(self.prefix):
+            number = number << 5 | _ALPHABET.index(char)
+        return datetime.fromtimestamp((number >> 80) / 1000, UTC)
 
     def not_found(self, text: str) -> NotFound:
         """Return OpenAI's answer for an id that is malformed, unknown or of another owner; safe for any `text`."""

@@ -36,6 +36,10 @@ class FileState(StrEnum):
 
     RECEIVING = auto()
     """The row is there, the bytes are on their way; nobody but the upload sees it."""
+    COPYING = auto()
+    """It was promised, and a job copies its bytes; its owner sees how far that is."""
+    FAILED = auto()
+    """The copy that was promised cannot be made; its owner sees why."""
     PROCESSED = auto()
     """Complete and readable."""
     DISCARDED = auto()
@@ -53,6 +57,8 @@ class FileEvent(StrEnum):
     UPLOAD_ABORTED = auto()
     LEASE_EXPIRED = auto()
     """The process that received it is gone."""
+    COPY_PROMISED = auto()
+    COPY_FAILED = auto()
     DELETE_REQUESTED = auto()
     EXPIRED = auto()
     REPLICAS_GONE = auto()
@@ -62,6 +68,15 @@ FILE_TRANSITIONS: Final[Mapping[tuple[FileState, FileEvent], FileState]] = {
     (FileState.RECEIVING, FileEvent.BYTES_VERIFIED): FileState.PROCESSED,
     (FileState.RECEIVING, FileEvent.UPLOAD_ABORTED): FileState.DISCARDED,
     (FileState.RECEIVING, FileEvent.LEASE_EXPIRED): FileState.DISCARDED,
+    (FileState.RECEIVING, FileEvent.COPY_PROMISED): FileState.COPYING,
+    (FileState.COPYING, FileEvent.BYTES_VERIFIED): FileState.PROCESSED,
+    (FileState.COPYING, FileEvent.COPY_FAILED): FileState.FAILED,
+    (FileState.COPYING, FileEvent.DELETE_REQUESTED): FileState.DELETING,
+    (FileState.COPYING, FileEvent.EXPIRED): FileState.DELETING,
+    (FileState.FAILED, FileEvent.DELETE_REQUESTED): FileState.DELETING,
+    (FileState.FAILED, FileEvent.EXPIRED): FileState.DELETING,
+    # What an upload that failed has left behind, and could not remove at once.
+    (FileState.RECEIVING, FileEvent.DELETE_REQUESTED): FileState.DELETING,
     (FileState.PROCESSED, FileEvent.DELETE_REQUESTED): FileState.DELETING,
     (FileState.PROCESSED, FileEvent.EXPIRED): FileState.DELETING,
     (FileState.DELETING, FileEvent.REPLICAS_GONE): FileState.DELETED,
@@ -71,10 +86,16 @@ FILE_TRANSITIONS: Final[Mapping[tuple[FileState, FileEvent], FileState]] = {
 class ReplicaState(StrEnum):
     """One copy of a file in one store."""
 
+    PENDING = auto()
+    """To be made from another copy."""
     WRITING = auto()
+    PROCESSING = auto()
+    """The store has all bytes, and still works on them."""
     READY = auto()
     LOST = auto()
     """The store says that it does not have it."""
+    FAILED = auto()
+    """The store took the bytes and says that they are no good."""
     DELETING = auto()
     DELETED = auto()
     """Final."""
@@ -83,7 +104,12 @@ class ReplicaState(StrEnum):
 class ReplicaEvent(StrEnum):
     """What can happen to a replica."""
 
+    ACCEPTED = auto()
+    """The store has the bytes and goes on working."""
     COMMITTED = auto()
+    REFUSED = auto()
+    DEFERRED = auto()
+    """It failed, and shall be made later from another copy."""
     WRITE_FAILED = auto()
     LEASE_EXPIRED = auto()
     """The process that wrote it is gone."""
@@ -97,7 +123,17 @@ class ReplicaEvent(StrEnum):
 
 # A write that failed may have left bytes behind, so it is deleted like any other; deleting what is absent succeeds.
 REPLICA_TRANSITIONS: Final[Mapping[tuple[ReplicaState, ReplicaEvent], ReplicaState]] = {
+    (ReplicaState.WRITING, ReplicaEvent.ACCEPTED): ReplicaState.PROCESSING,
     (ReplicaState.WRITING, ReplicaEvent.COMMITTED): ReplicaState.READY,
+    (ReplicaState.WRITING, ReplicaEvent.DEFERRED): ReplicaState.PENDING,
+    (ReplicaState.WRITING, ReplicaEvent.REFUSED): ReplicaState.FAILED,
+    (ReplicaState.PENDING, ReplicaEvent.REPAIR_STARTED): ReplicaState.WRITING,
+    (ReplicaState.PENDING, ReplicaEvent.DELETE_REQUESTED): ReplicaState.DELETING,
+    (ReplicaState.PROCESSING, ReplicaEvent.COMMITTED): ReplicaState.READY,
+    (ReplicaState.PROCESSING, ReplicaEvent.REFUSED): ReplicaState.FAILED,
+    (ReplicaState.PROCESSING, ReplicaEvent.MISSING): ReplicaState.LOST,
+    (ReplicaState.PROCESSING, ReplicaEvent.DELETE_REQUESTED): ReplicaState.DELETING,
+    (ReplicaState.FAILED, ReplicaEvent.DELETE_REQUESTED): ReplicaState.DELETING,
     (ReplicaState.WRITING, ReplicaEvent.WRITE_FAILED): ReplicaState.DELETING,
     (ReplicaState.WRITING, ReplicaEvent.LEASE_EXPIRED): ReplicaState.DELETING,
     (ReplicaState.WRITING, ReplicaEvent.DELETE_REQUESTED): ReplicaState.DELETING,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from mediagate.core.lifecycle import FileState, UploadState, VideoPhase
+from mediagate.core.lifecycle import FileState, ReplicaState, UploadState, VideoPhase
 
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 """What a caller may upload a file for."""
@@ -15,14 +15,31 @@ PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is calling. Every object belongs to an owner; another owner's object does not exist for this one."""
+    """Who is calling. Every object belongs to an owner; another owner's object does not exist for this one.
+
+    `uses_providers` allows what no owner stands for: a provider's own files, by the provider's own ids.
+    """
 
     owner_id: str
+    uses_providers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One copy of a file in one account. `ref` is the provider's own name for it, None before the provider gave one."""
+
+    file_id: str
+    account: str
+    provider: str
+    ref: str | None
+    state: ReplicaState
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file and its one replica's place."""
+    """A file. `sha256` is empty where a store copied it by itself and does not know it. `source` is what it was copied
+    from, `copied_bytes` how far that is while it lasts, `failure` why it cannot be done."""
 
     id: str
     owner_id: str
@@ -34,15 +51,10 @@ class File:
     state: FileState
     created_at: datetime
     expires_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Replica:
-    """One copy of a file at one provider. `ref` is the provider's own name for it."""
-
-    file_id: str
-    provider: str
-    ref: str
+    source: str | None = None
+    copied_bytes: int | None = None
+    failure: str | None = None
+    replicas: tuple[Replica, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +73,8 @@ class Upload:
     file_expires_after_s: int | None = None
     file_id: str | None = None
     part_ids: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    keeps_partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,3 +36,6 @@ BROKEN_STREAM: Final = b"\xff"
 `x-envoy-original-path`) it makes Envoy reset the stream, so that content which stops half-way is a broken download:
 curl exit 18, or 92 over HTTP/2. An abort in its place looks like a clean end where no length was told, and leaves an
 HTTP/1.1 client waiting where one was."""
+
+ORIGINS_MAX: Final = 5
+"""How many origins one request may be sent to, one after the other."""

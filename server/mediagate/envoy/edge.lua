@@ -24,6 +24,10 @@ local PLAIN = {
   ["503"] = {"server_error", "unavailable", "The service is not available at the moment."},
   ["504"] = {"server_error", "timeout", "The server did not answer in time. Whether the request took effect is not known."},
 }
+-- The same for content that an origin holds, where not even the next one could be asked for.
+local ORIGIN_AWAY = {"server_error", "provider_unavailable", "The provider of the file's content cannot be reached. Try again later."}
+local ORIGIN_FAILED = {"server_error", "provider_failed", "The provider of the file's content failed. Try again later."}
+local ORIGIN_FAILURE_HEADERS = {[":status"] = true, ["openai-processing-ms"] = true}
 local UNKNOWN_URL = {"invalid_request_error", "unknown_url", "There is nothing at this path."}
 local INVALID_JSON = {"invalid_request_error", "invalid_json", "The body of the request is not the JSON that this path takes."}
 
@@ -49,27 +53,30 @@ end
 
 -- A reply of Envoy's own: its status, its envelope, and whether the request may have taken effect.
 local function own_reply(handle, status, edge)
-  local flags, method, details = edge:match("^%d+ (%S*) (%S*) (.*)$")
+  local flags, method, key, details = edge:match("^%d+ (%S*) (%S*) (%S*) (.*)$")
   if status == "400" and details:find("grpc_json_transcode_failure{INVALID_ARGUMENT}", 1, true) then
     return status, complaint(handle), false
   end
-  -- UF could not connect, UH no healthy server, UO overflow: no server saw it. Any other 503 is a broken connection.
-  if status == "503" and not (flags:find("UF", 1, true) or flags:find("UH", 1, true) or flags:find("UO", 1, true)) then
+  -- UF could not connect, UH no healthy server, UO overflow: no server saw it; UAEX: none could say where content lies. Any
+  -- other 503 is a broken connection.
+  if status == "503" and not (flags:find("UF", 1, true) or flags:find("UH", 1, true) or flags:find("UO", 1, true)
+    or flags:find("UAEX", 1, true)) then
     status = "502"
   end
-  local unsafe = (status == "502" or status == "504") and (method == "POST" or method == "PATCH")
+  -- With an idempotency key, of which this is the first character, a call may be repeated whatever became of it.
+  local unsafe = (status == "502" or status == "504") and (method == "POST" or method == "PATCH") and key == ""
   return status, envelope(status, status == "404" and UNKNOWN_URL), unsafe
 end
 
 local function fail(handle, headers, status, edge, head)
   local unsafe = false
   local body = headers:get("x-openai-error")
-  if edge then
+  if body then
+    headers:remove("x-openai-error")
+  elseif edge then
     status, body, unsafe = own_reply(handle, status, edge)
     headers = handle:headers()  -- Reading a body ends the life of what was read before.
     headers:replace(":status", status)
-  elseif body then
-    headers:remove("x-openai-error")
   else
     body = envelope(status)
   end
@@ -84,6 +91,35 @@ local function fail(handle, headers, status, edge, head)
   handle:body(true):setBytes(head and "" or body)
 end
 
+-- A reply about content from an origin. origin.lua asks the server about all that is not the content, so what else comes here
+-- is Envoy's own: of a name that has just ceased to resolve.
+local function fail_origin(handle, headers, status, edge)
+  local others = {}
+  for name, _ in pairs(headers) do
+    if not ORIGIN_FAILURE_HEADERS[name] then others[#others + 1] = name end
+  end
+  for _, name in ipairs(others) do headers:remove(name) end
+  local away = edge and status == "503"
+  headers:replace(":status", away and "503" or "502")
+  if away then headers:add("retry-after", "1") end
+  headers:add("x-should-retry", "true")
+  headers:add("content-type", "application/json")
+  local body = envelope(status, away and ORIGIN_AWAY or ORIGIN_FAILED)
+  headers:add("content-length", tostring(#body))
+  handle:body(true):setBytes(body)
+end
+
+local function origin_reply(handle, headers, edge)
+  local status = headers:get(":status")
+  if edge or (status ~= "200" and status ~= "206") then return fail_origin(handle, headers, status, edge) end
+  headers:remove("x-edge-origin")
+  if headers:get("content-length") then return end
+  local decision = handle:streamInfo():dynamicMetadata():get("envoy.filters.http.ext_authz")
+  headers:add("content-length", decision[status == "206" and "length" or "size"])
+  -- A body that ends before that length must end the connection too, or an HTTP/1.1 client waits for the rest.
+  handle:streamInfo():drainConnectionUponCompletion()
+end
+
 function envoy_on_response(handle)
   local headers = handle:headers()
   local edge = headers:get("x-edge")
@@ -91,6 +127,7 @@ function envoy_on_response(handle)
     headers:remove("x-edge")
     headers:replace("openai-processing-ms", string.format("%d", handle:timestamp() - tonumber(edge:match("^%d+"))))
   end
+  if headers:get("x-edge-origin") then return origin_reply(handle, headers, edge) end
   local content_type = headers:get("content-type")
   if content_type and content_type:find("application/grpc", 1, true) == 1 then return end
 

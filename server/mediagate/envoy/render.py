@@ -7,21 +7,33 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 from typing import Any, Final
 
+from mediagate.envoy import ORIGINS_MAX
+
 HERE: Final = Path(__file__).resolve().parent
 TEMPLATE: Final = HERE / "envoy.yaml.tmpl"
 LUA: Final = HERE / "edge.lua"
+ORIGIN_LUA: Final = HERE / "origin.lua"
 DESCRIPTORS: Final = HERE / "api.binpb"
 ROUTES: Final = HERE / "routes.json"
 
 FILTER_OFF: Final = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": True}
+FILTER_ON: Final = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {}}
+DECISION_FILTER: Final = "envoy.filters.http.ext_authz"
 NOWHERE: Final = {"cluster": "nowhere", "cluster_not_found_response_code": "NOT_FOUND"}
 MIB: Final = 1 << 20
+# Debian and Alpine, Red Hat, macOS.
+SYSTEM_CA_FILES: Final = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+)
 # Per connection to a server; one more stream opens another connection.
 UPSTREAM_STREAMS_MAX: Final = 128
 
@@ -35,7 +47,8 @@ CORS_REQUEST_HEADERS: Final = (
 )
 CORS_REPLY_HEADERS: Final = (
     "x-request-id, openai-processing-ms, openai-poll-after-ms, openai-version, openai-organization, retry-after, "
-    "retry-after-ms, x-should-retry, content-range, content-length, content-disposition, accept-ranges, etag, allow, "
+    "retry-after-ms, x-should-retry, idempotent-replayed, "
+    "content-range, content-length, content-disposition, accept-ranges, etag, allow, "
     "grpc-status, grpc-message, grpc-status-details-bin"
 )
 # A path and query whose escapes are well-formed and stand for UTF-8 without NUL. What else arrives would be a protobuf
@@ -88,6 +101,16 @@ class EdgeSettings:
     window_bytes: int = MIB
     connection_window_bytes: int = 16 * MIB
     buffer_bytes: int = MIB
+    # Whether the server is asked where content lies before it is asked for it: of use where a provider serves directly.
+    content_by_decision: bool = False
+    # The server may look at several copies before it decides.
+    decision_timeout_s: float = 20.0
+    # An origin may take this long to accept a connection.
+    origin_connect_timeout_s: float = 5.0
+    # And may say nothing for this long, before its first byte or between two. A client that pauses looks the same.
+    origin_silence_s: float = 120.0
+    # The certificates by which origins prove who they are, as PEM.
+    trusted_ca_file: str = field(default_factory=lambda: trusted_ca_file())
 
 
 def render_config(settings: EdgeSettings) -> str:
@@ -112,6 +135,7 @@ def render_config(settings: EdgeSettings) -> str:
         "upstream_buffer_bytes": settings.buffer_bytes,
         "access_log_min_status": settings.access_log_min_status,
         "lua_file": str(LUA),
+        "origin_lua_file": str(ORIGIN_LUA),
         "descriptor_file": str(DESCRIPTORS),
         "services": routes["services"],
         "json_request_max_bytes": settings.json_request_max_bytes,
@@ -130,12 +154,18 @@ def render_config(settings: EdgeSettings) -> str:
             for path in routes["paths"]
             if "POST" in path["methods"] and path["regex"] not in routes["json_body_paths"]
         ),
+        "origins_max": ORIGINS_MAX,
+        "decision_timeout": seconds(settings.decision_timeout_s),
+        "origin_connect_timeout": seconds(settings.origin_connect_timeout_s),
+        "origin_silence": seconds(settings.origin_silence_s),
+        "trusted_ca_file": settings.trusted_ca_file,
         "discovery": discovery(settings.api_targets),
         "endpoints": [{"endpoint": {"address": address(target)}} for target in settings.api_targets],
     }
     template = Template(TEMPLATE.read_text())
     return template.substitute(
         {name: json.dumps(value) for name, value in values.items()},
+        content_routes=route_lines(content_routes(routes["paths"], settings)),
         small_body_routes=route_lines(small_body_routes(routes["paths"], settings)),
         wrong_method_routes=route_lines(wrong_method_routes(routes["paths"])),
     )
@@ -157,6 +187,24 @@ def envoy_arguments(settings: EdgeSettings, config_file: str) -> list[str]:
 def route_lines(routes: list[dict[str, Any]]) -> str:
     """Routes as items of the template's list, one on each line."""
     return "\n              ".join(f"- {json.dumps(route)}" for route in routes)
+
+
+def content_routes(paths: list[dict[str, Any]], settings: EdgeSettings) -> list[dict[str, Any]]:
+    """The routes of files' content, with the filters by which the server is asked first; none where it is not."""
+    content = [path for path in paths if path["regex"].endswith("/files/[^/]+/content")]
+    if not settings.content_by_decision:
+        return []
+    return [
+        {
+            **route,
+            "name": "content_by_decision",
+            "typed_per_filter_config": {
+                **route["typed_per_filter_config"],
+                DECISION_FILTER: FILTER_ON,
+            },
+        }
+        for route in small_body_routes(content, settings)
+    ]
 
 
 def small_body_routes(paths: list[dict[str, Any]], settings: EdgeSettings) -> list[dict[str, Any]]:
@@ -208,6 +256,17 @@ def wrong_method_routes(paths: list[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for methods, regexes in ordered
     ]
+
+
+def trusted_ca_file() -> str:
+    """The certificate authorities that this machine trusts; where it names none, those that Python's clients bring."""
+    named = os.environ.get("SSL_CERT_FILE", "")
+    for path in (named, *SYSTEM_CA_FILES):
+        if path and os.path.isfile(path):
+            return path
+    from certifi import where
+
+    return where()
 
 
 def any_of(methods: list[str]) -> str:

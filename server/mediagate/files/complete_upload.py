@@ -13,7 +13,7 @@ from mediagate.core.errors import ChecksumMismatch, InvalidField, StateConflict,
 from mediagate.core.lifecycle import UPLOAD_TRANSITIONS, UploadEvent, UploadState, advance
 from mediagate.core.objects import File, Principal, Upload, UploadPart
 from mediagate.files.get_file import GetFile
-from mediagate.files.intake import FileFacts, IncomingFile, Intake
+from mediagate.files.intake import FileFacts, IncomingFile, Intake, Placement
 from mediagate.files.steps import Steps
 from mediagate.files.tasks import DROP_PARTS
 from mediagate.files.upload_rules import lock_upload, require_pending
@@ -93,11 +93,21 @@ class CompleteUpload:
 
         incoming: IncomingFile | None = None
         try:
-            incoming = await self.intake.begin(who, size_bytes_max=upload.size_bytes, expected=file_id)
+            placement = Placement(
+                upload.targets or self.stores.default,
+                upload.filename,
+                upload.purpose,
+                upload.file_expires_after_s,
+                upload.size_bytes,
+                upload.keeps_partial,
+            )
+            incoming = await self.intake.begin(
+                who, size_bytes_max=upload.size_bytes, placement=placement, expected=file_id
+            )
             await self._copy(parts, incoming, md5)
-            blob = await incoming.store()
+            received = await incoming.store()
             facts = FileFacts(upload.filename, upload.purpose, upload.file_expires_after_s)
-            file = await incoming.finish(blob, facts, also=close)
+            file = await incoming.finish(received, facts, also=close)
         except BaseException:
             await self._reopen(upload, incoming)
             raise
@@ -115,7 +125,7 @@ class CompleteUpload:
     async def _copy(self, parts: Sequence[UploadPart], incoming: IncomingFile, md5: str | None) -> None:
         digest = hashlib.md5(usedforsecurity=False) if md5 else None
         for part in parts:
-            content = await self.stores.target().open(part.ref)
+            content = await self.stores.scratch().open(part.ref)
             async for chunk in content.read(0, content.size_bytes):
                 if digest is not None:
                     digest.update(chunk)

@@ -4,90 +4,103 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from mediagate.core.errors import ChecksumMismatch, InvalidField, PayloadTooLarge, TruncatedUpload
+from mediagate.core.errors import InvalidField, PayloadTooLarge
 from mediagate.core.forms import FieldEnd, FileData, FileEnd, FileStart, FormEvent
 from mediagate.core.limits import echo
 from mediagate.core.nesting import nested
 from mediagate.core.objects import File, Principal
-from mediagate.files.intake import FileFacts, IncomingFile, Intake
-from mediagate.files.rules import check_expiry, check_filename, check_purpose
-from mediagate.providers.base import StoredBlob
+from mediagate.files.intake import FileFacts, IncomingFile, Intake, Placement
+from mediagate.files.proof import Proof
+from mediagate.files.rules import check_expiry, check_filename, check_on_partial, check_purpose
+from mediagate.files.spool import Spool
+from mediagate.routing.targets import Named, Targets, Wish
 
-
-@dataclass(slots=True)
-class Proof:
-    """What the caller announces of the bytes, before or behind them; a member may stay unknown."""
-
-    size_bytes: int | None = None
-    sha256: str | None = None
-
-    def check(self, blob: StoredBlob) -> None:
-        """Raises `TruncatedUpload` or `ChecksumMismatch` where the bytes are not those that were announced."""
-        if self.size_bytes is not None and blob.size_bytes != self.size_bytes:
-            raise TruncatedUpload(
-                f"{blob.size_bytes} bytes arrived, {self.size_bytes} were announced. Send the file again, whole.",
-                param="size_bytes",
-                received_bytes=blob.size_bytes,
-                expected_bytes=self.size_bytes,
-            )
-        if self.sha256 is not None and blob.sha256 != self.sha256:
-            raise ChecksumMismatch(
-                "The bytes that arrived do not have the SHA-256 that was announced. Send the file again.",
-                param="sha256",
-            )
+HERE = Named()
 
 
 @dataclass(frozen=True, slots=True)
 class CreateFile:
-    """Store a file. Fields may stand before or behind the bytes; what is wrong before them is refused before them."""
+    """Store a file. Fields may stand before or behind the bytes; what is wrong before them is refused before them.
+
+    Where the targets are known before the bytes, these go to all of them as they come; else they wait on disk, in
+    `spool_dir`.
+    """
 
     intake: Intake
+    targets: Targets
+    spool_dir: Path
     file_bytes_max: int
     batch_bytes_max: int
 
-    async def run(self, who: Principal, events: AsyncIterator[FormEvent], proof: Proof | None = None) -> File:
+    async def run(
+        self,
+        who: Principal,
+        events: AsyncIterator[FormEvent],
+        proof: Proof | None = None,
+        *,
+        named: Named = HERE,
+        file_id: str | None = None,
+    ) -> File:
         """`events` must end only where the whole body was proven to have come, and raise otherwise; `proof` is read
-        then.
+        then. `named` is what the request names outside its body.
 
-        Raises `InvalidField`, `TruncatedUpload`, `ChecksumMismatch`, `PayloadTooLarge`. After a failure, and where the
-        caller goes away before the answer, nothing is left.
+        Raises `InvalidField`, `TruncatedUpload`, `ChecksumMismatch`, `PayloadTooLarge`, and what a target raises. After
+        a failure, and where the caller goes away before the answer, nothing is left.
         """
-        form = _Form(self, who)
+        form = _Form(self, who, proof, named, file_id)
         try:
             async for event in events:
                 await form.take(event)
-            return await form.finish(proof)
+            return await form.finish()
         except BaseException:
             await form.abort()
             raise
+        finally:
+            form.close()
 
 
 class _Form:
     """What has come of one form."""
 
-    def __init__(self, rules: CreateFile, who: Principal) -> None:
+    def __init__(
+        self, rules: CreateFile, who: Principal, proof: Proof | None, named: Named, file_id: str | None
+    ) -> None:
         self._rules = rules
         self._who = who
+        self._proof = proof
+        self._named = named
+        self._file_id = file_id
         self._fields: list[tuple[str, str]] = []
-        self._filename = ""
+        self._wish = Wish()
+        self._filename: str | None = None
+        self._placement: Placement | None = None
         self._incoming: IncomingFile | None = None
+        self._spool: Spool | None = None
         self._purpose = ""
+        self._size_bytes = 0
 
     async def take(self, event: FormEvent) -> None:
         match event:
-            case FileData(data) if self._incoming is not None:
-                await self._incoming.write(data)
-                self._check_size(self._incoming, self._purpose)
+            case FileData(data) if self._filename is not None:
+                await self._data(data)
             case FieldEnd(name, value):
-                self._fields.append((name, value))
-                if name == "purpose":
-                    self._purpose = check_purpose(value)
+                self._field(name, value)
             case FileStart(name):
                 await self._start(name, event.filename)
             case FileEnd():
                 pass
+
+    def _field(self, name: str, value: str) -> None:
+        if self._wish.take(name, value):
+            # An unknown name is refused before a byte is taken.
+            self._rules.targets.named(self._named, self._wish)
+            return
+        self._fields.append((name, value))
+        if name == "purpose":
+            self._purpose = check_purpose(value)
 
     async def _start(self, name: str, filename: str) -> None:
         if name != "file":
@@ -96,28 +109,90 @@ class _Form:
         self._filename = filename
         if self._purpose:
             check_filename(filename, self._purpose)
-        self._incoming = await self._rules.intake.begin(self._who, size_bytes_max=self._rules.file_bytes_max)
+        self._placement = self._placed_early()
+        if self._placement is None:
+            self._spool = Spool(self._rules.spool_dir)
+        else:
+            await self._begin(self._placement)
 
-    async def finish(self, proof: Proof | None) -> File:
-        if self._incoming is None:
+    def _placed_early(self) -> Placement | None:
+        """Where the bytes go, if nothing that may still come can change that."""
+        stores = self._rules.intake.stores
+        accounts = self._rules.targets.named(self._named, self._wish)
+        if accounts is None and len(stores.accounts) == 1:
+            accounts = stores.default
+        if accounts is None:
+            return None
+        if not self._purpose and any(stores.account(account).spec.takes_purpose for account in accounts):
+            return None
+        return self._place(accounts, self._proof.size_bytes if self._proof else None)
+
+    def _place(self, accounts: tuple[str, ...], size_bytes: int | None) -> Placement:
+        tree: dict[str, Any] = dict(nested(self._fields))
+        purpose = self._purpose or "user_data"
+        return Placement(
+            targets=accounts,
+            filename=check_filename(self._filename or "", purpose),
+            purpose=purpose,
+            life_s=_life_so_far(tree.get("expires_after"), purpose),
+            size_bytes=size_bytes,
+            keeps_partial=check_on_partial(tree.get("on_partial")),
+        )
+
+    async def _begin(self, placement: Placement) -> IncomingFile:
+        self._incoming = await self._rules.intake.begin(
+            self._who, size_bytes_max=self._rules.file_bytes_max, placement=placement, file_id=self._file_id
+        )
+        return self._incoming
+
+    async def _data(self, data: bytes) -> None:
+        self._size_bytes += len(data)
+        self._check_size(self._purpose)
+        if self._incoming is not None:
+            await self._incoming.write(data)
+        elif self._spool is not None:
+            await self._spool.write(data)
+
+    def _check_size(self, purpose: str) -> None:
+        if purpose == "batch" and self._size_bytes > self._rules.batch_bytes_max:
+            bytes_max, what = self._rules.batch_bytes_max, "a batch file"
+        elif self._size_bytes > self._rules.file_bytes_max:
+            bytes_max, what = self._rules.file_bytes_max, "a file"
+        else:
+            return
+        raise PayloadTooLarge(
+            f"File is too large: {what} may have {bytes_max} bytes. Larger files go through /v1/uploads.",
+            param="file",
+            limit_bytes=bytes_max,
+        )
+
+    async def finish(self) -> File:
+        if self._filename is None:
             raise InvalidField("'file' is a required field: a form part with a file name.", param="file")
         facts = self._facts()
-        self._check_size(self._incoming, facts.purpose)
-        blob = await self._incoming.store()
-        if proof is not None:
-            proof.check(blob)
-        return await self._incoming.finish(blob, facts)
+        self._check_size(facts.purpose)
+        accounts = self._rules.targets.chosen(self._named, self._wish)
+        incoming = self._incoming
+        if incoming is None:
+            assert self._spool is not None
+            incoming = await self._begin(self._place(accounts, self._size_bytes))
+            async for chunk in self._spool.read():
+                await incoming.write(chunk)
+        elif self._placement is not None and set(accounts) != set(self._placement.targets):
+            raise InvalidField(
+                "The fields before the file and those behind it name different targets. Name all of them in one place.",
+                param="custom_llm_provider",
+            )
+        received = await incoming.store(self._proof)
+        return await incoming.finish(received, facts)
 
     async def abort(self) -> None:
         if self._incoming is not None:
             await self._incoming.abort()
 
-    def _check_size(self, incoming: IncomingFile, purpose: str) -> None:
-        bytes_max = self._rules.batch_bytes_max
-        if purpose == "batch" and incoming.size_bytes > bytes_max:
-            raise PayloadTooLarge(
-                f"File is too large: a batch file may have {bytes_max} bytes.", param="file", limit_bytes=bytes_max
-            )
+    def close(self) -> None:
+        if self._spool is not None:
+            self._spool.close()
 
     def _facts(self) -> FileFacts:
         tree: dict[str, Any] = dict(nested(self._fields))
@@ -125,8 +200,16 @@ class _Form:
         if purpose is not None and not isinstance(purpose, str):
             raise InvalidField("'purpose' must be one word.", param="purpose")
         checked = check_purpose(purpose)
+        check_on_partial(tree.get("on_partial"))
         return FileFacts(
-            filename=check_filename(self._filename, checked),
+            filename=check_filename(self._filename or "", checked),
             purpose=checked,
             life_s=check_expiry(tree.get("expires_after"), checked),
         )
+
+
+def _life_so_far(expires_after: Any, purpose: str) -> int | None:
+    """The life that the fields up to here ask for; None where the other half of them may still come."""
+    if isinstance(expires_after, dict) and len(expires_after) < 2:
+        return None
+    return check_expiry(expires_after, purpose)

@@ -13,6 +13,7 @@ from mediagate.core.errors import InvalidField, PayloadTooLarge
 from mediagate.core.lifecycle import UploadState
 from mediagate.core.objects import Principal, Upload
 from mediagate.files.rules import check_expiry, check_filename, check_purpose
+from mediagate.routing.targets import Named, Targets, Wish
 from mediagate.store.database import Database
 from mediagate.store.uploads import UploadRepository
 
@@ -22,6 +23,7 @@ class CreateUpload:
     """Announce a file that will come in parts."""
 
     db: Database
+    targets: Targets
     clock: Clock
     upload_bytes_max: int
     batch_bytes_max: int
@@ -36,8 +38,16 @@ class CreateUpload:
         mime_type: str,
         purpose: str,
         expires_after: Mapping[str, Any] | None,
+        named: Named,
+        wish: Wish,
+        keeps_partial: bool = False,
+        upload_id: str | None = None,
     ) -> Upload:
-        """Raises `InvalidField` or `PayloadTooLarge`."""
+        """`named` and `wish` say where the file shall go, `upload_id` is for an upload whose id was reserved.
+
+        Raises `InvalidField` or `PayloadTooLarge`.
+        """
+        targets = self.targets.chosen(named, wish)
         if size_bytes != int(size_bytes):
             raise InvalidField("'bytes' must be a whole number.", param="bytes")
         bytes_max = self.upload_bytes_max
@@ -51,7 +61,7 @@ class CreateUpload:
             )
         now = self.clock.now()
         upload = Upload(
-            id=ids.new_upload_id(),
+            id=upload_id or ids.new_upload_id(),
             owner_id=who.owner_id,
             size_bytes=int(size_bytes),
             filename=check_filename(filename, check_purpose(purpose)),
@@ -61,6 +71,8 @@ class CreateUpload:
             created_at=now,
             expires_at=now + timedelta(seconds=self.lifetime_s),
             file_expires_after_s=check_expiry(expires_after, purpose),
+            targets=targets,
+            keeps_partial=keeps_partial,
         )
         async with self.db.transaction() as tx:
             await UploadRepository(tx.connection).add(upload)

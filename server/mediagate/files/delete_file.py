@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mediagate.core import ids
 from mediagate.core.clock import Clock
 from mediagate.core.objects import Principal
-from mediagate.files.tasks import REMOVE_FILE
+from mediagate.files.remove_file import enqueue_removal
 from mediagate.store.database import Database
 from mediagate.store.files import FileRepository
 
@@ -25,4 +25,4 @@ class DeleteFile:
         async with self.db.transaction() as tx:
             if not await FileRepository(tx.connection).entomb(who.owner_id, file_id, now=self.clock.now()):
                 raise ids.FILE.not_found(file_id)
-            await tx.enqueue(REMOVE_FILE, lock=file_id, file_id=file_id)
+            await enqueue_removal(tx, file_id)

@@ -1,30 +1,43 @@
-"""Bytes on their way into a file: the one path that every upload takes.
+"""Bytes on their way into a file: the one path that every upload and every copy takes.
 
-The row is committed before the first byte leaves, so that whatever a crash leaves behind has a name and a lease. Bytes
-are counted, hashed and sniffed once while they pass. Nothing is readable before `finish`; after a failure, or where the
-lease runs out, nothing is left.
+The rows of the file and of its replicas are committed before the first byte leaves, so that whatever a crash leaves
+behind has a name and a lease. Bytes are counted, hashed and sniffed once while they pass to all targets. Nothing is
+readable before `finish`; after a failure, or where the lease runs out, nothing is left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from mediagate.core.clock import Clock
 from mediagate.core.errors import MediagateError, PayloadTooLarge, TruncatedUpload
 from mediagate.core.ids import new_file_id
-from mediagate.core.lifecycle import FILE_TRANSITIONS, FileEvent, FileState, advance
+from mediagate.core.lifecycle import (
+    FILE_TRANSITIONS,
+    REPLICA_TRANSITIONS,
+    FileEvent,
+    FileState,
+    ReplicaEvent,
+    ReplicaState,
+    advance,
+)
 from mediagate.core.objects import File, Principal, Replica
+from mediagate.files.digest import Digest
+from mediagate.files.leases import LEASE, Leases
+from mediagate.files.proof import Proof, Received
 from mediagate.files.sniff import HEAD_BYTES, content_type_of
 from mediagate.files.steps import Steps
-from mediagate.providers.base import BlobWriter, StoredBlob
+from mediagate.files.tasks import FOLLOW_REPLICA, REMOVE_FILE, REPAIR_REPLICA
+from mediagate.files.tee import Tee
+from mediagate.providers.files import FileOperation, FileProvider, NewFile, Progress, StoredBlob
 from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database, Transaction
 from mediagate.store.files import FileRepository
+from mediagate.store.replicas import ReplicaRepository
 
-LEASE_S = 300
-RENEW_S = 60
+FOLLOW_AFTER_S = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +47,28 @@ class FileFacts:
     filename: str
     purpose: str
     life_s: int | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a file goes, and what its stores are told before the first byte. All targets or none, unless
+    `keeps_partial`; `size_bytes` only where it is certain. `copies` are the targets whose store copies an object by
+    itself, each with the object's URI; `content_type` is what the source says, for when no byte passes here."""
+
+    targets: tuple[str, ...]
+    filename: str = ""
+    purpose: str = "user_data"
+    life_s: int | None = None
+    size_bytes: int | None = None
+    keeps_partial: bool = False
+    content_type: str | None = None
+    copies: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def only_copies(self) -> bool:
+        """Whether no byte passes this process."""
+        return set(self.copies) == set(self.targets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +78,33 @@ class Intake:
     db: Database
     stores: FileStores
     clock: Clock
+    leases: Leases = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "leases", Leases(self.db, self.clock))
 
     async def begin(
-        self, who: Principal, *, size_bytes_max: int, internal: bool = False, expected: str | None = None
+        self,
+        who: Principal,
+        *,
+        size_bytes_max: int,
+        placement: Placement | None = None,
+        internal: bool = False,
+        file_id: str | None = None,
+        expected: str | None = None,
+        created_at: datetime | None = None,
     ) -> IncomingFile:
-        """Commit the intent, but for the file `expected`, which has one, and open the store. `internal` files are
-        inputs of videos, which no list shows."""
-        incoming = IncomingFile(self, who, expected or new_file_id(), size_bytes_max, self.clock.now())
+        """Commit the intent, but for the file `expected`, which has one. Without a `placement` the file stays on
+        scratch, whatever the default is: `internal` files are inputs of videos, which no list shows."""
+        placement = placement or Placement((self.stores.scratch_account,))
+        incoming = IncomingFile(
+            self,
+            who,
+            expected or file_id or new_file_id(),
+            size_bytes_max,
+            placement,
+            created_at or self.clock.now(),
+        )
         try:
             await incoming.open(internal=internal, expected=expected is not None)
         except BaseException:
@@ -60,9 +115,8 @@ class Intake:
     async def expect(self, tx: Transaction, who: Principal, file_id: str, *, internal: bool = False) -> None:
         """The intent: a row with a lease, which becomes true with the transaction."""
         now = self.clock.now()
-        lease_expires_at = now + timedelta(seconds=LEASE_S)
         await FileRepository(tx.connection).begin(
-            file_id, who.owner_id, now=now, lease_expires_at=lease_expires_at, internal=internal
+            file_id, who.owner_id, now=now, lease_expires_at=now + LEASE, internal=internal
         )
 
     async def forget(self, file_id: str) -> None:
@@ -74,32 +128,55 @@ class Intake:
 class IncomingFile:
     """One file that is being received."""
 
-    def __init__(self, intake: Intake, who: Principal, file_id: str, size_bytes_max: int, began_at: datetime) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        who: Principal,
+        file_id: str,
+        size_bytes_max: int,
+        placement: Placement,
+        began_at: datetime,
+    ) -> None:
         self._intake = intake
         self._who = who
-        self._provider = intake.stores.target()
-        self._writer: BlobWriter | None = None
         self._size_bytes_max = size_bytes_max
         self._began_at = began_at
-        self._renew_at = began_at + timedelta(seconds=RENEW_S)
+        self._placement = placement
+        providers = {account: intake.stores.account(account) for account in placement.targets}
+        self._tee = Tee(providers, copies=placement.copies, keeps_partial=placement.keeps_partial)
+        self._providers = providers
+        self._digest = Digest()
         self._head = b""
+        self._flowing = False
         self._steps = Steps()
+        self._blobs: dict[str, StoredBlob] = {}
+        self._received = Received(0, "")
         self._readable: bool | None = False
         self.id = file_id
         self.size_bytes = 0
 
     async def open(self, *, internal: bool, expected: bool) -> None:
-        """Commit the row, then open the store. To be called once, and followed by `abort` where it fails."""
+        """Commit the rows of the file and its replicas. To be called once, and followed by `abort` where it fails."""
+        for provider in self._providers.values():
+            provider.spec.require(FileOperation.CREATE)
+            self._size_bytes_max = min(self._size_bytes_max, provider.spec.file_bytes_max or self._size_bytes_max)
         await self._steps.run(self._open(internal, expected))
 
     async def _open(self, internal: bool, expected: bool) -> None:
-        if not expected:
-            async with self._intake.db.transaction() as tx:
+        now = self._intake.clock.now()
+        async with self._intake.db.transaction() as tx:
+            if not expected:
                 await self._intake.expect(tx, self._who, self.id, internal=internal)
-        self._writer = await self._provider.create(self.id)
+            rows = [
+                Replica(self.id, account, provider.spec.name, None, ReplicaState.WRITING)
+                for account, provider in self._providers.items()
+            ]
+            await ReplicaRepository(tx.connection).add(rows, now=now)
+        self._intake.leases.hold(self.id)
 
     async def write(self, chunk: bytes) -> None:
-        """Pass bytes on; returns when more can be taken. Raises `PayloadTooLarge` past the limit."""
+        """Pass bytes on; returns when more can be taken. Raises `PayloadTooLarge` past the limit, and what a target
+        raises."""
         self.size_bytes += len(chunk)
         if self.size_bytes > self._size_bytes_max:
             raise PayloadTooLarge(
@@ -107,66 +184,122 @@ class IncomingFile:
                 param="file",
                 limit_bytes=self._size_bytes_max,
             )
-        if len(self._head) < HEAD_BYTES:
-            self._head += chunk[: HEAD_BYTES - len(self._head)]
-        assert self._writer is not None
-        await self._writer.write(chunk)
-        now = self._intake.clock.now()
-        if now >= self._renew_at:
-            self._renew_at = now + timedelta(seconds=RENEW_S)
-            async with self._intake.db.transaction() as tx:
-                await FileRepository(tx.connection).extend_lease(self.id, now + timedelta(seconds=LEASE_S))
+        if not self._flowing:
+            # The stores are told what kind of bytes these are, so enough of them must have come.
+            self._head += chunk
+            if len(self._head) < HEAD_BYTES:
+                return
+            chunk = self._head
+            await self._flow()
+        await self._digest.update(chunk)
+        await self._tee.write(chunk)
 
-    async def store(self) -> StoredBlob:
-        """Make the bytes durable, still invisible. Only call it with a proof that all bytes came. Raises
-        `TruncatedUpload` where its lease is out and the bytes are gone."""
-        return await self._steps.run(self._store())
+    async def _flow(self) -> None:
+        self._flowing = True
+        self._head = self._head[:HEAD_BYTES]
+        await self._steps.run(self._tee.open(self._new))
 
-    async def _store(self) -> StoredBlob:
-        assert self._writer is not None
+    def _new(self, provider: FileProvider) -> NewFile:
+        placement = self._placement
+        return NewFile(
+            key=self.id,
+            filename=placement.filename,
+            content_type=self._content_type(placement.filename),
+            purpose=placement.purpose,
+            size_bytes=placement.size_bytes,
+            life_s=placement.life_s,
+        )
+
+    def _content_type(self, filename: str) -> str:
+        if not self._flowing and self._placement.content_type is not None:
+            return self._placement.content_type
+        return content_type_of(self._head, filename)
+
+    async def copy(self, progress: Progress) -> None:
+        """Have the stores copy what they can by themselves."""
+        await self._steps.run(self._tee.copy(self._new, progress))
+
+    async def store_copies(self) -> StoredBlob:
+        """In place of `store` where no byte passes here; returns what one of the stores says."""
+        await self._steps.run(self._store())
+        return next(iter(self._blobs.values()))
+
+    async def store(self, proof: Proof | None = None) -> Received:
+        """Make the bytes durable, still invisible. Only call it with a proof that all bytes came. Raises what `proof`
+        raises, before any store has made them its own, and `TruncatedUpload` where the lease is out and they are gone.
+        """
+        if not self._flowing:
+            head = self._head
+            await self._flow()
+            await self._digest.update(head)
+            await self._tee.write(head)
+        self._received = Received(self.size_bytes, await self._digest.hexdigest())
+        if proof is not None:
+            proof.check(self._received)
+        await self._steps.run(self._store())
+        return self._received
+
+    async def _store(self) -> None:
         try:
-            return await self._writer.commit()
+            self._blobs = await self._tee.commit()
         except FileNotFoundError:
             raise _stood_still() from None
 
     async def finish(
-        self, blob: StoredBlob, facts: FileFacts, also: Callable[[Transaction], Awaitable[None]] | None = None
+        self, received: Received, facts: FileFacts, also: Callable[[Transaction], Awaitable[None]] | None = None
     ) -> File:
         """Make the file readable; what `also` does becomes true in the same moment.
 
         It is as old as its id, so that a list is in the order of both. Raises `TruncatedUpload` where its lease is out.
         """
+        replicas = self._replicas(facts)
         file = File(
             id=self.id,
             owner_id=self._who.owner_id,
             filename=facts.filename,
             purpose=facts.purpose,
-            size_bytes=blob.size_bytes,
-            sha256=blob.sha256,
-            content_type=content_type_of(self._head, facts.filename),
+            size_bytes=received.size_bytes,
+            sha256=received.sha256,
+            content_type=self._content_type(facts.filename),
             state=advance(FILE_TRANSITIONS, FileState.RECEIVING, FileEvent.BYTES_VERIFIED),
             created_at=self._began_at,
-            expires_at=None if facts.life_s is None else self._began_at + timedelta(seconds=facts.life_s),
+            expires_at=end_of(self._began_at, facts.life_s, replicas),
+            source=facts.source,
+            replicas=replicas,
         )
-        await self._steps.run(self._publish(file, blob, also))
+        await self._steps.run(self._publish(file, also))
         return file
 
-    async def _publish(
-        self, file: File, blob: StoredBlob, also: Callable[[Transaction], Awaitable[None]] | None
-    ) -> None:
+    def _replicas(self, facts: FileFacts) -> tuple[Replica, ...]:
+        replicas = []
+        for account, provider in sorted(self._providers.items()):
+            blob = self._blobs.get(account)
+            if blob is None:
+                state = advance(REPLICA_TRANSITIONS, ReplicaState.WRITING, ReplicaEvent.DEFERRED)
+                replicas.append(Replica(self.id, account, provider.spec.name, None, state))
+                continue
+            event = ReplicaEvent.COMMITTED if blob.ready else ReplicaEvent.ACCEPTED
+            expires_at = self._intake.stores.replica_end(account, self._began_at, blob.expires_at)
+            state = advance(REPLICA_TRANSITIONS, ReplicaState.WRITING, event)
+            replicas.append(Replica(self.id, account, provider.spec.name, blob.ref, state, expires_at))
+        return tuple(replicas)
+
+    async def _publish(self, file: File, also: Callable[[Transaction], Awaitable[None]] | None) -> None:
+        # What a failed target may still hold goes before its copy is made anew.
+        await self._tee.abort(list(self._tee.failures))
         self._readable = None
         try:
             async with self._intake.db.transaction() as tx:
-                files = FileRepository(tx.connection)
-                if not await files.finish(file):
+                if not await FileRepository(tx.connection).finish(file):
                     raise _stood_still()
-                await files.add_replica(Replica(self.id, self._provider.name, blob.ref))
+                await settle_replicas(tx, file.replicas, self._intake.clock.now())
                 if also is not None:
                     await also(tx)
         except MediagateError:
             self._readable = False
             raise
         self._readable = True
+        self._intake.leases.release(self.id)
 
     async def is_readable(self) -> bool:
         """Whether `finish` took effect, also where its caller was cancelled meanwhile, or where the database went away
@@ -182,17 +315,48 @@ class IncomingFile:
 
     async def abort(self) -> None:
         """Leave nothing behind, not even a file that became readable. Runs to its end even where the caller is being
-        cancelled."""
+        cancelled; what a store cannot remove now is removed by a job."""
         await self._steps.run(self._abort())
 
     async def _abort(self) -> None:
+        self._intake.leases.release(self.id)
         if await self._is_readable():
             # First the tombstone: a file that can be found can be read.
             async with self._intake.db.transaction() as tx:
                 await FileRepository(tx.connection).retract(self.id)
-        if self._writer is not None:
-            await self._writer.abort()
-        await self._intake.forget(self.id)
+        if await self._tee.abort():
+            async with self._intake.db.transaction() as tx:
+                await FileRepository(tx.connection).retract(self.id)
+                await tx.enqueue(REMOVE_FILE, lock=self.id, file_id=self.id)
+        else:
+            await self._intake.forget(self.id)
+
+
+async def settle_replicas(tx: Transaction, replicas: Sequence[Replica], now: datetime) -> None:
+    """Write down what became of these, with the jobs for those that are not done."""
+    rows = ReplicaRepository(tx.connection)
+    for replica in replicas:
+        await rows.settle(replica, now=now)
+        lock = f"{replica.file_id}/{replica.account}"
+        if replica.state is ReplicaState.PENDING:
+            await tx.enqueue(REPAIR_REPLICA, lock=lock, file_id=replica.file_id, account=replica.account)
+        elif replica.state is ReplicaState.PROCESSING:
+            await tx.enqueue(
+                FOLLOW_REPLICA,
+                lock=lock,
+                delay_s=FOLLOW_AFTER_S,
+                file_id=replica.file_id,
+                account=replica.account,
+            )
+
+
+def end_of(created_at: datetime, life_s: int | None, replicas: Sequence[Replica]) -> datetime | None:
+    """When a file is over: when it was asked to be, or when its last copy is gone by its store's own rules."""
+    ends = [] if life_s is None else [created_at + timedelta(seconds=life_s)]
+    last = [replica.expires_at for replica in replicas]
+    if last and None not in last:
+        ends.append(max(end for end in last if end is not None))
+    return min(ends, default=None)
 
 
 def _stood_still() -> TruncatedUpload:

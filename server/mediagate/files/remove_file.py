@@ -2,43 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 import structlog
 
 from mediagate.core.clock import Clock
-from mediagate.files.tasks import DROP_PARTS, REMOVE_FILE
-from mediagate.providers.base import FileProvider, ListsObjects
+from mediagate.core.errors import MediagateError
+from mediagate.core.lifecycle import ReplicaState
+from mediagate.core.objects import Replica
+from mediagate.files.tasks import DROP_PARTS, REMOVE_REPLICA
+from mediagate.providers.files import DeletesMany, FileProvider
 from mediagate.routing.stores import FileStores
-from mediagate.store.database import Database
+from mediagate.store.database import Database, Transaction
 from mediagate.store.files import FileRepository
+from mediagate.store.replicas import ReplicaRepository
 from mediagate.store.uploads import UploadRepository
 
 log = structlog.get_logger(__name__)
-BATCH = 500
-STRAY_AGE_MIN = timedelta(minutes=1)
-# What a crash leaves is found within minutes. What is older is left alone, so that a gateway that was given an empty or
-# an old database by mistake does not empty its store.
-STRAY_AGE_MAX = timedelta(days=1)
+BATCH = 1000
+# Requests to one account at the same time.
+CONCURRENCY = 16
+# Copies whose reference no row may know: something was being written when its writer vanished.
+_HALF = (ReplicaState.WRITING, ReplicaState.PENDING)
+
+
+async def enqueue_removal(tx: Transaction, file_id: str) -> None:
+    """A job for each replica of a file that has just got its tombstone, so that a slow provider holds up no other."""
+    replicas = await ReplicaRepository(tx.connection).of(file_id)
+    for replica in replicas:
+        lock = f"{file_id}/{replica.account}"
+        await tx.enqueue(REMOVE_REPLICA, lock=lock, file_id=file_id, account=replica.account)
+    if not replicas:
+        await FileRepository(tx.connection).purge([file_id])
 
 
 @dataclass(frozen=True, slots=True)
-class RemoveFile:
-    """Remove every replica of a file with a tombstone, then its row."""
+class RemoveReplicas:
+    """Remove copies of files with a tombstone, and the rows of those that have none left."""
 
     db: Database
     stores: FileStores
 
-    async def run(self, file_id: str) -> None:
-        """A replica that is already gone counts as removed."""
+    async def one(self, file_id: str, account: str) -> None:
+        """Remove one copy. What is already gone counts as removed; raises what the provider raises."""
         async with self.db.reading() as connection:
-            replicas = await FileRepository(connection).replicas(file_id)
-        for replica in replicas:
-            await self.stores.named(replica.provider).delete(replica.ref)
+            replica = await ReplicaRepository(connection).one(file_id, account)
+        if replica is not None:
+            await self._remove(self.stores.account(account), replica)
         async with self.db.transaction() as tx:
-            await FileRepository(tx.connection).purge(file_id)
+            await ReplicaRepository(tx.connection).remove(file_id, account)
+            await FileRepository(tx.connection).purge([file_id])
+
+    async def all_of(self, file_ids: Sequence[str]) -> None:
+        """Remove every copy of these files, account by account at once; one that cannot be removed now gets a job."""
+        async with self.db.reading() as connection:
+            found = await ReplicaRepository(connection).of_many(file_ids)
+        by_account: dict[str, list[Replica]] = {}
+        for replicas in found.values():
+            for replica in replicas:
+                by_account.setdefault(replica.account, []).append(replica)
+        failed = await asyncio.gather(*(self._from_account(name, items) for name, items in by_account.items()))
+        async with self.db.transaction() as tx:
+            for account, replicas in by_account.items():
+                gone = {replica.file_id for replica in replicas}.difference(*failed)
+                await ReplicaRepository(tx.connection).remove_many(account, sorted(gone))
+            await FileRepository(tx.connection).purge(file_ids)
+            for (account, _), stuck in zip(by_account.items(), failed, strict=True):
+                for file_id in stuck:
+                    await tx.enqueue(REMOVE_REPLICA, lock=f"{file_id}/{account}", file_id=file_id, account=account)
+
+    async def _from_account(self, account: str, replicas: Sequence[Replica]) -> set[str]:
+        """Remove these copies; returns the files whose copy may still be there."""
+        try:
+            provider = self.stores.account(account)
+        except (KeyError, MediagateError):
+            return {replica.file_id for replica in replicas}
+        whole = [replica.ref for replica in replicas if replica.ref is not None and replica.state not in _HALF]
+        if isinstance(provider, DeletesMany) and len(whole) == len(replicas):
+            try:
+                await provider.delete_many([ref for ref in whole if ref is not None])
+            except (MediagateError, OSError):
+                return {replica.file_id for replica in replicas}
+            return set()
+        turns = asyncio.Semaphore(CONCURRENCY)
+
+        async def remove(replica: Replica) -> str | None:
+            async with turns:
+                try:
+                    await self._remove(provider, replica)
+                except Exception as error:
+                    log.warning("replica_not_removed", account=account, error=type(error).__name__)
+                    return replica.file_id
+            return None
+
+        results = await asyncio.gather(*(remove(replica) for replica in replicas))
+        return {file_id for file_id in results if file_id is not None}
+
+    async def _remove(self, provider: FileProvider, replica: Replica) -> None:
+        if replica.ref is not None:
+            await provider.delete(replica.ref)
+        if replica.ref is None or replica.state in _HALF:
+            await provider.discard(replica.file_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +119,7 @@ class DropParts:
         async with self.db.reading() as connection:
             parts = await UploadRepository(connection).parts(upload_id, incoming=True)
         for part in parts:
-            await self.stores.target().delete(part.ref)
+            await self.stores.scratch().discard(part.id)
         async with self.db.transaction() as tx:
             await UploadRepository(tx.connection).drop_parts(upload_id)
 
@@ -63,7 +129,7 @@ class SweepFiles:
     """Find what nobody will ask for again: expired files, uploads past their hour, files whose receiver died."""
 
     db: Database
-    stores: FileStores
+    remove_replicas: RemoveReplicas
     clock: Clock
 
     async def run(self) -> int:
@@ -71,26 +137,15 @@ class SweepFiles:
         now = self.clock.now()
         async with self.db.transaction() as tx:
             files = FileRepository(tx.connection)
-            uploads = UploadRepository(tx.connection)
-            expired = await files.entomb_expired(now=now, limit=BATCH)
-            ended = await uploads.expire(now=now, limit=BATCH)
-            for file_id in expired:
-                await tx.enqueue(REMOVE_FILE, lock=file_id, file_id=file_id)
+            over = await files.entomb_expired(now=now, limit=BATCH)
+            # A receiver that was only slow meets the tombstone, and takes back what it writes after this.
+            over += await files.entomb_leaseless(now=now, limit=BATCH)
+            ended = await UploadRepository(tx.connection).expire(now=now, limit=BATCH)
             for upload_id in ended:
                 await tx.enqueue(DROP_PARTS, lock=upload_id, upload_id=upload_id)
-            abandoned = await files.leaseless(now=now, limit=BATCH)
-        for file_id in abandoned:
-            await self._drop(file_id)
-        return len(expired) + len(ended) + len(abandoned)
-
-    async def _drop(self, file_id: str) -> None:
-        """Remove what a dead receiver left. The row is held until the bytes are gone: one that was only slow must not
-        make the file readable in between."""
-        async with self.db.transaction() as tx:
-            files = FileRepository(tx.connection)
-            if await files.lock_leaseless(file_id, now=self.clock.now()):
-                await self.stores.target().delete(file_id)
-                await files.discard(file_id)
+        if over:
+            await self.remove_replicas.all_of(over)
+        return len(over) + len(ended)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +153,7 @@ class ResumeRemovals:
     """Finish removals whose job was lost with its worker."""
 
     db: Database
-    remove_file: RemoveFile
+    remove_replicas: RemoveReplicas
     drop_parts: DropParts
 
     async def run(self) -> None:
@@ -106,50 +161,7 @@ class ResumeRemovals:
         async with self.db.reading() as connection:
             files = await FileRepository(connection).deleting(limit=BATCH)
             uploads = await UploadRepository(connection).with_leftover_parts(limit=BATCH)
-        for file_id in files:
-            await self.remove_file.run(file_id)
+        if files:
+            await self.remove_replicas.all_of(files)
         for upload_id in uploads:
             await self.drop_parts.run(upload_id)
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveStrays:
-    """Remove objects without a row: what a receiver wrote whose row was dropped, and that died before it noticed.
-
-    An object has its row before its first byte, so one that has none now never becomes readable.
-    """
-
-    db: Database
-    stores: FileStores
-    clock: Clock
-
-    async def run(self) -> int:
-        """Look through every store that can list its objects; returns how many were removed."""
-        removed = 0
-        for provider in self.stores.providers.values():
-            if isinstance(provider, ListsObjects):
-                async for refs in self._pages(provider):
-                    removed += await self._remove_unknown(provider, refs)
-        if removed:
-            log.info("strays_removed", count=removed)
-        return removed
-
-    async def _pages(self, provider: ListsObjects) -> AsyncIterator[list[str]]:
-        now = self.clock.now()
-        page: list[str] = []
-        async for ref in provider.list_refs(since=now - STRAY_AGE_MAX, before=now - STRAY_AGE_MIN):
-            page.append(ref)
-            if len(page) == BATCH:
-                yield page
-                page = []
-        if page:
-            yield page
-
-    async def _remove_unknown(self, provider: FileProvider, refs: list[str]) -> int:
-        async with self.db.reading() as connection:
-            known = await FileRepository(connection).known(refs)
-            known |= await UploadRepository(connection).known_parts(refs)
-        unknown = set(refs) - known
-        for ref in unknown:
-            await provider.delete(ref)
-        return len(unknown)

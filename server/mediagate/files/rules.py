@@ -40,6 +40,15 @@ def check_filename(filename: str, purpose: str) -> str:
     return name
 
 
+def check_on_partial(value: Any) -> bool:
+    """Whether what succeeded shall stay where a target fails. Raises `InvalidField`."""
+    if value in (None, "", "undo"):
+        return False
+    if value == "keep":
+        return True
+    raise InvalidField("'on_partial' must be 'undo' or 'keep'.", param="on_partial")
+
+
 def check_expiry(expires_after: Mapping[str, Any] | None, purpose: str) -> int | None:
     """Return the file's life in seconds, None for ever. `expires_after` is OpenAI's object, its numbers maybe as text.
 

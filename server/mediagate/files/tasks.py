@@ -1,4 +1,8 @@
 """Names of the jobs that files need; `mediagate.jobs` gives them their code."""
 
 REMOVE_FILE = "files.remove"
+REMOVE_REPLICA = "files.remove_replica"
+REPAIR_REPLICA = "files.repair_replica"
+FOLLOW_REPLICA = "files.follow_replica"
+COPY_FILE = "files.copy"
 DROP_PARTS = "uploads.drop_parts"

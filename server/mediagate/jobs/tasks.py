@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
@@ -18,8 +19,13 @@ from procrastinate import JobContext, RetryDecision
 from procrastinate.jobs import Job
 from procrastinate.worker import Worker as JobWorker
 
-from mediagate.files.remove_file import DropParts, RemoveFile, RemoveStrays, ResumeRemovals, SweepFiles
-from mediagate.files.tasks import DROP_PARTS, REMOVE_FILE
+from mediagate.access.idempotency import SweepKeys
+from mediagate.files.copy_file import CopyFile
+from mediagate.files.finish_replica import FOLLOW_S, FollowReplica, RepairReplica, enqueue_unfinished
+from mediagate.files.reconcile import Reconcile
+from mediagate.files.remove_file import DropParts, RemoveReplicas, ResumeRemovals, SweepFiles
+from mediagate.files.retention import Retention
+from mediagate.files.tasks import COPY_FILE, DROP_PARTS, FOLLOW_REPLICA, REMOVE_FILE, REMOVE_REPLICA, REPAIR_REPLICA
 from mediagate.jobs.connector import PatientConnector
 from mediagate.jobs.rescue import HEARTBEAT_S, PRUNED_S, DeclaredDead, Rescue
 from mediagate.store.database import Database
@@ -63,11 +69,16 @@ class Operations:
     db: Database
     track_video: TrackVideo
     remove_video: RemoveVideo
-    remove_file: RemoveFile
+    remove_replicas: RemoveReplicas
+    repair_replica: RepairReplica
+    follow_replica: FollowReplica
+    copy_file: CopyFile
     drop_parts: DropParts
+    sweep_keys: SweepKeys
     sweep_files: SweepFiles
     resume_removals: ResumeRemovals
-    remove_strays: RemoveStrays
+    reconcile: Reconcile
+    retention: Retention
 
 
 class Worker:
@@ -84,6 +95,11 @@ class Worker:
         self._register()
 
     def _register(self) -> None:
+        self._register_video_jobs()
+        self._register_file_jobs()
+        self._register_maintenance()
+
+    def _register_video_jobs(self) -> None:
         operations, app = self._operations, self._app
 
         @app.task(name=TRACK_VIDEO, queue=TRACKING_QUEUE, retry=RETRY_TRACKING)
@@ -94,30 +110,56 @@ class Worker:
         async def remove_video(video_id: str) -> None:
             await operations.remove_video.run(video_id)
 
+    def _register_file_jobs(self) -> None:
+        operations, app = self._operations, self._app
+
         @app.task(name=REMOVE_FILE, retry=RETRY)
         async def remove_file(file_id: str) -> None:
-            await operations.remove_file.run(file_id)
+            await operations.remove_replicas.all_of([file_id])
+
+        @app.task(name=REMOVE_REPLICA, retry=RETRY)
+        async def remove_replica(file_id: str, account: str) -> None:
+            await operations.remove_replicas.one(file_id, account)
+
+        @app.task(name=REPAIR_REPLICA, retry=RETRY)
+        async def repair_replica(file_id: str, account: str) -> None:
+            await operations.repair_replica.run(file_id, account)
+
+        @app.task(name=FOLLOW_REPLICA, retry=RETRY)
+        async def follow_replica(file_id: str, account: str, waited_s: int = FOLLOW_S) -> None:
+            await operations.follow_replica.run(file_id, account, waited_s)
+
+        @app.task(name=COPY_FILE, retry=RETRY)
+        async def copy_file(file_id: str) -> None:
+            await operations.copy_file.keep_promise(file_id)
 
         @app.task(name=DROP_PARTS, retry=RETRY)
         async def drop_parts(upload_id: str) -> None:
             await operations.drop_parts.run(upload_id)
 
-        # Seconds come last here.
-        @app.periodic(cron="* * * * * */10")
-        @app.task(name="maintenance.sweep", queueing_lock="sweep", lock="sweep", pass_context=True)
-        async def sweep(_context: JobContext, timestamp: int) -> None:
+    def _register_maintenance(self) -> None:
+        operations = self._operations
+
+        async def sweep() -> None:
             while await operations.sweep_files.run():
                 pass
+            while await operations.sweep_keys.run():
+                pass
 
-        @app.periodic(cron="* * * * *")
-        @app.task(name="maintenance.resume", queueing_lock="resume", lock="resume", pass_context=True)
-        async def resume(_context: JobContext, timestamp: int) -> None:
-            await self._resume()
+        # Seconds come last here.
+        self._every("* * * * * */10", "maintenance.sweep", sweep)
+        self._every("* * * * *", "maintenance.resume", self._resume)
+        self._every("* * * * *", "maintenance.strays", operations.reconcile.recent)
+        self._every("17 * * * *", "maintenance.reconcile", operations.reconcile.every_account)
+        self._every("7 * * * *", "maintenance.retention", operations.retention.run)
 
-        @app.periodic(cron="* * * * *")
-        @app.task(name="maintenance.strays", queueing_lock="strays", lock="strays", pass_context=True)
-        async def strays(_context: JobContext, timestamp: int) -> None:
-            await operations.remove_strays.run()
+    def _every(self, cron: str, name: str, run: Callable[[], Awaitable[object]]) -> None:
+        """A job at these times, one at a time in the whole cluster."""
+
+        @self._app.periodic(cron=cron)
+        @self._app.task(name=name, queueing_lock=name, lock=name, pass_context=True)
+        async def work(_context: JobContext, timestamp: int) -> None:
+            await run()
 
     async def _track(self, video_id: str) -> None:
         leash = self._leashes[video_id] = Leash()
@@ -135,6 +177,7 @@ class Worker:
     async def _resume(self) -> None:
         """Give work back its job where the job was lost, and remove inputs for which no video came to be."""
         await self._operations.resume_removals.run()
+        await enqueue_unfinished(self._operations.db, limit=RESUME_BATCH)
         before = datetime.now(UTC) - UNUSED_INPUT_AGE
         async with self._operations.db.reading() as connection:
             videos = VideoRepository(connection)
@@ -149,6 +192,8 @@ class Worker:
             for file_id in unused:
                 if await FileRepository(tx.connection).entomb_internal(file_id):
                     await tx.enqueue(REMOVE_FILE, lock=file_id, file_id=file_id)
+            for file_id in await FileRepository(tx.connection).adrift(now=datetime.now(UTC), limit=RESUME_BATCH):
+                await tx.enqueue(COPY_FILE, lock=file_id, file_id=file_id)
 
     async def _noted(self, run: Any, context: JobContext, _worker: JobWorker) -> Any:
         """Know which jobs run here while they do."""

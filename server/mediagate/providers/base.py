@@ -1,12 +1,11 @@
-"""What a provider is to the rest of mediagate: small required protocols, and capabilities that it has or has not."""
+"""What a provider's content is, and what a video provider is: small required protocols, and what each can do."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 
 class Content(Protocol):
@@ -29,60 +28,6 @@ class Content(Protocol):
 
     def read(self, start: int, end: int) -> AsyncIterator[bytes]:
         """Yield the bytes from `start` up to, not including, `end`. Raises `OSError` where they cannot be read."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class StoredBlob:
-    """What a store says of an object that it has taken completely."""
-
-    ref: str
-    size_bytes: int
-    sha256: str
-    md5: str | None = None
-
-
-class BlobWriter(Protocol):
-    """One object on its way into a store. Nothing is visible before `commit`."""
-
-    async def write(self, chunk: bytes | memoryview) -> None:
-        """Take the next bytes; returns when the store can take more (back-pressure)."""
-        ...
-
-    async def commit(self) -> StoredBlob:
-        """Make the object durable and visible. Raises `FileNotFoundError` where it was deleted meanwhile."""
-        ...
-
-    async def abort(self) -> None:
-        """Leave nothing behind; safe after any failure and when called twice."""
-        ...
-
-
-class FileProvider(Protocol):
-    """A place that keeps files."""
-
-    name: str
-
-    async def create(self, key: str) -> BlobWriter:
-        """Begin an object under `key`, which is derived from our id and never from user text."""
-        ...
-
-    async def open(self, ref: str) -> Content:
-        """Raises `FileNotFoundError` where the object is gone."""
-        ...
-
-    async def delete(self, ref: str) -> None:
-        """Remove the object, also one that is still being written. Deleting what is absent succeeds."""
-        ...
-
-
-@runtime_checkable
-class ListsObjects(Protocol):
-    """A file provider that can tell what it holds, so that what no row knows of can be found. Its references are the
-    keys that `create` was given."""
-
-    def list_refs(self, *, since: datetime, before: datetime) -> AsyncIterator[str]:
-        """Yield the references of what was last written in that time, whole or half; one may come twice."""
         ...
 
 

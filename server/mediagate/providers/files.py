@@ -9,7 +9,7 @@ calls are tried at most three times.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -40,18 +40,21 @@ class FileSpec:
     """What a file provider is, for the support matrix and for refusals before any call.
 
     `notes` says in a few words what an operation is bound to ("only files that the model made"). `life_s` is how long
-    the provider keeps a file by itself. `lifecycle` tells whether the store can be told to expire what lies under a
-    prefix. `source` is where all this is documented.
+    the provider keeps a file by itself. `takes_purpose` tells whether a create has to name the purpose. `lifecycle` tells whether the store can be told to expire what lies under a
+    prefix. `reads_uploads` is False where `open` gives back only what the provider itself has made, and refuses uploads
+    with `Unsupported`. `source` is where all this is documented.
     """
 
     name: str
     title: str
     source: str
+    takes_purpose: bool = False
     supports: frozenset[FileOperation] = frozenset(FileOperation)
     notes: Mapping[FileOperation, str] = field(default_factory=dict)
     file_bytes_max: int | None = None
     life_s: int | None = None
     lifecycle: bool = False
+    reads_uploads: bool = True
 
     def require(self, operation: FileOperation) -> None:
         """Raises `Unsupported` for an operation that the provider does not have."""
@@ -200,6 +203,15 @@ class FileProvider(Protocol):
 
 Progress = Callable[[int], Awaitable[None]]
 """Told how many bytes are done, now and then."""
+
+
+@runtime_checkable
+class DeletesMany(Protocol):
+    """A store that removes many objects with one request."""
+
+    async def delete_many(self, refs: Sequence[str]) -> None:
+        """Remove them all; what is absent is removed already. Raises where one of them may still be there."""
+        ...
 
 
 @runtime_checkable

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import functools
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import ssl
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeVar
 
+import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
@@ -36,38 +40,58 @@ PAUSE_S_MAX = 5.0
 CONNECT_S = 10.0
 # No byte in either direction for this long is a stall.
 SILENCE_S = 60.0
+# Shorter than the shortest that common servers keep an idle connection for.
+KEEP_ALIVE_S = 4.0
 READ_BYTES = 1 << 20
+PIECE_BYTES = 1 << 18
 # What a streamed body holds while the provider reads more slowly than the caller sends.
 FEED_BYTES = 4 << 20
 
 Answer = TypeVar("Answer")
 Headers = Callable[[], Awaitable[Mapping[str, str]]]
+Explain = Callable[[httpx.Response, str], Exception]
 _REFUSED = (401, 403)
 _REJECTED = (400, 409, 413, 415, 422)
 _UNSUPPORTED = (405, 501)
+_NEVER_CONNECTED = (
+    httpx.ConnectError,
+    httpx.UnsupportedProtocol,
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.InvalidURL,
+)
 
 
 class ProviderHttp:
     """Calls one account of `title`, which is how messages name the provider. `headers` gives the credentials, anew for
-    every call."""
+    every call. `explain` tells what an answer of 400 or more means, where the provider is not like the others."""
 
     def __init__(
-        self, title: str, base_url: str, headers: Headers, *, silence_s: float = SILENCE_S, connections_max: int = 64
+        self,
+        title: str,
+        base_url: str,
+        headers: Headers,
+        *,
+        silence_s: float = SILENCE_S,
+        connections_max: int = 64,
+        explain: Explain | None = None,
     ) -> None:
         self.title = title
         self.base_url = base_url.rstrip("/")
         self._headers = headers
         self._silence_s = silence_s
         self._connections_max = connections_max
+        self._explain = explain or error_of
         self._client: httpx.AsyncClient | None = None
 
     def _opened(self) -> httpx.AsyncClient:
-        # Not in the constructor: the transport wants the event loop it will run on.
+        # Not in the constructor: the session wants the event loop it will run on.
         if self._client is None:
-            limits = httpx.Limits(max_connections=self._connections_max)
             self._client = httpx.AsyncClient(
-                transport=AiohttpTransport(limits=limits),
+                transport=AiohttpTransport(verify=_trusted(), client=_session(self._connections_max)),
                 timeout=httpx.Timeout(self._silence_s, connect=CONNECT_S),
+                # What a provider's front sets must not tie the calls of different callers together.
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             )
         return self._client
 
@@ -104,18 +128,78 @@ class ProviderHttp:
         given = options.pop("headers", None) or {}
         headers = {**await self.headers(), **given}
         try:
-            async with self._opened().stream(method, self.url(path), headers=headers, **options) as response:
+            response = await self._send(method, self.url(path), headers, options)
+            try:
                 if response.status_code >= 400:
                     await response.aread()
-                    raise error_of(response, self.title)
+                    raise self._explain(response, self.title)
                 yield response
-        except (httpx.TransportError, httpx.StreamError) as error:
+            finally:
+                await response.aclose()
+        except (httpx.RequestError, httpx.StreamError, aiohttp.ClientError) as error:
             raise transport_error(error, self.title) from error
+
+    async def _send(self, method: str, url: str, headers: dict[str, str], options: dict[str, Any]) -> httpx.Response:
+        client = self._opened()
+        content = options.pop("content", None)
+        try:
+            # aiohttp's own limit for silence begins where the body ends, so a server that stops reading is seen here.
+            async with asyncio.timeout(None) as limit:
+                if isinstance(content, bytes | bytearray | memoryview):
+                    headers.setdefault("content-length", str(len(content)))
+                    content = _pieces(content)
+                if isinstance(content, AsyncIterable):
+                    content = _watched(content, limit, self._silence_s)
+                request = client.build_request(method, url, headers=headers, content=content, **options)
+                return await client.send(request, stream=True)
+        except TimeoutError as error:
+            raise httpx.WriteTimeout("the body was not taken") from error
 
     async def close(self) -> None:
         """Close every connection."""
         if self._client is not None:
             await self._client.aclose()
+
+
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """One for all accounts: reading the certificates takes tens of milliseconds."""
+    return httpx.create_ssl_context()
+
+
+def _session(connections_max: int) -> aiohttp.ClientSession:
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=connections_max, ssl=_trusted(), keepalive_timeout=KEEP_ALIVE_S),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
+    # It repeats what a broken connection carried, also a PUT whose body is used up. `repeated` counts what is sent.
+    session._retry_connection = False
+    return session
+
+
+async def _pieces(content: bytes | bytearray | memoryview) -> AsyncIterator[bytes | memoryview]:
+    """The body in pieces, so that each that is taken shows that the server reads on."""
+    view = memoryview(content)
+    for at in range(0, len(view), PIECE_BYTES):
+        yield view[at : at + PIECE_BYTES]
+
+
+async def _watched(content: AsyncIterable[Any], limit: asyncio.Timeout, silence_s: float) -> AsyncIterator[Any]:
+    """The same body; `limit` ends the request where a piece of it is not taken in time. The time that it takes to
+    make the next piece does not count."""
+    loop = asyncio.get_running_loop()
+    async for piece in content:
+        _reschedule(limit, loop.time() + silence_s)
+        yield piece
+        _reschedule(limit, None)
+
+
+def _reschedule(limit: asyncio.Timeout, when: float | None) -> None:
+    # A server may answer before it has read the body: then the limit is over while the rest is still being sent.
+    try:
+        limit.reschedule(when)
+    except RuntimeError:
+        return
 
 
 async def repeated(once: Callable[[], Awaitable[Answer]], *, attempts_max: int = ATTEMPTS_MAX) -> Answer:
@@ -183,16 +267,19 @@ def status_error(status: int, title: str, *, said: str = "", retry_after: str | 
 def nowhere(title: str) -> ProviderRefused:
     """What a 404 means for a create, and for a list: the place itself is missing."""
     return ProviderRefused(
-        f"{title} does not have the place that the gateway is configured to use. The gateway's operator has to check it.",
+        f"{title} does not have the place that the gateway is configured to use. "
+        "The gateway's operator has to check it.",
         code="provider_not_found",
     )
 
 
 def transport_error(error: Exception, title: str) -> MediagateError:
     """What a broken connection means."""
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.UnsupportedProtocol):
+    # The transport's table takes every broken connection for one that never was; its cause knows better.
+    cause = error.__cause__ if isinstance(error.__cause__, aiohttp.ClientError) else error
+    if isinstance(cause, _NEVER_CONNECTED):
         return Unavailable(f"{title} cannot be reached. Try again later.", code="provider_unavailable")
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(cause, httpx.TimeoutException | aiohttp.ServerTimeoutError):
         return ProviderTimeout(f"{title} did not answer in time. Try again later.", code="provider_timeout")
     return ProviderFailed(f"The connection to {title} broke. Try again later.", code="provider_connection_lost")
 
@@ -301,11 +388,12 @@ class HttpContent:
         beginning; what comes before `start` is dropped. Raises `OSError` where less comes than was announced."""
         if start >= end:
             return
-        headers = {"range": f"bytes={start}-{end - 1}"}
+        # Compressed on the way, a range would be one of other bytes.
+        headers = {"range": f"bytes={start}-{end - 1}", "accept-encoding": "identity"}
         if self.etag and not self.etag.startswith("W/"):
             headers["if-match"] = self.etag
         async with self._http.stream("GET", self._path, headers=headers, **self._options) as response:
-            at = start if response.status_code == 206 else 0
+            at = _first_byte(response, start) if response.status_code == 206 else 0
             async for chunk in response.aiter_bytes(READ_BYTES):
                 useful = chunk[max(0, start - at) : max(0, end - at)]
                 at += len(chunk)
@@ -314,3 +402,10 @@ class HttpContent:
                 if at >= end:
                     return
         raise OSError(f"the content ended at {at} of {end} bytes")
+
+
+def _first_byte(response: httpx.Response, wanted: int) -> int:
+    told = response.headers.get("content-range", "")
+    if told and not told.startswith(f"bytes {wanted}-"):
+        raise OSError("the server sent another range than was asked for")
+    return wanted

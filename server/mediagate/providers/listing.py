@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime
 
 from mediagate.core.objects import Page
@@ -20,3 +20,23 @@ def page_of(files: Iterable[ProviderFile], query: ListQuery) -> Page[ProviderFil
         begin = next((at + 1 for at, file in enumerate(wanted) if file.ref == query.after), 0)
     page = wanted[begin : begin + query.limit]
     return Page(tuple(page), has_more=begin + query.limit < len(wanted))
+
+
+async def page_from(
+    files: AsyncIterator[ProviderFile], query: ListQuery, *, newest_first: bool = False
+) -> Page[ProviderFile]:
+    """The same, of files that arrive. Where the provider gives the newest first and that is what `query` wants, reading
+    ends with the page."""
+    if query.ascending or not newest_first:
+        return page_of([file async for file in files], query)
+    seen: list[ProviderFile] = []
+    page: list[ProviderFile] | None = seen if query.after is None else None
+    async for file in files:
+        if query.purpose is None or file.purpose == query.purpose:
+            (seen if page is None else page).append(file)
+        if page is None and file.ref == query.after:
+            page = []
+        if page is not None and len(page) > query.limit:
+            break
+    found = seen if page is None else page
+    return Page(tuple(found[: query.limit]), has_more=len(found) > query.limit)

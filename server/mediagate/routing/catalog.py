@@ -12,12 +12,14 @@ from mediagate.providers.base import VideoModel, VideoProvider
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One way to serve a public model: a model of one provider through one account. `id` is stable across restarts."""
+    """One way to serve a public model: a model of one provider through one account. `id` is stable across restarts. A
+    `*` at the end of `model_name` stands for any text, which a `*` at the end of `provider_model` repeats."""
 
     id: str
     model_name: str
     provider: str
     provider_model: str
+    account: str = "local"
 
 
 class ModelCatalog:
@@ -31,9 +33,22 @@ class ModelCatalog:
         """Every public name once, in the order of the configuration."""
         return list(dict.fromkeys(deployment.model_name for deployment in self._deployments))
 
+    def deployments_of(self, name: str) -> list[Deployment]:
+        """Every way to serve the model `name`: the entries of that name, else those of the longest pattern."""
+        exact = [deployment for deployment in self._deployments if deployment.model_name == name]
+        if exact:
+            return exact
+        patterns = [
+            deployment.model_name
+            for deployment in self._deployments
+            if deployment.model_name.endswith("*") and name.startswith(deployment.model_name[:-1])
+        ]
+        longest = max(patterns, key=len, default=None)
+        return [deployment for deployment in self._deployments if deployment.model_name == longest]
+
     def require(self, name: str) -> str:
         """Return `name`. Raises `NotFound` with OpenAI's text where no model has it."""
-        if name not in self.names():
+        if not self.deployments_of(name):
             raise NotFound(
                 f"The model '{echo(name)}' does not exist or you do not have access to it.",
                 param="model",

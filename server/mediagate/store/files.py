@@ -1,23 +1,40 @@
-"""Files and their replicas in the database."""
+"""Files in the database."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, any_, bindparam, delete, insert, literal_column, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    TextClause,
+    any_,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    literal_column,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mediagate.core.lifecycle import FileState, ReplicaState
+from mediagate.core.lifecycle import FileState
 from mediagate.core.objects import File, Page, Replica
 from mediagate.store.batching import BatchedLookup
 from mediagate.store.database import Database, compiled
-from mediagate.store.tables import FileRow, ReplicaRow, table
+from mediagate.store.replicas import FIND_REPLICAS, REPLICA, ReplicaRepository, no_job, replica_of
+from mediagate.store.tables import FileRow, table
 
 FILE = table(FileRow)
-REPLICA = table(ReplicaRow)
+VISIBLE = (FileState.PROCESSED.value, FileState.COPYING.value, FileState.FAILED.value)
+"""States of files that their owner sees."""
+UNFINISHED = (FileState.RECEIVING.value, FileState.COPYING.value)
 _COLUMNS = (
     FILE.c.id,
     FILE.c.owner_id,
@@ -29,18 +46,25 @@ _COLUMNS = (
     FILE.c.state,
     FILE.c.created_at,
     FILE.c.expires_at,
+    FILE.c.source,
+    FILE.c.copied_bytes,
+    FILE.c.failure,
 )
-_FIND = compiled(
-    select(*_COLUMNS).where(
-        FILE.c.id == any_(bindparam("ids", type_=ARRAY(TEXT))), FILE.c.state == literal_column("'processed'")
-    )
-)
+_VISIBLE_SQL: ColumnElement[bool] = literal_column("file.state IN ('processed', 'copying', 'failed')")
+_FIND = compiled(select(*_COLUMNS).where(FILE.c.id == any_(bindparam("ids", type_=ARRAY(TEXT))), _VISIBLE_SQL))
 _STATE = [column.name for column in _COLUMNS].index("state")
 
 
-def _file(row: Sequence[Any]) -> File:
+def _no_replica_job() -> TextClause:
+    return text(
+        "NOT EXISTS (SELECT 1 FROM file_replica r JOIN procrastinate_jobs j ON j.lock = r.file_id || '/' || r.account"
+        " WHERE r.file_id = file.id AND j.status IN ('todo', 'doing'))"
+    )
+
+
+def _file(row: Sequence[Any], replicas: Sequence[Replica] = ()) -> File:
     """A row of `_COLUMNS`, which are in the order of File's members."""
-    values: list[Any] = list(row)
+    values: list[Any] = [*row, tuple(replicas)]
     values[_STATE] = FileState(values[_STATE])
     return File(*values)
 
@@ -71,19 +95,64 @@ class FileRepository:
             )
         )
 
-    async def add_replica(self, replica: Replica) -> None:
-        """Record a copy that is complete."""
+    async def promise(self, file: File, options: Mapping[str, Any], *, lease_expires_at: datetime) -> None:
+        """A file that a job will copy; `options` are for the job."""
         await self._connection.execute(
-            insert(REPLICA).values(
-                file_id=replica.file_id, provider=replica.provider, ref=replica.ref, state=ReplicaState.READY.value
+            insert(FILE).values(
+                id=file.id,
+                owner_id=file.owner_id,
+                filename=file.filename,
+                purpose=file.purpose,
+                size_bytes=file.size_bytes,
+                sha256="",
+                content_type=file.content_type,
+                state=FileState.COPYING.value,
+                created_at=file.created_at,
+                expires_at=file.expires_at,
+                internal=False,
+                source=file.source,
+                options=dict(options),
+                copied_bytes=0,
+                lease_expires_at=lease_expires_at,
             )
         )
+
+    async def promised(self, file_id: str) -> tuple[File, dict[str, Any]] | None:
+        """A file that is still to be copied, and what its job needs."""
+        query = select(*_COLUMNS, FILE.c.options).where(FILE.c.id == file_id, FILE.c.state == FileState.COPYING.value)
+        row = (await self._connection.execute(query)).first()
+        return None if row is None else (_file(row[:-1]), dict(row[-1] or {}))
+
+    async def copied(self, file_id: str, copied_bytes: int) -> bool:
+        """Say how far a copy is; False where nobody wants it any more."""
+        result = await self._connection.execute(
+            update(FILE).where(FILE.c.id == file_id, FILE.c.state.in_(UNFINISHED)).values(copied_bytes=copied_bytes)
+        )
+        return result.rowcount == 1
+
+    async def fail(self, file_id: str, failure: str) -> bool:
+        """Say why a promised copy cannot be made."""
+        result = await self._connection.execute(
+            update(FILE)
+            .where(FILE.c.id == file_id, FILE.c.state == FileState.COPYING.value)
+            .values(state=FileState.FAILED.value, failure=failure, lease_expires_at=None)
+        )
+        return result.rowcount == 1
+
+    async def adrift(self, *, now: datetime, limit: int) -> list[str]:
+        """Promised files that nobody copies, and for which no job is waiting or running."""
+        query = (
+            select(FILE.c.id)
+            .where(FILE.c.state == FileState.COPYING.value, FILE.c.lease_expires_at <= now, no_job("file.id"))
+            .limit(limit)
+        )
+        return [row.id for row in (await self._connection.execute(query)).all()]
 
     async def finish(self, file: File) -> bool:
         """Turn a file that was being received into `file`; False where its lease ran out meanwhile."""
         result = await self._connection.execute(
             update(FILE)
-            .where(FILE.c.id == file.id, FILE.c.state == FileState.RECEIVING.value)
+            .where(FILE.c.id == file.id, FILE.c.state.in_(UNFINISHED))
             .values(
                 filename=file.filename,
                 purpose=file.purpose,
@@ -93,17 +162,17 @@ class FileRepository:
                 state=file.state.value,
                 created_at=file.created_at,
                 expires_at=file.expires_at,
+                source=file.source,
+                copied_bytes=None,
                 lease_expires_at=None,
             )
         )
         return result.rowcount == 1
 
-    async def extend_lease(self, file_id: str, until: datetime) -> None:
+    async def extend_leases(self, file_ids: Sequence[str], until: datetime) -> None:
         """Say that the bytes are still coming."""
         await self._connection.execute(
-            update(FILE)
-            .where(FILE.c.id == file_id, FILE.c.state == FileState.RECEIVING.value)
-            .values(lease_expires_at=until)
+            update(FILE).where(FILE.c.id.in_(file_ids), FILE.c.state.in_(UNFINISHED)).values(lease_expires_at=until)
         )
 
     async def is_being_received(self, file_id: str, *, now: datetime) -> bool:
@@ -125,12 +194,21 @@ class FileRepository:
         return {row.id for row in (await self._connection.execute(query)).all()}
 
     async def retract(self, file_id: str) -> None:
-        """The tombstone for a file that its creator was never told of."""
+        """The tombstone for a file that its creator was never told of, whole or half."""
         await self._connection.execute(
             update(FILE)
-            .where(FILE.c.id == file_id, FILE.c.state == FileState.PROCESSED.value)
+            .where(FILE.c.id == file_id, FILE.c.state.in_([FileState.PROCESSED.value, FileState.RECEIVING.value]))
             .values(state=FileState.DELETING.value)
         )
+
+    async def abandon(self, file_id: str) -> bool:
+        """The tombstone for a file that is being received; False where there is none, or none any more."""
+        result = await self._connection.execute(
+            update(FILE)
+            .where(FILE.c.id == file_id, FILE.c.state == FileState.RECEIVING.value)
+            .values(state=FileState.DELETING.value)
+        )
+        return result.rowcount == 1
 
     async def discard(self, file_id: str) -> None:
         """Drop the row of a file that never came to be, or was retracted, once its bytes are gone."""
@@ -146,7 +224,7 @@ class FileRepository:
         """The owner's readable files, ordered by id, which is by time."""
         conditions: list[ColumnElement[bool]] = [
             FILE.c.owner_id == owner_id,
-            FILE.c.state == FileState.PROCESSED.value,
+            _VISIBLE_SQL,
             ~FILE.c.internal,
             or_(FILE.c.expires_at.is_(None), FILE.c.expires_at > now),
         ]
@@ -157,12 +235,9 @@ class FileRepository:
         order = FILE.c.id.asc() if ascending else FILE.c.id.desc()
         query = select(*_COLUMNS).where(*conditions).order_by(order).limit(limit + 1)
         rows = (await self._connection.execute(query)).all()
-        return Page(tuple(_file(row) for row in rows[:limit]), has_more=len(rows) > limit)
-
-    async def replicas(self, file_id: str) -> Sequence[Replica]:
-        """Every copy of a file, whatever its state."""
-        query = select(REPLICA.c.file_id, REPLICA.c.provider, REPLICA.c.ref).where(REPLICA.c.file_id == file_id)
-        return [Replica(*row) for row in (await self._connection.execute(query)).all()]
+        replicas = await ReplicaRepository(self._connection).of_many([row.id for row in rows[:limit]])
+        files = tuple(_file(row, replicas.get(row.id, ())) for row in rows[:limit])
+        return Page(files, has_more=len(rows) > limit)
 
     async def entomb(self, owner_id: str, file_id: str, *, now: datetime) -> bool:
         """The tombstone: from here on the file does not exist for anybody; its bytes still have to go."""
@@ -171,7 +246,7 @@ class FileRepository:
             .where(
                 FILE.c.id == file_id,
                 FILE.c.owner_id == owner_id,
-                FILE.c.state == FileState.PROCESSED.value,
+                FILE.c.state.in_(VISIBLE),
                 or_(FILE.c.expires_at.is_(None), FILE.c.expires_at > now),
             )
             .values(state=FileState.DELETING.value)
@@ -188,7 +263,8 @@ class FileRepository:
         return result.rowcount == 1
 
     async def entomb_expired(self, *, now: datetime, limit: int) -> list[str]:
-        """Tombstones for up to `limit` files whose time is over; safe to run in many processes at once."""
+        """Tombstones for up to `limit` files whose time is over; safe to run in many processes at once. What is not
+        processed has a job or an owner to end it."""
         due = (
             select(FILE.c.id)
             .where(FILE.c.state == FileState.PROCESSED.value, FILE.c.expires_at <= now)
@@ -199,34 +275,31 @@ class FileRepository:
         statement = update(FILE).where(FILE.c.id.in_(due)).values(state=FileState.DELETING.value).returning(FILE.c.id)
         return [row.id for row in (await self._connection.execute(statement)).all()]
 
-    async def leaseless(self, *, now: datetime, limit: int) -> list[str]:
-        """Files whose bytes stopped coming: nobody holds their lease any more."""
-        query = (
+    async def entomb_leaseless(self, *, now: datetime, limit: int) -> list[str]:
+        """Tombstones for up to `limit` files whose bytes stopped coming: nobody holds their lease any more."""
+        due = (
             select(FILE.c.id)
             .where(FILE.c.state == FileState.RECEIVING.value, FILE.c.lease_expires_at <= now)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        statement = update(FILE).where(FILE.c.id.in_(due)).values(state=FileState.DELETING.value).returning(FILE.c.id)
+        return [row.id for row in (await self._connection.execute(statement)).all()]
+
+    async def deleting(self, *, limit: int) -> list[str]:
+        """Files with a tombstone whose bytes may still be there, and for which no job is waiting or running."""
+        query = (
+            select(FILE.c.id)
+            .where(FILE.c.state == FileState.DELETING.value, no_job("file.id"), _no_replica_job())
             .limit(limit)
         )
         return [row.id for row in (await self._connection.execute(query)).all()]
 
-    async def lock_leaseless(self, file_id: str, *, now: datetime) -> bool:
-        """Hold the row of such a file until the transaction ends, so that a receiver that was only slow cannot finish
-        it meanwhile; False where it has, or where another process holds the row."""
-        query = (
-            select(FILE.c.id)
-            .where(FILE.c.id == file_id, FILE.c.state == FileState.RECEIVING.value, FILE.c.lease_expires_at <= now)
-            .with_for_update(skip_locked=True)
-        )
-        return (await self._connection.execute(query)).first() is not None
-
-    async def deleting(self, *, limit: int) -> list[str]:
-        """Files with a tombstone whose bytes may still be there."""
-        query = select(FILE.c.id).where(FILE.c.state == FileState.DELETING.value).limit(limit)
-        return [row.id for row in (await self._connection.execute(query)).all()]
-
-    async def purge(self, file_id: str) -> None:
-        """Forget a file whose replicas are gone."""
+    async def purge(self, file_ids: Sequence[str]) -> None:
+        """Forget those of these files that have a tombstone and no replica any more."""
+        rest = exists().where(REPLICA.c.file_id == FILE.c.id)
         await self._connection.execute(
-            delete(FILE).where(FILE.c.id == file_id, FILE.c.state == FileState.DELETING.value)
+            delete(FILE).where(FILE.c.id.in_(file_ids), FILE.c.state == FileState.DELETING.value, ~rest)
         )
 
 
@@ -244,6 +317,14 @@ class FileLookup:
             return None
         return file
 
+    async def any(self, file_id: str) -> File | None:
+        """The same, for jobs, which have no owner."""
+        return await self._batched.get(file_id)
+
     async def _load(self, file_ids: Sequence[str]) -> dict[str, File]:
-        rows = await self._db.fetch(_FIND, {"ids": list(file_ids)})
-        return {row[0]: _file(row) for row in rows}
+        ids = {"ids": list(file_ids)}
+        rows, found = await asyncio.gather(self._db.fetch(_FIND, ids), self._db.fetch(FIND_REPLICAS, ids))
+        replicas: dict[str, list[Replica]] = {}
+        for row in found:
+            replicas.setdefault(row[0], []).append(replica_of(row))
+        return {row[0]: _file(row, replicas.get(row[0], ())) for row in rows}

@@ -22,14 +22,19 @@ def _json() -> Any:
 
 
 class FileRow(SQLModel, table=True):
-    """A file. `lease_expires_at` bounds how long a row may stay `receiving`; `internal` files are inputs of videos,
-    which no list shows."""
+    """A file. `lease_expires_at` bounds how long a row may stay `receiving` or `copying` without a sign of life;
+    `internal` files are inputs of videos, which no list shows. `source` and `options` are what a copy was asked for."""
 
     __tablename__ = "file"
     __table_args__ = (
-        Index("file_listed", "owner_id", "id", postgresql_where=text("state = 'processed' AND NOT internal")),
+        Index(
+            "file_listed",
+            "owner_id",
+            "id",
+            postgresql_where=text("state IN ('processed', 'copying', 'failed') AND NOT internal"),
+        ),
         Index("file_expiring", "expires_at", postgresql_where=text("state = 'processed' AND expires_at IS NOT NULL")),
-        Index("file_leased", "lease_expires_at", postgresql_where=text("state = 'receiving'")),
+        Index("file_leased", "lease_expires_at", postgresql_where=text("state IN ('receiving', 'copying')")),
         Index("file_deleting", "id", postgresql_where=text("state = 'deleting'")),
     )
 
@@ -45,17 +50,28 @@ class FileRow(SQLModel, table=True):
     created_at: datetime = _time()
     expires_at: datetime | None = _time(nullable=True)
     lease_expires_at: datetime | None = _time(nullable=True)
+    source: str | None = None
+    options: dict[str, Any] | None = _json()
+    copied_bytes: int | None = Field(default=None, sa_type=BigInteger)
+    failure: str | None = None
 
 
 class ReplicaRow(SQLModel, table=True):
-    """One copy of a file at one provider."""
+    """One copy of a file in one account. `seen_at` is when a listing of the account last showed it."""
 
     __tablename__ = "file_replica"
+    __table_args__ = (
+        Index("file_replica_of_account", "account", "state", "file_id"),
+        Index("file_replica_unfinished", "file_id", postgresql_where=text("state IN ('pending', 'processing')")),
+    )
 
     file_id: str = Field(primary_key=True, sa_type=ID, foreign_key="file.id", ondelete="CASCADE")
-    provider: str = Field(primary_key=True)
-    ref: str
+    account: str = Field(primary_key=True)
+    provider: str
+    ref: str | None = None
     state: str
+    expires_at: datetime | None = _time(nullable=True)
+    seen_at: datetime = _time()
 
 
 class UploadRow(SQLModel, table=True):
@@ -76,6 +92,8 @@ class UploadRow(SQLModel, table=True):
     file_expires_after_s: int | None = None
     file_id: str | None = None
     part_ids: list[str] | None = Field(default=None, sa_column=Column(ARRAY(TEXT), nullable=True))
+    targets: list[str] | None = Field(default=None, sa_column=Column(ARRAY(TEXT), nullable=True))
+    keeps_partial: bool = False
 
 
 class UploadPartRow(SQLModel, table=True):
@@ -168,6 +186,27 @@ class CharacterRow(SQLModel, table=True):
     name: str
     file_id: str
     created_at: datetime = _time()
+
+
+class IdempotencyRow(SQLModel, table=True):
+    """A call with an idempotency key. `object_id` is what it makes, reserved before any work; `attempt` tells a holder
+    of its lease from the one before; `fingerprint` is there before the object is."""
+
+    __tablename__ = "idempotency"
+    __table_args__ = (Index("idempotency_expiring", "expires_at"),)
+
+    owner_id: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    method: str
+    object_id: str | None = Field(default=None, sa_type=ID)
+    attempt: int
+    state: str
+    fingerprint: bytes | None = None
+    reply: bytes | None = None
+    reply_headers: list[list[str]] | None = _json()
+    lease_expires_at: datetime = _time()
+    created_at: datetime = _time()
+    expires_at: datetime = _time()
 
 
 def table(model: type[SQLModel]) -> Table:

@@ -23,7 +23,14 @@ RECEIVING = -1
 
 def _upload(row: Row[Any]) -> Upload:
     values = row._asdict()
-    return Upload(**{**values, "state": UploadState(values["state"]), "part_ids": tuple(values["part_ids"] or ())})
+    return Upload(
+        **{
+            **values,
+            "state": UploadState(values["state"]),
+            "part_ids": tuple(values["part_ids"] or ()),
+            "targets": tuple(values["targets"] or ()),
+        }
+    )
 
 
 class UploadRepository:
@@ -46,6 +53,8 @@ class UploadRepository:
                 created_at=upload.created_at,
                 expires_at=upload.expires_at,
                 file_expires_after_s=upload.file_expires_after_s,
+                targets=list(upload.targets),
+                keeps_partial=upload.keeps_partial,
             )
         )
 
@@ -104,6 +113,14 @@ class UploadRepository:
             .order_by(PART.c.id)
         )
         return [UploadPart(*row) for row in (await self._connection.execute(query)).all()]
+
+    async def whole_part(self, part_id: str) -> UploadPart | None:
+        """One part, once its bytes have come."""
+        query = select(PART.c.id, PART.c.upload_id, PART.c.size_bytes, PART.c.ref, PART.c.created_at).where(
+            PART.c.id == part_id, PART.c.size_bytes > RECEIVING
+        )
+        row = (await self._connection.execute(query)).first()
+        return None if row is None else UploadPart(*row)
 
     async def known_parts(self, part_ids: Sequence[str]) -> set[str]:
         """Those that have a row, whole or not."""

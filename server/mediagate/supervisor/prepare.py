@@ -224,11 +224,19 @@ def _envoy(config: Config, run_dir: Path, host: str, port: int, api_count: int) 
         + limits.form_field_bytes_max
         + FORM_OVERHEAD_BYTES,
         concurrency=config.server.envoy_concurrency,
+        content_by_decision=_has_other_stores(config),
     )
     path = run_dir / "envoy.yaml"
     path.write_text(render_config(edge))
     program = places.package_dir("envoy") / "_bin" / "envoy"
     return ChildSpec("envoy", [str(program), *envoy_arguments(edge, str(path))])
+
+
+def _has_other_stores(config: Config) -> bool:
+    """Whether a file can lie elsewhere than on the local disk; where none can, there is nothing to decide."""
+    accounts = [entry.custom_llm_provider for entry in config.files_settings]
+    models = [entry.litellm_params.model.partition("/")[0] for entry in config.model_list]
+    return any(provider != "local" for provider in (*accounts, *models))
 
 
 def _split_address(address: str) -> tuple[str, int]:

@@ -27,14 +27,16 @@ class CreateCharacter:
     get_file: GetFile
     clock: Clock
 
-    async def run(self, who: Principal, fields: Mapping[str, Any]) -> Character:
-        """`fields` has `name` and `video: {"file_id"}`. Raises `InvalidField` or `NotFound`."""
+    async def run(self, who: Principal, fields: Mapping[str, Any], *, character_id: str | None = None) -> Character:
+        """`fields` has `name` and `video: {"file_id"}`; `character_id` is for one whose id was reserved.
+
+        Raises `InvalidField` or `NotFound`."""
         name = text_field(fields, "name", required=True, chars_max=NAME_CHARS_MAX) or ""
         reference = fields.get("video")
         if not isinstance(reference, Mapping) or not isinstance(reference.get("file_id"), str):
             raise InvalidField("'video' is a required field: a form part with a file name.", param="video")
         file = require_media(await self.get_file.run(who, reference["file_id"]), "video")
-        character = Character(ids.new_character_id(), who.owner_id, name, file.id, self.clock.now())
+        character = Character(character_id or ids.new_character_id(), who.owner_id, name, file.id, self.clock.now())
         async with self.db.transaction() as tx:
             await VideoRepository(tx.connection).add_character(character)
         return character

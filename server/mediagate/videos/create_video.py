@@ -109,8 +109,9 @@ class CreateVideo:
     keep: KeepInput
     get_file: GetFile
 
-    async def run(self, who: Principal, fields: Mapping[str, Any]) -> Video:
-        """`fields` as in OpenAI's `POST /videos`; `input_reference` may also be `{"image": bytes}`.
+    async def run(self, who: Principal, fields: Mapping[str, Any], *, video_id: str | None = None) -> Video:
+        """`fields` as in OpenAI's `POST /videos`; `input_reference` may also be `{"image": bytes}`. `video_id` is for a
+        video whose id was reserved.
 
         Raises `InvalidField` and what `StartVideo` raises; then nothing that came with the fields is left.
         """
@@ -126,6 +127,7 @@ class CreateVideo:
                     image_file_id=image,
                     end_user=text_field(fields, "user", chars_max=NAME_CHARS_MAX),
                 ),
+                video_id=video_id,
             )
         except BaseException:
             if image is not None:
@@ -162,8 +164,9 @@ class DeriveVideo:
     get_file: GetFile
     kind: VideoKind
 
-    async def run(self, who: Principal, fields: Mapping[str, Any]) -> Video:
-        """`fields` as in OpenAI's paths for it, the source in `video` as `{"id"}` or `{"file_id"}`.
+    async def run(self, who: Principal, fields: Mapping[str, Any], *, video_id: str | None = None) -> Video:
+        """`fields` as in OpenAI's paths for it, the source in `video` as `{"id"}` or `{"file_id"}`. `video_id` is for a
+        video whose id was reserved.
 
         Raises `InvalidField` and what `StartVideo` raises.
         """
@@ -172,10 +175,10 @@ class DeriveVideo:
             raise InvalidField("Missing required parameter: 'video'.", param="video", code="missing_required_parameter")
         if not isinstance(reference, Mapping):
             raise _not_an_object("video", reference, "a file part, or the 'id' of a video")
-        video_id, file_id = reference.get("id"), reference.get("file_id")
-        if (video_id is None) == (file_id is None):
+        source_id, file_id = reference.get("id"), reference.get("file_id")
+        if (source_id is None) == (file_id is None):
             raise InvalidField("'video' must have exactly one of 'id' and 'file_id'.", param="video")
-        if not isinstance(video_id if file_id is None else file_id, str):
+        if not isinstance(source_id if file_id is None else file_id, str):
             raise InvalidField("Invalid type for 'video[id]': expected a string.", param="video", code="invalid_type")
         if file_id is not None:
             require_media(await _file(self.get_file, who, file_id, "video[file_id]"), "video")
@@ -192,10 +195,11 @@ class DeriveVideo:
                 model=text_field(fields, "model", chars_max=NAME_CHARS_MAX),
                 seconds=seconds,
                 size=text_field(fields, "size"),
-                source_video_id=video_id,
+                source_video_id=source_id,
                 source_file_id=file_id,
                 end_user=text_field(fields, "user", chars_max=NAME_CHARS_MAX),
             ),
+            video_id=video_id,
         )
 
 

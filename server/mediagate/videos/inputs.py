@@ -12,11 +12,16 @@ from mediagate.core.errors import InvalidField, PayloadTooLarge
 from mediagate.core.objects import File, Principal
 from mediagate.files.intake import FileFacts, IncomingFile, Intake
 from mediagate.files.tasks import REMOVE_FILE
+from mediagate.net.errors import TransferBroken, not_reachable
+from mediagate.net.fetcher import Fetcher
 from mediagate.store.files import FileRepository
 from mediagate.store.videos import VideoRepository
 
 _DATA_URL = re.compile(r"data:([a-zA-Z0-9.+-]+/[a-zA-Z0-9.+-]+)(?:;[a-zA-Z0-9=.+-]+)*;base64,")
+_WEB_URL = re.compile(r"https?:", re.IGNORECASE)
 _CHUNK_CHARS = 4 << 18
+# The caller waits with a connection that is quiet meanwhile, and what lies between cuts such a one off.
+FETCH_S_MAX = 45.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,7 @@ class KeepInput:
     """Stores inputs as internal files of the caller. Whoever keeps one drops it where no video comes of it."""
 
     intake: Intake
+    fetcher: Fetcher
     image_bytes_max: int
     video_bytes_max: int
 
@@ -69,12 +75,15 @@ class KeepInput:
                 await tx.enqueue(REMOVE_FILE, lock=file_id, file_id=file_id)
 
     async def from_url(self, who: Principal, url: str, field: str) -> File:
-        """Keep the content of a `data:` URL. Raises `InvalidField` for any other URL and for broken base64."""
+        """Keep the content of a `data:` URL, or of an `https:` one as far as the fetcher's rules let it. Raises
+        `InvalidField` for any other URL, for broken base64 and for what cannot be fetched, and `PayloadTooLarge`."""
+        if _WEB_URL.match(url[:16]):
+            return await self._fetched(who, url, field)
         match = _DATA_URL.match(url[:256])
         if match is None:
             raise InvalidField(
-                f"'{field}' must be a data: URL with base64 content, such as data:image/png;base64,... "
-                "Other URLs are not fetched; upload the file and give its file_id.",
+                f"'{field}' must be an https:// URL, or a data: URL with base64 content, such as "
+                "data:image/png;base64,...",
                 param=field,
             )
         incoming = await self.begin(who, field)
@@ -85,6 +94,21 @@ class KeepInput:
         except BaseException:
             await incoming.abort()
             raise
+
+    async def _fetched(self, who: Principal, url: str, field: str) -> File:
+        limit = self._bytes_max(field)
+        async with self.fetcher.open(url, param=field, bytes_max=limit, whole_s=FETCH_S_MAX) as found:
+            incoming = await self.begin(who, field)
+            try:
+                async for chunk in found.read():
+                    await self.write(incoming, chunk, field)
+                return await self.finish(incoming, found.filename, field)
+            except TransferBroken:
+                await incoming.abort()
+                raise not_reachable(field, "its content broke off") from None
+            except BaseException:
+                await incoming.abort()
+                raise
 
     async def from_bytes(self, who: Principal, data: bytes, field: str) -> File:
         """Keep bytes that came in one message."""

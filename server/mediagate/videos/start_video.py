@@ -47,8 +47,10 @@ class StartVideo:
     clock: Clock
     deadline_s: float | None
 
-    async def run(self, who: Principal, draft: VideoDraft) -> Video:
-        """Raises `InvalidField` naming what the model can, `Unsupported`, `NotFound` for an input, and `StateConflict`
+    async def run(self, who: Principal, draft: VideoDraft, *, video_id: str | None = None) -> Video:
+        """`video_id` is for a video whose id was reserved.
+
+        Raises `InvalidField` naming what the model can, `Unsupported`, `NotFound` for an input, and `StateConflict`
         where the source is not finished."""
         source = await self._source(who, draft)
         deployment, model = self._deployment(draft, source)
@@ -60,7 +62,7 @@ class StartVideo:
         now = self.clock.now()
         spec = self.catalog.provider(deployment.provider).spec
         video = Video(
-            id=ids.new_video_id(),
+            id=video_id or ids.new_video_id(),
             owner_id=who.owner_id,
             model=deployment.model_name,
             deployment=deployment.id,

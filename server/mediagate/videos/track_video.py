@@ -1,4 +1,4 @@
-"""Carry one video from its intent to its end, as a durable job, whoever watches.
+"""Carry one video from its intent to its end, as a durable job, whoever watches: the calls to its provider.
 
 The rules on fate: an attempt is written down before the provider is called; a submit or a poll whose answer says
 nothing leaves the phase `fate_unknown`, is no verdict and is asked again; only a provider whose submit is idempotent is
@@ -11,21 +11,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 
 from mediagate.core.clock import Clock
-from mediagate.core.lifecycle import OVER, VIDEO_TRANSITIONS, PhaseEvent, VideoPhase, advance
+from mediagate.core.lifecycle import OVER, VideoPhase
 from mediagate.core.objects import Principal, Video
-from mediagate.core.progress import Percentiles, percentiles, progress
 from mediagate.files.open_content import OpenContent
 from mediagate.providers.base import (
     Content,
-    Failure,
-    FailureStage,
     FateUnknown,
     JobState,
     JobStatus,
@@ -38,8 +35,19 @@ from mediagate.providers.base import (
 )
 from mediagate.routing.catalog import ModelCatalog
 from mediagate.store.database import Database
-from mediagate.store.videos import VideoLookup, VideoRepository
-from mediagate.videos.journal import Happening, Journal, phase_change, progress_made
+from mediagate.store.videos import VideoLookup
+from mediagate.videos.fate import (
+    DEADLINE,
+    EMPTY_OUTPUT,
+    LOST,
+    NO_INPUT,
+    NO_PROVIDER,
+    RUNNING_EVENTS,
+    UNDELIVERED,
+    Fate,
+    Usual,
+)
+from mediagate.videos.journal import Journal
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -52,38 +60,6 @@ ANSWER_S_MAX = 60.0
 SUBMIT_S_MAX = 900.0
 # What a provider has finished is paid for: only a day of silence ends the attempts to fetch it.
 DELIVERY_S_MAX = 86_400.0
-HISTORY_JOBS = 200
-_RUNNING_EVENTS = {
-    JobState.QUEUED: PhaseEvent.PROVIDER_QUEUED,
-    JobState.RENDERING: PhaseEvent.PROGRESSED,
-    JobState.FINALIZING: PhaseEvent.FINALIZING,
-}
-_DEADLINE = Failure(
-    FailureStage.DEADLINE, "deadline_exceeded", "The video was not finished within its time.", retryable=True
-)
-_LOST = Failure(
-    FailureStage.DEADLINE,
-    "provider_unreachable",
-    "The provider did not say within the video's time what became of it.",
-    retryable=True,
-)
-_EMPTY_OUTPUT = Failure(
-    FailureStage.OUTPUT, "invalid_output", "The provider finished without a video that can be read.", retryable=True
-)
-_UNDELIVERED = Failure(
-    FailureStage.OUTPUT,
-    "output_unavailable",
-    "The provider finished, but its video could not be fetched for a day.",
-    retryable=True,
-    charged=True,
-)
-_NO_PROVIDER = Failure(
-    FailureStage.GATEWAY, "provider_removed", "The provider of this video is no longer configured.", retryable=False
-)
-_NO_INPUT = Failure(
-    FailureStage.INPUT, "input_gone", "An input of this video was deleted before it was used.", retryable=False
-)
-_CANCELLED = Failure(FailureStage.GATEWAY, "cancelled", "The video was cancelled.", retryable=True)
 
 
 class _InputLost(Exception):
@@ -116,23 +92,6 @@ class Leash:
         self._pulled.clear()
 
 
-class _Usual:
-    """What finished jobs like one video took, asked for once."""
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
-        self._known = False
-        self._found: Percentiles | None = None
-
-    async def of(self, video: Video) -> Percentiles | None:
-        if not self._known:
-            async with self._db.reading() as connection:
-                durations = await VideoRepository(connection).finished_durations_s(video, limit=HISTORY_JOBS)
-            self._found = percentiles(durations)
-            self._known = True
-        return self._found
-
-
 @dataclass(frozen=True, slots=True)
 class TrackVideo:
     """Submits once, polls once an interval, and settles once."""
@@ -144,14 +103,18 @@ class TrackVideo:
     open_content: OpenContent
     clock: Clock
     poll_interval_s: float | None
+    fate: Fate = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fate", Fate(self.db, self.journal, self.clock))
 
     async def run(self, video_id: str, leash: Leash) -> bool:
         """Return True when the video needs no more tracking, False when the leash was stopped before that."""
-        usual = _Usual(self.db)
+        usual = Usual(self.db)
         errors = 0
         while not leash.stopped:
             try:
-                video = await self._load(video_id)
+                video = await self.fate.load(video_id)
                 if video is None or video.phase in OVER:
                     return True
                 wait_s, known = await self._turn(video, usual, errors)
@@ -164,16 +127,12 @@ class TrackVideo:
             await leash.sleep(wait_s)
         return False
 
-    async def _load(self, video_id: str) -> Video | None:
-        async with self.db.reading() as connection:
-            return await VideoRepository(connection).find(video_id)
-
-    async def _turn(self, video: Video, usual: _Usual, errors: int) -> tuple[float, bool]:
+    async def _turn(self, video: Video, usual: Usual, errors: int) -> tuple[float, bool]:
         """One look at the job. Returns the seconds until the next one, and whether anything was learnt."""
         try:
             provider = self.catalog.provider(video.provider)
         except KeyError:
-            await self._fail(video, _NO_PROVIDER)
+            await self.fate.fail(video, NO_PROVIDER)
             return 0.0, True
         interval_s = self.poll_interval_s or provider.spec.poll_interval_s
         known = True
@@ -182,13 +141,13 @@ class TrackVideo:
         except FateUnknown:
             known = False
             interval_s = min(BACKOFF_S_MAX, interval_s * 2 ** min(errors + 1, 10))
-            await self._lost_contact(video.id)
+            await self.fate.lost_contact(video.id)
         if video.phase is VideoPhase.ARCHIVING:
             return interval_s, known
         left_s = (video.deadline_at - self.clock.now()).total_seconds()
         return min(interval_s, max(left_s, 0.0) + SOON_S), known
 
-    async def _step(self, video: Video, provider: VideoProvider, usual: _Usual) -> float | None:
+    async def _step(self, video: Video, provider: VideoProvider, usual: Usual) -> float | None:
         """One call to the provider and what follows from it.
 
         Returns when to look again, in seconds, where that is not after the usual interval.
@@ -204,7 +163,7 @@ class TrackVideo:
         status = await _answer(provider.poll(video.provider_ref), ANSWER_S_MAX)
         log.debug("video_polled", video_id=video.id, state=status.state.value)
         await self._apply(video, provider, status, usual)
-        return status.poll_after_s if status.state in _RUNNING_EVENTS else SOON_S
+        return status.poll_after_s if status.state in RUNNING_EVENTS else SOON_S
 
     def _is_late(self, video: Video) -> bool:
         grace_s = DELIVERY_S_MAX if video.phase is VideoPhase.ARCHIVING else 0.0
@@ -217,23 +176,18 @@ class TrackVideo:
         try:
             request = await self._request(video)
         except FileNotFoundError:
-            await self._fail(video, _NO_INPUT)
+            await self.fate.fail(video, NO_INPUT)
             return
-        intent = replace(video, attempts=video.attempts + 1, submit_started_at=self.clock.now())
-        if video.phase is not VideoPhase.SUBMITTING:
-            intent = self._advanced(intent, PhaseEvent.SUBMIT_STARTED)
-        attempt = Happening("attempt", {"number": intent.attempts, "provider": video.provider})
-        happenings = [attempt] if video.phase is intent.phase else [phase_change(video.phase, intent), attempt]
-        written = await self.journal.write(video, intent, happenings)
+        written = await self.fate.submitting(video)
         if written is None:
             return
         try:
             ref = await _answer(provider.submit(request), SUBMIT_S_MAX)
         except SubmitRefused as refused:
-            await self._fail(written, refused.failure)
+            await self.fate.fail(written, refused.failure)
             return
         except _InputLost:
-            await self._fail(written, _NO_INPUT)
+            await self.fate.fail(written, NO_INPUT)
             return
         await self._accepted(written, provider, ref)
 
@@ -244,7 +198,7 @@ class TrackVideo:
         """
         while True:
             try:
-                wanted = await self._write_ref(video, ref)
+                wanted = await self.fate.accepted(video, ref)
                 break
             except Exception as error:
                 log.warning("acceptance_not_written", video_id=video.id, error=type(error).__name__)
@@ -253,157 +207,66 @@ class TrackVideo:
             with suppress(FateUnknown):
                 await _answer(provider.cancel(ref), ANSWER_S_MAX)
 
-    async def _write_ref(self, video: Video, ref: str) -> bool:
-        """Write it over whatever was written meanwhile; False where the video is gone, or over, or has another job."""
-        current: Video | None = video
-        while current is not None and current.provider_ref is None and current.phase not in OVER:
-            after = self._advanced(current, PhaseEvent.ACCEPTED, provider_ref=ref)
-            if await self.journal.write(current, after, [phase_change(current.phase, after)]) is not None:
-                return True
-            current = await self._load(video.id)
-        if current is not None and current.provider_ref is not None:
-            return current.provider_ref == ref
-        async with self.db.transaction() as tx:
-            await VideoRepository(tx.connection).note_ref(video.id, ref)
-        return False
-
-    async def _apply(self, video: Video, provider: VideoProvider, status: JobStatus, usual: _Usual) -> None:
+    async def _apply(self, video: Video, provider: VideoProvider, status: JobStatus, usual: Usual) -> None:
         if status.state is JobState.FAILED:
-            await self._fail(video, status.failure or _EMPTY_OUTPUT)
+            await self.fate.fail(video, status.failure or EMPTY_OUTPUT)
         elif status.state is JobState.CANCELLED:
-            await self._cancelled(video, stopped="provider")
+            await self.fate.cancelled(video, stopped="provider")
         elif status.state is JobState.SUCCEEDED:
             await self._finish(video, provider, status)
         elif video.cancel_requested_at is not None:
             # It runs on in spite of the cancel: the provider cannot stop it, and nobody waits for it any more.
-            await self._cancelled(video, stopped="local_only", charged=True)
+            await self.fate.cancelled(video, stopped="local_only", charged=True)
         elif video.phase is not VideoPhase.ARCHIVING:
-            await self._running(video, status, usual)
-
-    async def _running(self, video: Video, status: JobStatus, usual: _Usual) -> None:
-        now = self.clock.now()
-        after = self._advanced(video, _RUNNING_EVENTS[status.state], position=status.position)
-        if status.state is not JobState.QUEUED:
-            started = video.render_started_at or now
-            elapsed_s = (now - started).total_seconds()
-            made = progress(video.progress, status.progress_percent, elapsed_s, await usual.of(video))
-            after = replace(
-                after,
-                render_started_at=started,
-                progress=made.percent,
-                progress_source=made.source.value,
-                eta=_eta(made.eta_p50_s, made.eta_p90_s, made.samples, made.overdue),
-            )
-        happenings = []
-        if after.phase is not video.phase or after.position != video.position:
-            happenings.append(phase_change(video.phase, after))
-        if after.progress != video.progress or after.progress_source != video.progress_source:
-            happenings.append(progress_made(after))
-        if happenings:
-            await self.journal.write(video, after, happenings)
+            await self.fate.running(video, status, usual)
 
     async def _finish(self, video: Video, provider: VideoProvider, status: JobStatus) -> None:
         """`ready` is said only once the bytes can be fetched."""
-        if video.phase is not VideoPhase.ARCHIVING:
-            archiving = self._advanced(video, PhaseEvent.ARCHIVING, position=None, eta=None)
-            written = await self.journal.write(video, archiving, [phase_change(video.phase, archiving)])
-            if written is None:
-                return
-            video = written
-        assert video.provider_ref is not None
-        content = await _answer(_opened(provider, video.provider_ref), ANSWER_S_MAX)
-        if content is None or content.size_bytes == 0 or status.output is None:
-            await self._fail(video, _EMPTY_OUTPUT)
+        written = await self.fate.archiving(video)
+        if written is None:
             return
-        output = status.output
-        made: dict[str, Any] = {
-            "duration_seconds": output.duration_s,
-            "width": output.width,
-            "height": output.height,
-            "bytes": content.size_bytes,
-        }
-        ready = self._advanced(
-            video,
-            PhaseEvent.VERIFIED,
-            output=made,
-            progress=100,
-            progress_source=video.progress_source or "reported",
-            completed_at=self.clock.now(),
-            seconds=max(1, round(output.duration_s)),
-            cancellation=_cancellation(video, "local_only", charged=True),
-        )
-        await self.journal.write(video, ready, [Happening("output", made), phase_change(video.phase, ready)])
+        assert written.provider_ref is not None
+        content = await _answer(_opened(provider, written.provider_ref), ANSWER_S_MAX)
+        if content is None or content.size_bytes == 0 or status.output is None:
+            await self.fate.fail(written, EMPTY_OUTPUT)
+        else:
+            await self.fate.ready(written, status.output, content.size_bytes)
 
     async def _cancel(self, video: Video, provider: VideoProvider) -> bool:
         """Tell the provider to stop; False where it did not, so that a poll says what became of the job."""
         if video.provider_ref is None:
             # A submit without a known outcome may run on, and there is nothing by which to stop it.
-            await self._cancelled(video, stopped="provider" if video.submit_started_at is None else "local_only")
+            await self.fate.cancelled(video, stopped="provider" if video.submit_started_at is None else "local_only")
             return True
         stopped = await _answer(provider.cancel(video.provider_ref), ANSWER_S_MAX)
         if stopped:
-            await self._cancelled(video, stopped="provider")
+            await self.fate.cancelled(video, stopped="provider")
         return stopped
-
-    async def _cancelled(self, video: Video, *, stopped: str, charged: bool = False) -> None:
-        after = self._advanced(
-            video,
-            PhaseEvent.CANCELLED,
-            failure=_plain(replace(_CANCELLED, charged=charged)),
-            cancellation=_cancellation(video, stopped, charged=charged),
-            position=None,
-            eta=None,
-        )
-        await self.journal.write(video, after, [phase_change(video.phase, after)])
 
     async def _give_up(self, video: Video, provider: VideoProvider) -> None:
         """The time is over: stop the provider where it can be reached, and say why the video ends."""
         if video.phase is VideoPhase.ARCHIVING:
-            await self._fail(video, _UNDELIVERED)
+            await self.fate.fail(video, UNDELIVERED)
             return
         if video.provider_ref is None:
-            await self._fail(video, _DEADLINE if video.submit_started_at is None else _LOST)
+            await self.fate.fail(video, DEADLINE if video.submit_started_at is None else LOST)
             return
         try:
             stopped = await _answer(provider.cancel(video.provider_ref), ANSWER_S_MAX)
             if not stopped:
                 status = await _answer(provider.poll(video.provider_ref), ANSWER_S_MAX)
-                if status.state not in _RUNNING_EVENTS:
+                if status.state not in RUNNING_EVENTS:
                     # It finished in the last moment: a late success is delivered.
-                    await self._apply(video, provider, status, _Usual(self.db))
+                    await self._apply(video, provider, status, Usual(self.db))
                     return
         except FateUnknown:
-            await self._fail(video, _LOST)
+            await self.fate.fail(video, LOST)
             return
         if video.cancel_requested_at is not None:
-            await self._cancelled(video, stopped="provider" if stopped else "local_only", charged=not stopped)
+            await self.fate.cancelled(video, stopped="provider" if stopped else "local_only", charged=not stopped)
         else:
             # What the provider cannot stop, it goes on to make and to charge for.
-            await self._fail(video, replace(_DEADLINE, charged=not stopped))
-
-    async def _fail(self, video: Video, failure: Failure) -> None:
-        unreached = failure is _LOST or failure is _NO_PROVIDER
-        after = self._advanced(
-            video,
-            PhaseEvent.FAILED,
-            failure=_plain(failure),
-            cancellation=_cancellation(video, "local_only" if unreached else "provider", charged=failure.charged),
-            position=None,
-            eta=None,
-        )
-        await self.journal.write(video, after, [phase_change(video.phase, after)])
-
-    async def _lost_contact(self, video_id: str) -> None:
-        video = await self._load(video_id)
-        if video is None or video.phase in OVER or video.phase in (VideoPhase.FATE_UNKNOWN, VideoPhase.ARCHIVING):
-            return
-        if (video.phase, PhaseEvent.LOST_CONTACT) not in VIDEO_TRANSITIONS:
-            return
-        after = self._advanced(video, PhaseEvent.LOST_CONTACT)
-        await self.journal.write(video, after, [phase_change(video.phase, after)])
-
-    def _advanced(self, video: Video, event: PhaseEvent, **changes: Any) -> Video:
-        return replace(video, phase=advance(VIDEO_TRANSITIONS, video.phase, event), **changes)
+            await self.fate.fail(video, replace(DEADLINE, charged=not stopped))
 
     async def _request(self, video: Video) -> VideoRequest:
         """Everything that the provider needs. Raises `FileNotFoundError` where an input is gone."""
@@ -466,11 +329,6 @@ async def _opened(provider: VideoProvider, ref: str) -> Content | None:
         return None
 
 
-def _cancellation(video: Video, stopped: str, *, charged: bool) -> dict[str, Any] | None:
-    """What came of a cancel; None where nobody asked."""
-    return None if video.cancel_requested_at is None else {"stopped": stopped, "charged": charged}
-
-
 def _as_input(content: Content, content_type: str) -> MediaInput:
     async def read() -> AsyncIterator[bytes]:
         try:
@@ -480,23 +338,3 @@ def _as_input(content: Content, content_type: str) -> MediaInput:
             raise _InputLost from error
 
     return MediaInput(content_type=content_type, size_bytes=content.size_bytes, open=read)
-
-
-def _plain(failure: Failure) -> dict[str, Any]:
-    values = {**asdict(failure), "stage": failure.stage.value}
-    if values["field"] is None:
-        del values["field"]
-    return values
-
-
-def _eta(p50_s: float | None, p90_s: float | None, samples: int, overdue: bool) -> dict[str, Any] | None:
-    """The wire's VideoEta; a moment that has passed is 0 seconds away."""
-    if not samples:
-        return None
-    return {
-        "p50_seconds": round(p50_s or 0),
-        "p90_seconds": round(p90_s or 0),
-        "basis": "history",
-        "samples": samples,
-        "overdue": overdue,
-    }

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from mediagate.core import ids
@@ -47,6 +49,13 @@ def test_a_malformed_id_reads_like_an_unknown_one(text: str) -> None:
     assert caught.value.metadata == {"id": text}
 
 
+def test_the_first_id_of_a_time_parts_those_before_from_those_after() -> None:
+    before = ids.new_file_id()
+    now = datetime.now(UTC)
+    assert ids.FILE.first_of(now - timedelta(seconds=1)) < before < ids.FILE.first_of(now + timedelta(seconds=1))
+    assert ids.is_file_id(ids.FILE.first_of(now))
+
+
 def test_an_id_has_one_spelling() -> None:
     made = ids.new_video_id()
     for other in (made.upper(), made + "\n", " " + made, made.replace("_", "-", 1)):
@@ -66,3 +75,11 @@ def test_an_id_has_one_spelling() -> None:
 def test_text_of_a_caller_is_echoed_harmlessly(text: str, shown: str) -> None:
     assert echo(text) == shown
     assert ids.FILE.not_found(text).message == f"No such File object: {shown}"
+
+
+@pytest.mark.parametrize(("kind", "prefix", "noun"), KINDS)
+def test_an_id_tells_when_it_was_made(kind: IdKind, prefix: str, noun: str) -> None:
+    before = datetime.now(UTC) - timedelta(milliseconds=2)
+    assert before <= kind.time_of(kind.new()) <= datetime.now(UTC) + timedelta(milliseconds=2)
+    with pytest.raises(NotFound):
+        kind.time_of(prefix)

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from mediagate.core.errors import ChecksumMismatch, InvalidField, TruncatedUpload
 from mediagate.core.objects import PURPOSES
-from mediagate.files.create_file import Proof
+from mediagate.files.proof import Proof, Received
 from mediagate.files.rules import check_expiry, check_filename, check_purpose
-from mediagate.providers.base import StoredBlob
 
 
 def after(seconds: object, anchor: object = "created_at") -> dict[str, Any]:
@@ -94,12 +93,12 @@ def test_only_rows_are_taken_for_batches_and_training(name: str, purpose: str) -
         check_filename(name, purpose)
 
 
-BLOB = StoredBlob(ref="x", size_bytes=3, sha256="ab")
+RECEIVED = Received(3, "ab")
 
 
 @pytest.mark.parametrize("proof", [Proof(), Proof(3), Proof(None, "ab"), Proof(3, "ab")])
 def test_a_proof_that_holds(proof: Proof) -> None:
-    proof.check(BLOB)
+    proof.check(RECEIVED)
 
 
 @pytest.mark.parametrize(
@@ -114,4 +113,4 @@ def test_a_proof_that_holds(proof: Proof) -> None:
 )
 def test_a_proof_that_does_not_hold(proof: Proof, error: type[Exception]) -> None:
     with pytest.raises(error):
-        proof.check(BLOB)
+        proof.check(RECEIVED)

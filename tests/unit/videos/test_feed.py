@@ -20,6 +20,7 @@ from mediagate.core.errors import NotFound, RateLimited, Unavailable
 from mediagate.core.lifecycle import PhaseEvent
 from mediagate.core.objects import Principal, Video, VideoEvent
 from mediagate.store.database import Database
+from mediagate.videos.fate import advanced
 from mediagate.videos.feed import BACKLOG_MAX, FeedItem, Subscription
 from mediagate.videos.journal import phase_change, progress_made
 from mediagate.videos.watch_video import WatchVideo
@@ -45,7 +46,7 @@ def watching(world: World, keepalive_s: float = 60) -> WatchVideo:
 async def move(world: World, video: Video) -> Video:
     """Write the next change of phase."""
     event = NEXT.get(video.phase.value, PhaseEvent.SUBMIT_STARTED)
-    after = world.tracker._advanced(video, event)
+    after = advanced(video, event)
     written = await world.journal.write(video, after, [phase_change(video.phase, after)])
     assert written is not None
     return written
@@ -54,7 +55,7 @@ async def move(world: World, video: Video) -> Video:
 async def end(world: World, video: Video) -> Video:
     """Write the end."""
     failed = {"stage": "gateway", "code": "x", "message": "x", "retryable": False, "charged": False}
-    after = world.tracker._advanced(video, PhaseEvent.FAILED, failure=failed)
+    after = advanced(video, PhaseEvent.FAILED, failure=failed)
     written = await world.journal.write(video, after, [phase_change(video.phase, after)])
     assert written is not None
     return written
@@ -243,7 +244,7 @@ class TestWatch:
         video = await world.ask()
         run = watching(world).run(OWNER, video.id, after_seq=0)
         moved = await move(world, video)
-        made = world.tracker._advanced(moved, PhaseEvent.ACCEPTED, progress=40, progress_source="reported")
+        made = advanced(moved, PhaseEvent.ACCEPTED, progress=40, progress_source="reported")
         written = await world.journal.write(moved, made, [phase_change(moved.phase, made), progress_made(made)])
         assert written is not None
         await end(world, written)

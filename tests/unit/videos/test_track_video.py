@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from mediagate.core.errors import StateConflict
-from mediagate.core.lifecycle import VideoPhase
+from mediagate.core.lifecycle import PhaseEvent, VideoPhase
 from mediagate.core.objects import Video
 from mediagate.providers.base import (
     Failure,
@@ -25,6 +25,7 @@ from mediagate.providers.base import (
 )
 from mediagate.store.database import Database
 from mediagate.store.videos import VIDEO
+from mediagate.videos.fate import advanced
 from mediagate.videos.journal import Happening
 from mediagate.videos.start_video import VideoDraft
 from mediagate.videos.track_video import DELIVERY_S_MAX, Leash
@@ -131,7 +132,7 @@ class TestSubmit:
 
         async def slow() -> str:
             before = await w.now(video)
-            after = w.tracker._advanced(before, "lost_contact")  # type: ignore[arg-type]
+            after = advanced(before, PhaseEvent.LOST_CONTACT)
             assert await w.journal.write(before, after, [Happening("phase", {"to": "fate_unknown"})]) is not None
             return "job-1"
 
@@ -447,7 +448,7 @@ class TestSettling:
     async def test_whoever_writes_second_writes_nothing(self, world: Make) -> None:
         w = world(script())
         video = await w.ask()
-        failed = w.tracker._advanced(video, "failed", failure={"code": "a", "message": "b"})  # type: ignore[arg-type]
+        failed = advanced(video, PhaseEvent.FAILED, failure={"code": "a", "message": "b"})
         first = await w.journal.write(video, failed, [Happening("phase", {"to": "failed"})])
         second = await w.journal.write(video, failed, [Happening("phase", {"to": "failed"})])
         assert first is not None

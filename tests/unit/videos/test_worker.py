@@ -39,11 +39,25 @@ class Done:
         self.ids += [argument for argument in arguments if isinstance(argument, str)]
         return self.result
 
+    all_of = one = recent = every_account = keep_promise = run
+
 
 @pytest.fixture
 def operations(db: Database) -> Any:
     """Every job's work, remembered and not done."""
-    names = ["remove_video", "remove_file", "drop_parts", "sweep_files", "resume_removals", "remove_strays"]
+    names = [
+        "copy_file",
+        "drop_parts",
+        "follow_replica",
+        "reconcile",
+        "remove_replicas",
+        "remove_video",
+        "repair_replica",
+        "resume_removals",
+        "retention",
+        "sweep_files",
+        "sweep_keys",
+    ]
     return SimpleNamespace(db=db, track_video=Done(True), **{name: Done() for name in names})
 
 

@@ -12,6 +12,7 @@ from mediagate.core.lifecycle import OVER, VideoPhase
 from mediagate.core.objects import Principal, Video, VideoEvent
 from mediagate.files.get_file import GetFile
 from mediagate.files.open_content import OpenContent
+from mediagate.files.reconcile import Reconcile
 from mediagate.providers.base import (
     Content,
     Failure,
@@ -132,15 +133,14 @@ class World:
         self.feed = VideoFeed(db)
         self.journal = Journal(db, self.clock)
         get_file = GetFile(FileLookup(db), self.clock)
-        stores = FileStores({})
+        stores = FileStores([])
+        open_content = OpenContent(stores, get_file, Reconcile(db, stores, self.clock), self.clock)
         self.get_video = GetVideo(self.videos, self.feed)
         self.cancel_video = CancelVideo(db, self.get_video, self.clock)
         self.delete_video = DeleteVideo(db, self.clock)
         self.remove_video = RemoveVideo(db, self.catalog)
         self.start = StartVideo(db, self.videos, self.catalog, self.journal, get_file, self.clock, 100.0)
-        self.tracker = TrackVideo(
-            db, self.videos, self.catalog, self.journal, OpenContent(db, stores, get_file), self.clock, None
-        )
+        self.tracker = TrackVideo(db, self.videos, self.catalog, self.journal, open_content, self.clock, None)
 
     async def ask(self) -> Video:
         """A new video."""

@@ -1,26 +1,30 @@
 """Files on this machine's disk.
 
 An object is written in `.incoming`, synced, and renamed into place: a crash at any moment leaves either the whole
-object or a half one there. `delete` and `list_refs` know both. Keys come from ids only, so no user text reaches a path.
+object or a half one there. `discard` and `scan` know both. Keys come from ids only, so no user text reaches a path, and
+an object's name is nowhere but in the database.
 """
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
-import hashlib
 import mmap
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mediagate.providers.base import StoredBlob
+from mediagate.core.objects import Page
+from mediagate.providers.account import Account
+from mediagate.providers.files import ListQuery, NewFile, ProviderFile, StoredBlob
+from mediagate.providers.listing import page_of
+from mediagate.providers.local.spec import FILES
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
 READ_BYTES = 1 << 20
@@ -33,10 +37,19 @@ NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 DIRECT: int = getattr(os, "O_DIRECT", 0)
 
 
-class LocalFiles:
-    """Keeps objects under `root`. With `fsync` a commit survives the loss of power, at the cost of a wait."""
+def build(account: Account) -> LocalFiles:
+    """The store in the folder `root` of the account's options; `fsync` is off where that option is false."""
+    root = account.option("root")
+    if root is None:
+        raise ValueError("the local store has no folder")
+    return LocalFiles(Path(root), fsync=bool(account.options.get("fsync", True)))
 
-    name = "local"
+
+class LocalFiles:
+    """Keeps objects under `root`. With `fsync` a commit survives the loss of power, at the cost of a wait. A reference
+    is the key that the object was made with."""
+
+    spec = FILES
 
     def __init__(self, root: Path, *, fsync: bool, threads: int = 8) -> None:
         self._root = root
@@ -51,39 +64,67 @@ class LocalFiles:
             raise ValueError("not a key of this store")
         return self._root / ref[-2:] / ref
 
-    async def create(self, key: str) -> LocalWriter:
+    async def create(self, new: NewFile) -> LocalWriter:
         """Begin an object. A key is used once."""
-        final = self.path(key)
-        temporary = self._incoming / key
+        final = self.path(new.key)
+        temporary = self._incoming / new.key
         descriptor = await _opened(self._pool, temporary, NEW)
-        return LocalWriter(self._pool, descriptor, temporary, final, key, fsync=self._fsync)
+        return LocalWriter(self._pool, descriptor, temporary, final, new.key, fsync=self._fsync)
 
     async def open(self, ref: str, *, content_type: str = "application/octet-stream", etag: str = "") -> LocalContent:
         """Raises `FileNotFoundError` where the object is gone."""
-        path = self.path(ref)
-        size = (await asyncio.get_running_loop().run_in_executor(self._pool, os.stat, path)).st_size
-        return LocalContent(self._pool, path, size, content_type, etag)
+        size = (await self._stat(ref)).st_size
+        return LocalContent(self._pool, self.path(ref), size, content_type, etag)
+
+    async def get(self, ref: str) -> ProviderFile:
+        """Raises `FileNotFoundError` where the object is gone."""
+        return _record(ref, await self._stat(ref))
+
+    async def _stat(self, ref: str) -> os.stat_result:
+        try:
+            path = self.path(ref)
+        except ValueError:
+            raise FileNotFoundError(ref) from None
+        return await asyncio.get_running_loop().run_in_executor(self._pool, os.stat, path)
+
+    async def list(self, query: ListQuery) -> Page[ProviderFile]:
+        """A page of all objects; every folder is read for it."""
+        return page_of([file async for file in self.scan()], query)
 
     async def delete(self, ref: str) -> None:
         """Deleting what is absent succeeds."""
-        final = self.path(ref)
-        # In this order: a commit in between has moved it to where it is removed next.
-        await asyncio.get_running_loop().run_in_executor(self._pool, _remove, self._incoming / ref, final)
+        await self.delete_many([ref])
 
-    async def list_refs(self, *, since: datetime, before: datetime) -> AsyncIterator[str]:
-        """Yield the references of what was last written in that time, whole or half, folder by folder."""
+    async def delete_many(self, refs: Sequence[str]) -> None:
+        """The same for many at once."""
+        # In this order: a commit in between has moved it to where it is removed next.
+        paths = [path for ref in refs for path in (self._incoming / ref, self.path(ref))]
+        await asyncio.get_running_loop().run_in_executor(self._pool, _remove, *paths)
+
+    async def discard(self, key: str) -> None:
+        """The key is the reference, of what is half-written too."""
+        await self.delete_many([key])
+
+    async def close(self) -> None:
+        """Wait for what is being written."""
+        await asyncio.get_running_loop().run_in_executor(None, self._pool.shutdown)
+
+    async def scan(
+        self, *, since: datetime | None = None, before: datetime | None = None
+    ) -> AsyncIterator[ProviderFile]:
+        """Yield what was last written in that time, whole or half, folder by folder."""
         loop = asyncio.get_running_loop()
-        bounds = (since.timestamp(), before.timestamp())
+        bounds = (since.timestamp() if since else 0.0, before.timestamp() if before else float("inf"))
         # Nothing came into a folder later than the folder's own time. What is half lies where it is written.
         folders = await loop.run_in_executor(self._pool, _folders, self._root, bounds[0])
         for folder in {self._incoming, *folders}:
-            for name in await loop.run_in_executor(self._pool, _written, folder, *bounds):
+            for name, stat in await loop.run_in_executor(self._pool, _written, folder, *bounds):
                 if _KEY.fullmatch(name):
-                    yield name
+                    yield _record(name, stat)
 
 
 class LocalWriter:
-    """One object on its way to the disk: one buffer fills while a thread hashes and writes the other.
+    """One object on its way to the disk: one buffer fills while a thread writes the other.
 
     Large objects go past the page cache where the file system allows it: to fill the cache with bytes that nobody asked
     for cost more processor time than to hash them (measured), and `fsync` then has next to nothing to wait for.
@@ -98,7 +139,6 @@ class LocalWriter:
         self._final = final
         self._key = key
         self._fsync = fsync
-        self._sha256 = hashlib.sha256()
         self._size_bytes = 0
         self._filling = bytearray()
         self._filled = 0
@@ -131,21 +171,14 @@ class LocalWriter:
         self._filled = 0
 
     def _begin(self, buffer: mmap.mmap | bytearray, length: int) -> None:
-        """Hash and write at the same time: the one keeps a core busy, the other waits for the disk."""
         loop = asyncio.get_running_loop()
-        hashing = loop.run_in_executor(self._pool, self._hash, buffer, length)
-        writing = loop.run_in_executor(self._pool, self._write_out, buffer, length)
-        self._running = asyncio.gather(hashing, writing)
+        self._running = loop.run_in_executor(self._pool, self._write_out, buffer, length)
 
     async def _settle(self) -> None:
         if self._running is not None:
             # Shielded: a thread that writes cannot be cancelled, and its buffer and descriptor must outlive it.
             await asyncio.shield(self._running)
             self._running = None
-
-    def _hash(self, buffer: mmap.mmap | bytearray, length: int) -> None:
-        with memoryview(buffer) as whole, whole[:length] as view:
-            self._sha256.update(view)
 
     def _write_out(self, buffer: mmap.mmap | bytearray, length: int) -> None:
         if self._size_bytes == 0 and length == BUFFER_BYTES:
@@ -167,7 +200,7 @@ class LocalWriter:
             await self._settle()
         self._running = asyncio.get_running_loop().run_in_executor(self._pool, self._publish)
         await self._settle()
-        return StoredBlob(ref=self._key, size_bytes=self._size_bytes, sha256=self._sha256.hexdigest())
+        return StoredBlob(ref=self._key, size_bytes=self._size_bytes)
 
     def _publish(self) -> None:
         if self._fsync:
@@ -266,15 +299,20 @@ def _folders(root: Path, since: float) -> list[Path]:
         return [Path(entry) for entry in entries if entry.is_dir() and entry.stat().st_mtime >= since]
 
 
-def _written(folder: Path, since: float, before: float) -> list[str]:
-    """Names of the files that were last written in that time."""
-    names = []
+def _written(folder: Path, since: float, before: float) -> list[tuple[str, os.stat_result]]:
+    """The files that were last written in that time."""
+    found = []
     with os.scandir(folder) as entries:
         for entry in entries:
             with suppress(FileNotFoundError):
                 if entry.is_file(follow_symlinks=False) and since <= entry.stat().st_mtime < before:
-                    names.append(entry.name)
-    return names
+                    found.append((entry.name, entry.stat()))
+    return found
+
+
+def _record(key: str, stat: os.stat_result) -> ProviderFile:
+    written = datetime.fromtimestamp(stat.st_mtime, UTC)
+    return ProviderFile(key, key, stat.st_size, written, key=key)
 
 
 def _sync_folder(path: Path) -> None:

@@ -1,10 +1,13 @@
-"""What the `local` video provider can do."""
+"""What the `local` providers can do."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from mediagate.providers.base import VideoKind, VideoModel, VideoSpec
+from mediagate.providers.files import FileSpec
+
+FILES: Final = FileSpec(name="local", title="Local disk", source="docs/operations.md")
 
 SPEC: Final = VideoSpec(
     name="local",

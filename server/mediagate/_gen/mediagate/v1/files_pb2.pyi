@@ -12,7 +12,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class File(_message.Message):
-    __slots__ = ("id", "object", "bytes", "created_at", "expires_at", "filename", "purpose", "status", "status_details", "mediagate")
+    __slots__ = ("id", "object", "bytes", "created_at", "expires_at", "filename", "purpose", "status", "status_details", "mediagate", "replicas")
     ID_FIELD_NUMBER: _ClassVar[int]
     OBJECT_FIELD_NUMBER: _ClassVar[int]
     BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -23,6 +23,7 @@ class File(_message.Message):
     STATUS_FIELD_NUMBER: _ClassVar[int]
     STATUS_DETAILS_FIELD_NUMBER: _ClassVar[int]
     MEDIAGATE_FIELD_NUMBER: _ClassVar[int]
+    REPLICAS_FIELD_NUMBER: _ClassVar[int]
     id: str
     object: str
     bytes: float
@@ -33,15 +34,54 @@ class File(_message.Message):
     status: str
     status_details: str
     mediagate: FileDetails
-    def __init__(self, id: _Optional[str] = ..., object: _Optional[str] = ..., bytes: _Optional[float] = ..., created_at: _Optional[int] = ..., expires_at: _Optional[int] = ..., filename: _Optional[str] = ..., purpose: _Optional[str] = ..., status: _Optional[str] = ..., status_details: _Optional[str] = ..., mediagate: _Optional[_Union[FileDetails, _Mapping]] = ...) -> None: ...
+    replicas: _containers.RepeatedCompositeFieldContainer[Replica]
+    def __init__(self, id: _Optional[str] = ..., object: _Optional[str] = ..., bytes: _Optional[float] = ..., created_at: _Optional[int] = ..., expires_at: _Optional[int] = ..., filename: _Optional[str] = ..., purpose: _Optional[str] = ..., status: _Optional[str] = ..., status_details: _Optional[str] = ..., mediagate: _Optional[_Union[FileDetails, _Mapping]] = ..., replicas: _Optional[_Iterable[_Union[Replica, _Mapping]]] = ...) -> None: ...
+
+class Replica(_message.Message):
+    __slots__ = ("provider", "account", "state", "reference", "expires_at")
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    provider: str
+    account: str
+    state: str
+    reference: str
+    expires_at: int
+    def __init__(self, provider: _Optional[str] = ..., account: _Optional[str] = ..., state: _Optional[str] = ..., reference: _Optional[str] = ..., expires_at: _Optional[int] = ...) -> None: ...
 
 class FileDetails(_message.Message):
-    __slots__ = ("sha256", "content_type")
+    __slots__ = ("sha256", "content_type", "source", "copied_bytes")
     SHA256_FIELD_NUMBER: _ClassVar[int]
     CONTENT_TYPE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    COPIED_BYTES_FIELD_NUMBER: _ClassVar[int]
     sha256: str
     content_type: str
-    def __init__(self, sha256: _Optional[str] = ..., content_type: _Optional[str] = ...) -> None: ...
+    source: str
+    copied_bytes: float
+    def __init__(self, sha256: _Optional[str] = ..., content_type: _Optional[str] = ..., source: _Optional[str] = ..., copied_bytes: _Optional[float] = ...) -> None: ...
+
+class CopyFileRequest(_message.Message):
+    __slots__ = ("source", "custom_llm_provider", "target_model_names", "purpose", "filename", "expires_after", "on_partial", "respond_async")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    CUSTOM_LLM_PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    TARGET_MODEL_NAMES_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    FILENAME_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AFTER_FIELD_NUMBER: _ClassVar[int]
+    ON_PARTIAL_FIELD_NUMBER: _ClassVar[int]
+    RESPOND_ASYNC_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    custom_llm_provider: _containers.RepeatedScalarFieldContainer[str]
+    target_model_names: _containers.RepeatedScalarFieldContainer[str]
+    purpose: str
+    filename: str
+    expires_after: ExpiresAfter
+    on_partial: str
+    respond_async: bool
+    def __init__(self, source: _Optional[str] = ..., custom_llm_provider: _Optional[_Iterable[str]] = ..., target_model_names: _Optional[_Iterable[str]] = ..., purpose: _Optional[str] = ..., filename: _Optional[str] = ..., expires_after: _Optional[_Union[ExpiresAfter, _Mapping]] = ..., on_partial: _Optional[str] = ..., respond_async: _Optional[bool] = ...) -> None: ...
 
 class ExpiresAfter(_message.Message):
     __slots__ = ("anchor", "seconds")
@@ -62,18 +102,24 @@ class UploadFileRequest(_message.Message):
     def __init__(self, metadata: _Optional[_Union[UploadFileMetadata, _Mapping]] = ..., chunk: _Optional[bytes] = ..., checksum: _Optional[_Union[UploadFileChecksum, _Mapping]] = ...) -> None: ...
 
 class UploadFileMetadata(_message.Message):
-    __slots__ = ("filename", "purpose", "expires_after", "size_bytes", "sha256")
+    __slots__ = ("filename", "purpose", "expires_after", "size_bytes", "sha256", "custom_llm_provider", "target_model_names", "on_partial")
     FILENAME_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AFTER_FIELD_NUMBER: _ClassVar[int]
     SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
+    CUSTOM_LLM_PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    TARGET_MODEL_NAMES_FIELD_NUMBER: _ClassVar[int]
+    ON_PARTIAL_FIELD_NUMBER: _ClassVar[int]
     filename: str
     purpose: str
     expires_after: ExpiresAfter
     size_bytes: int
     sha256: str
-    def __init__(self, filename: _Optional[str] = ..., purpose: _Optional[str] = ..., expires_after: _Optional[_Union[ExpiresAfter, _Mapping]] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ...) -> None: ...
+    custom_llm_provider: _containers.RepeatedScalarFieldContainer[str]
+    target_model_names: _containers.RepeatedScalarFieldContainer[str]
+    on_partial: str
+    def __init__(self, filename: _Optional[str] = ..., purpose: _Optional[str] = ..., expires_after: _Optional[_Union[ExpiresAfter, _Mapping]] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., custom_llm_provider: _Optional[_Iterable[str]] = ..., target_model_names: _Optional[_Iterable[str]] = ..., on_partial: _Optional[str] = ...) -> None: ...
 
 class UploadFileChecksum(_message.Message):
     __slots__ = ("sha256",)

@@ -33,6 +33,10 @@ class FileServiceStub:
     bytes; generated clients use the typed method beside each. Every method needs an API key in the metadata
     `authorization: Bearer KEY` or `api-key: KEY`; without one it fails with UNAUTHENTICATED (HTTP 401). A file that does
     not exist, was deleted, has expired or belongs to somebody else is NOT_FOUND (HTTP 404) for every method.
+
+    Every method that changes something takes the metadata `idempotency-key` (HTTP: the header): the same call again within
+    24 hours has the same answer, marked by `idempotent-replayed: true`. Another call with that key is INVALID_ARGUMENT
+    (HTTP 422), and one that would have to wait too long for the first is ABORTED (HTTP 409) and may be repeated.
     """
 
     def __init__(self, channel):
@@ -49,6 +53,11 @@ class FileServiceStub:
         self.UploadFile = channel.stream_unary(
                 '/mediagate.v1.FileService/UploadFile',
                 request_serializer=mediagate_dot_v1_dot_files__pb2.UploadFileRequest.SerializeToString,
+                response_deserializer=mediagate_dot_v1_dot_files__pb2.File.FromString,
+                _registered_method=True)
+        self.CopyFile = channel.unary_unary(
+                '/mediagate.v1.FileService/CopyFile',
+                request_serializer=mediagate_dot_v1_dot_files__pb2.CopyFileRequest.SerializeToString,
                 response_deserializer=mediagate_dot_v1_dot_files__pb2.File.FromString,
                 _registered_method=True)
         self.ListFiles = channel.unary_unary(
@@ -90,15 +99,23 @@ class FileServiceServicer:
     bytes; generated clients use the typed method beside each. Every method needs an API key in the metadata
     `authorization: Bearer KEY` or `api-key: KEY`; without one it fails with UNAUTHENTICATED (HTTP 401). A file that does
     not exist, was deleted, has expired or belongs to somebody else is NOT_FOUND (HTTP 404) for every method.
+
+    Every method that changes something takes the metadata `idempotency-key` (HTTP: the header): the same call again within
+    24 hours has the same answer, marked by `idempotent-replayed: true`. Another call with that key is INVALID_ARGUMENT
+    (HTTP 422), and one that would have to wait too long for the first is ABORTED (HTTP 409) and may be repeated.
     """
 
     def CreateFileHttp(self, request_iterator, context):
-        """Stores a file from a `multipart/form-data` body.
+        """Stores a file from a `multipart/form-data` body, or copies one as a JSON body says.
 
-        Fields: `file` (required, one part with a file name), `purpose` (required), `expires_after[anchor]` and
-        `expires_after[seconds]`; they may stand before or behind the file. Fails with INVALID_ARGUMENT: HTTP 400 for a
-        missing or wrong field or a body that ends before its closing boundary, 413 above the configured file size,
-        415 for any other content type.
+        Fields of a form: `file` (required, one part with a file name), `purpose` (required), `expires_after[anchor]` and
+        `expires_after[seconds]`, `custom_llm_provider`, `target_model_names`, `on_partial`; they may stand before or behind
+        the file. JSON has the members of CopyFileRequest; with the header `Prefer: respond-async` the reply (202) does not
+        wait for the copy. Fails with INVALID_ARGUMENT: HTTP 400 for a missing or wrong field or a body that ends before
+        its closing boundary, 413 above the configured file size, 415 for any other content type.
+
+        Where the file goes is said by, in this order: the path (`/bedrock/v1/files`), the header `custom-llm-provider`,
+        the query or the field `custom_llm_provider`, the field `target_model_names`, the configuration.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -114,8 +131,21 @@ class FileServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CopyFile(self, request, context):
+        """Copies what lies somewhere already: an object of a bucket, another file, or the content of a URL.
+
+        Inside one cloud the store copies by itself. Fails with INVALID_ARGUMENT for a source that is none or does not exist
+        and PERMISSION_DENIED for one outside the configured allow-list.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListFiles(self, request, context):
         """Lists the caller's files, newest first unless `order` is `asc`.
+
+        With the metadata `custom-llm-provider` (HTTP: also in path or query) it lists what that provider has, under its own
+        ids, for callers that may see that; the same holds for GetFile, DeleteFile and the content of such an id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -174,6 +204,11 @@ def add_FileServiceServicer_to_server(servicer, server):
                     request_deserializer=mediagate_dot_v1_dot_files__pb2.UploadFileRequest.FromString,
                     response_serializer=mediagate_dot_v1_dot_files__pb2.File.SerializeToString,
             ),
+            'CopyFile': grpc.unary_unary_rpc_method_handler(
+                    servicer.CopyFile,
+                    request_deserializer=mediagate_dot_v1_dot_files__pb2.CopyFileRequest.FromString,
+                    response_serializer=mediagate_dot_v1_dot_files__pb2.File.SerializeToString,
+            ),
             'ListFiles': grpc.unary_unary_rpc_method_handler(
                     servicer.ListFiles,
                     request_deserializer=mediagate_dot_v1_dot_files__pb2.ListFilesRequest.FromString,
@@ -219,6 +254,10 @@ class FileService:
     bytes; generated clients use the typed method beside each. Every method needs an API key in the metadata
     `authorization: Bearer KEY` or `api-key: KEY`; without one it fails with UNAUTHENTICATED (HTTP 401). A file that does
     not exist, was deleted, has expired or belongs to somebody else is NOT_FOUND (HTTP 404) for every method.
+
+    Every method that changes something takes the metadata `idempotency-key` (HTTP: the header): the same call again within
+    24 hours has the same answer, marked by `idempotent-replayed: true`. Another call with that key is INVALID_ARGUMENT
+    (HTTP 422), and one that would have to wait too long for the first is ABORTED (HTTP 409) and may be repeated.
     """
 
     @staticmethod
@@ -264,6 +303,33 @@ class FileService:
             target,
             '/mediagate.v1.FileService/UploadFile',
             mediagate_dot_v1_dot_files__pb2.UploadFileRequest.SerializeToString,
+            mediagate_dot_v1_dot_files__pb2.File.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CopyFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mediagate.v1.FileService/CopyFile',
+            mediagate_dot_v1_dot_files__pb2.CopyFileRequest.SerializeToString,
             mediagate_dot_v1_dot_files__pb2.File.FromString,
             options,
             channel_credentials,

@@ -2,6 +2,7 @@ from mediagate._gen.buf.validate import validate_pb2 as _validate_pb2
 from google.api import annotations_pb2 as _annotations_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.api import httpbody_pb2 as _httpbody_pb2
+from google.protobuf import struct_pb2 as _struct_pb2
 from mediagate._gen.mediagate.v1 import files_pb2 as _files_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -46,18 +47,24 @@ class UploadPart(_message.Message):
     def __init__(self, id: _Optional[str] = ..., object: _Optional[str] = ..., created_at: _Optional[int] = ..., upload_id: _Optional[str] = ...) -> None: ...
 
 class CreateUploadRequest(_message.Message):
-    __slots__ = ("bytes", "filename", "mime_type", "purpose", "expires_after")
+    __slots__ = ("bytes", "filename", "mime_type", "purpose", "expires_after", "custom_llm_provider", "target_model_names", "on_partial")
     BYTES_FIELD_NUMBER: _ClassVar[int]
     FILENAME_FIELD_NUMBER: _ClassVar[int]
     MIME_TYPE_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AFTER_FIELD_NUMBER: _ClassVar[int]
+    CUSTOM_LLM_PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    TARGET_MODEL_NAMES_FIELD_NUMBER: _ClassVar[int]
+    ON_PARTIAL_FIELD_NUMBER: _ClassVar[int]
     bytes: float
     filename: str
     mime_type: str
     purpose: str
     expires_after: _files_pb2.ExpiresAfter
-    def __init__(self, bytes: _Optional[float] = ..., filename: _Optional[str] = ..., mime_type: _Optional[str] = ..., purpose: _Optional[str] = ..., expires_after: _Optional[_Union[_files_pb2.ExpiresAfter, _Mapping]] = ...) -> None: ...
+    custom_llm_provider: _struct_pb2.Value
+    target_model_names: _struct_pb2.Value
+    on_partial: str
+    def __init__(self, bytes: _Optional[float] = ..., filename: _Optional[str] = ..., mime_type: _Optional[str] = ..., purpose: _Optional[str] = ..., expires_after: _Optional[_Union[_files_pb2.ExpiresAfter, _Mapping]] = ..., custom_llm_provider: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., target_model_names: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., on_partial: _Optional[str] = ...) -> None: ...
 
 class AddUploadPartHttpRequest(_message.Message):
     __slots__ = ("upload_id", "content")

@@ -30,6 +30,8 @@ class UploadServiceStub:
 
     An upload expires one hour after its creation. Unknown and foreign ids are NOT_FOUND (HTTP 404); a call that the
     upload's state does not allow, expired ones among them, is FAILED_PRECONDITION (HTTP 400, never 409, which SDKs repeat).
+
+    Every method takes the metadata `idempotency-key`; see FileService.
     """
 
     def __init__(self, channel):
@@ -70,6 +72,8 @@ class UploadServiceServicer:
 
     An upload expires one hour after its creation. Unknown and foreign ids are NOT_FOUND (HTTP 404); a call that the
     upload's state does not allow, expired ones among them, is FAILED_PRECONDITION (HTTP 400, never 409, which SDKs repeat).
+
+    Every method takes the metadata `idempotency-key`; see FileService.
     """
 
     def CreateUpload(self, request, context):
@@ -150,6 +154,8 @@ class UploadService:
 
     An upload expires one hour after its creation. Unknown and foreign ids are NOT_FOUND (HTTP 404); a call that the
     upload's state does not allow, expired ones among them, is FAILED_PRECONDITION (HTTP 400, never 409, which SDKs repeat).
+
+    Every method takes the metadata `idempotency-key`; see FileService.
     """
 
     @staticmethod

@@ -34,6 +34,8 @@ class VideoServiceStub:
     bytes; generated clients use the typed method beside each. Every method needs an API key (UNAUTHENTICATED without).
     An id that does not exist, was deleted or belongs to somebody else is NOT_FOUND (HTTP 404) for every method. What the
     model's provider cannot do is UNIMPLEMENTED (HTTP 501).
+
+    Every method that changes something takes the metadata `idempotency-key`; see FileService.
     """
 
     def __init__(self, channel):
@@ -156,6 +158,8 @@ class VideoServiceServicer:
     bytes; generated clients use the typed method beside each. Every method needs an API key (UNAUTHENTICATED without).
     An id that does not exist, was deleted or belongs to somebody else is NOT_FOUND (HTTP 404) for every method. What the
     model's provider cannot do is UNIMPLEMENTED (HTTP 501).
+
+    Every method that changes something takes the metadata `idempotency-key`; see FileService.
     """
 
     def CreateVideo(self, request, context):
@@ -438,6 +442,8 @@ class VideoService:
     bytes; generated clients use the typed method beside each. Every method needs an API key (UNAUTHENTICATED without).
     An id that does not exist, was deleted or belongs to somebody else is NOT_FOUND (HTTP 404) for every method. What the
     model's provider cannot do is UNIMPLEMENTED (HTTP 501).
+
+    Every method that changes something takes the metadata `idempotency-key`; see FileService.
     """
 
     @staticmethod

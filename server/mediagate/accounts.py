@@ -1,0 +1,159 @@
+"""The accounts and deployments that a configuration names.
+
+One account is one set of credentials at one provider. Two entries with the same ones are one account, so that what one
+verb stores another finds. The first account of a provider has the provider's name as its id; further ones add a digest
+of what tells them apart, or have the name that `account` gives them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from pydantic import SecretStr
+
+from mediagate.config import Config, FilesSettings, LitellmParams, Settings, is_option
+from mediagate.providers.account import Account
+from mediagate.providers.registry import FILE_PROVIDERS
+from mediagate.routing.catalog import Deployment
+from mediagate.routing.stores import LOCAL
+
+log = structlog.get_logger(__name__)
+# Stores of their own: a deployment of a model has no bucket, so its files lie in the provider's account for files.
+BUCKETS = ("bedrock", "vertex_ai")
+PROVIDER_OF_BARE_MODELS = "openai"
+_OWN = ("api_key", "api_base", "api_version")
+
+
+def accounts_and_deployments(settings: Settings, environ: Mapping[str, str]) -> tuple[list[Account], list[Deployment]]:
+    """Every account that can keep files, those of `files_settings` first, and every deployment of `model_list`."""
+    config = settings.config
+    known = _Accounts(config, environ)
+    for entry in config.files_settings:
+        if entry.custom_llm_provider in FILE_PROVIDERS:
+            known.add(_of_files(entry))
+        else:
+            log.warning("files_settings_unknown_provider", provider=entry.custom_llm_provider)
+    deployments = []
+    for model in config.model_list:
+        params = model.litellm_params
+        provider, provider_model = provider_of(params)
+        account = known.of_model(provider, params)
+        deployments.append(
+            Deployment(
+                f"{model.model_name}:{provider}/{provider_model}", model.model_name, provider, provider_model, account
+            )
+        )
+    # A `local` account of the configuration names nothing that this one is not.
+    others = [account for account in known.accounts if account.provider != LOCAL]
+    local = Account(LOCAL, LOCAL, options={"root": str(settings.data_dir / "files"), "fsync": config.local.fsync})
+    return [local, *others], deployments
+
+
+def provider_of(params: LitellmParams) -> tuple[str, str]:
+    """Provider and its model: `vertex_ai/gemini-2.5-pro`, or a bare name, which is OpenAI's."""
+    if params.custom_llm_provider:
+        return params.custom_llm_provider, params.model.removeprefix(f"{params.custom_llm_provider}/")
+    provider, slash, model = params.model.partition("/")
+    return (provider, model) if slash else (PROVIDER_OF_BARE_MODELS, params.model)
+
+
+class _Accounts:
+    """The accounts found so far."""
+
+    def __init__(self, config: Config, environ: Mapping[str, str]) -> None:
+        self._config = config
+        self._environ = environ
+        self._by_content: dict[str, Account] = {}
+
+    @property
+    def accounts(self) -> list[Account]:
+        return list(self._by_content.values())
+
+    def add(self, account: Account) -> str:
+        """The id of this account, which is a new one if none is like it."""
+        content = _content(account)
+        if content not in self._by_content:
+            self._by_content[content] = replace(
+                account, id=self._id(account, content), prefix=account.prefix, environ=self._environ
+            )
+        return self._by_content[content].id
+
+    def _id(self, account: Account, content: str) -> str:
+        if account.id:
+            return account.id
+        taken = {known.id for known in self._by_content.values()}
+        if account.provider not in taken:
+            return account.provider
+        return f"{account.provider}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+
+    def of_model(self, provider: str, params: LitellmParams) -> str:
+        """The account whose files a deployment can read."""
+        if provider not in FILE_PROVIDERS:
+            return provider
+        own = any(getattr(params, name) for name in _OWN) or bool(_options(params))
+        first = next((known.id for known in self._by_content.values() if known.provider == provider), None)
+        if first is not None and (not own or provider in BUCKETS):
+            return first
+        if provider == LOCAL:
+            return LOCAL
+        return self.add(
+            Account(
+                id=params.account or "",
+                provider=provider,
+                api_key=_revealed(params.api_key),
+                api_base=params.api_base,
+                api_version=params.api_version,
+                bucket_name=params.bucket_name,
+                prefix=self._config.files.prefix,
+                options=_options(params),
+            )
+        )
+
+
+def _of_files(entry: FilesSettings) -> Account:
+    return Account(
+        id=entry.account or "",
+        provider=entry.custom_llm_provider,
+        api_key=_revealed(entry.api_key),
+        api_base=entry.api_base,
+        api_version=entry.api_version,
+        bucket_name=entry.bucket_name,
+        prefix=entry.prefix,
+        retention_days=entry.retention_period,
+        options=_options(entry),
+    )
+
+
+def _content(account: Account) -> str:
+    """What makes an account this one and no other. Secrets are part of it; only a digest of it is ever shown."""
+    return json.dumps(
+        [
+            account.provider,
+            account.id,
+            account.api_key,
+            account.api_base,
+            account.api_version,
+            account.bucket_name,
+            account.prefix,
+            sorted((key, str(value)) for key, value in account.options.items()),
+        ]
+    )
+
+
+def _options(entry: FilesSettings | LitellmParams) -> dict[str, Any]:
+    """The keys that only the provider knows, with their secrets revealed."""
+    extra = entry.model_extra or {}
+    return {key: _revealed(value) for key, value in extra.items() if value is not None and is_option(key)}
+
+
+def _revealed(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, dict):
+        return {key: _revealed(item) for key, item in value.items()}
+    return value

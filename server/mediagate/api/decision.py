@@ -1,0 +1,278 @@
+"""Where the content of a file comes from: the edge asks before it sends a download anywhere.
+
+Serves `envoy.service.auth.v3.Authorization` for `GET /files/{id}/content`. The answer is one of three: fetch the bytes
+from this origin with these credentials, without this process; go on to `GetFileContentHttp`, which reads them here; or
+a refusal, which is the same reply that the method itself would have sent. `mediagate.envoy` has the contract.
+
+The edge asks again where an origin answered anything but the content. What it was told the first time comes back with
+why, so that no state is kept between the two.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import grpc
+import httpx
+from envoy.config.core.v3 import base_pb2
+from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
+from envoy.type.v3 import http_status_pb2
+from google.rpc import code_pb2, status_pb2
+
+from mediagate._gen.mediagate.v1 import files_pb2
+from mediagate.access.authenticate import Authenticate
+from mediagate.api.content import content_headers, is_known, wanted_range
+from mediagate.api.errors import as_mediagate_error, trailing_metadata
+from mediagate.api.files import served_type
+from mediagate.api.paths import ORIGINAL_PATH, PathVariables
+from mediagate.api.targets import HEADER, TargetReader
+from mediagate.core import ids
+from mediagate.core.errors import MediagateError, Unavailable
+from mediagate.core.objects import File, Principal
+from mediagate.core.ranges import ByteRange
+from mediagate.envoy import ORIGINS_MAX
+from mediagate.files.find_origin import FindOrigin, Found, as_file
+from mediagate.files.get_file import GetFile
+from mediagate.files.open_content import require_content
+from mediagate.files.provider_files import ProviderFiles
+from mediagate.providers.http import status_error, transport_error
+
+METHOD: Final = "/mediagate.v1.FileService/GetFileContentHttp"
+AGAIN: Final = "x-edge-again"
+FAILURE: Final = "x-edge-failure"
+# What the caller said and the decision needs; an origin gets none of it.
+REMEMBERED: Final = ("authorization", "api-key", HEADER, "range", "if-range", "if-none-match", "user-agent")
+# Headers that go on to the origin beside those that the provider gives.
+KEPT: Final = frozenset({"x-request-id", "x-forwarded-proto"})
+UNREACHED: Final = "599"
+"""What the edge answers in place of an origin that cannot be reached, or breaks off or stalls before its first byte."""
+WHOLE: Final = "whole"
+"""The origin was asked for a range and sent everything."""
+DAMAGED: Final = "damaged"
+"""It sent something else than the content."""
+REFUSED: Final = ("401", "403")
+STALE_S: Final = 1.0
+PATIENCE_S: Final = 6.0
+"""Longer than a connection may take to come about: what took longer was a stall."""
+CLUSTERS: Final = {"http": "origins-http", "https": "origins-https"}
+
+PYTHON: Final = CheckResponse(status=status_pb2.Status(code=code_pb2.OK))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request for content. `tried` are the accounts whose origins failed it. `status` is that of the last answer,
+    `damaged` or `whole`; `pause` is its Retry-After, `since` the Unix time of the question."""
+
+    method: str
+    path: str
+    sent: Mapping[str, str] = field(repr=False)
+    """The headers as they come from the edge."""
+    headers: Mapping[str, str] = field(repr=False)
+    """The headers as the caller sent them."""
+    tried: tuple[str, ...] = ()
+    status: str = ""
+    pause: str = ""
+    since: float = 0.0
+
+    @classmethod
+    def of(cls, request: CheckRequest) -> Asked:
+        """Read what the edge tells."""
+        http = request.attributes.request.http
+        sent = dict(http.headers)
+        if AGAIN not in sent:
+            return cls(http.method, http.path, sent, sent)
+        before = json.loads(base64.b64decode(sent[AGAIN]))
+        status, _, pause = sent.get(FAILURE, "").partition(";")
+        return cls(
+            http.method, http.path, sent, before["headers"], tuple(before["tried"]), status, pause, before["since"]
+        )
+
+    def header(self, name: str) -> str | None:
+        """A header of the caller's, and the path as the method finds it."""
+        return self.path if name == ORIGINAL_PATH else self.headers.get(name)
+
+    @property
+    def passes(self) -> bool:
+        """Whether the last origin failed as one that works again in a while."""
+        return self.status in ("408", "429") or (self.status.isdigit() and int(self.status) >= 500)
+
+    @property
+    def has_body(self) -> bool:
+        """Whether there is a body, which no origin shall see."""
+        return self.headers.get("content-length", "0") != "0"
+
+    def again(self, account: str) -> str:
+        """What comes back where the origin in `account` fails."""
+        headers = {name: self.headers[name] for name in REMEMBERED if name in self.headers}
+        told = {"headers": headers, "tried": [*self.tried, account], "since": time.time()}
+        return base64.b64encode(json.dumps(told).encode()).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class ContentDecision:
+    """Serves `envoy.service.auth.v3.Authorization`."""
+
+    authenticate: Authenticate
+    get_file: GetFile
+    find_origin: FindOrigin
+    provider_files: ProviderFiles
+    targets: TargetReader
+    patience_s: float = PATIENCE_S
+    variables: PathVariables = field(default_factory=lambda: PathVariables.of(METHOD))
+
+    async def Check(self, request: CheckRequest, context: grpc.aio.ServicerContext[Any, Any]) -> CheckResponse:
+        """Decide about one download. Every failure is a refusal with our envelope; none ends the call."""
+        try:
+            return await self._decide(Asked.of(request))
+        except Exception as error:
+            failure = as_mediagate_error(error, method=METHOD, repeatable=True)
+        return _refused(failure)
+
+    async def _decide(self, asked: Asked) -> CheckResponse:
+        if asked.method != "GET" or asked.has_body:
+            return PYTHON
+        who = self.authenticate.run(asked.header("authorization"), asked.header("api-key"))
+        file = await self._file(who, asked)
+        if file is None:
+            return PYTHON
+        etag = f'"{file.sha256}"' if file.sha256 else ""
+        if etag and is_known(asked, etag):
+            return _not_modified(file, etag)
+        wanted = wanted_range(asked, file.size_bytes, etag)
+        found = await self._find(asked, file, ranged=wanted is not None)
+        if found is None:
+            return _back_to_python(asked) if asked.tried else PYTHON
+        return _from_origin(asked, file, etag, wanted, found)
+
+    async def _file(self, who: Principal, asked: Asked) -> File | None:
+        """One of ours, or a provider's own where the request names the provider; None for what the method must say."""
+        message = files_pb2.GetFileContentHttpRequest()
+        self.variables.apply(asked.path.partition("?")[0], message)
+        if ids.FILE.matches(message.file_id):
+            file = await self.get_file.run(who, message.file_id)
+            require_content(file)
+            return file
+        named = self.targets.read(asked)
+        if not self.provider_files.names(named, message.file_id):
+            return None
+        account = self.provider_files.account(who, named)
+        return as_file(await self.provider_files.get(who, named, message.file_id), account, who)
+
+    async def _find(self, asked: Asked, file: File, *, ranged: bool) -> Found | None:
+        """Where the bytes come from, None for this process. Raises what the last failure means where none is left."""
+        if not asked.tried:
+            return await self.find_origin.run(file, ranged=ranged)
+        account, spent_s = asked.tried[-1], time.time() - asked.since
+        self._note(asked, file)
+        tried = set(asked.tried)
+        try:
+            if len(asked.tried) < ORIGINS_MAX:
+                return await self.find_origin.run(file, ranged=ranged, tried=tried)
+        except Unavailable:
+            once = asked.tried.count(account) == 1
+            if once and asked.status == UNREACHED and spent_s < STALE_S:
+                # It may have closed a connection that was kept just when this request came.
+                return await self.find_origin.run(file, ranged=ranged, tried=tried - {account})
+        if asked.passes:
+            raise _meaning(asked, self.find_origin.title(account), slow=spent_s >= self.patience_s)
+        # The method asks the provider itself, which follows redirects, explains refusals and knows what is lost.
+        return None
+
+    def _note(self, asked: Asked, file: File) -> None:
+        account = asked.tried[-1]
+        if asked.status == WHOLE:
+            self.find_origin.note_without_ranges(account)
+        else:
+            whole_account = asked.passes or asked.status in REFUSED
+            self.find_origin.note_failure(file, account, asked.status, whole_account=whole_account)
+
+
+def _meaning(asked: Asked, title: str, *, slow: bool) -> MediagateError:
+    """What a failure that passes means for the caller."""
+    if asked.status == UNREACHED:
+        return transport_error(httpx.ReadTimeout("") if slow else httpx.ConnectError(""), title)
+    error = status_error(int(asked.status), title, retry_after=asked.pause)
+    assert isinstance(error, MediagateError)
+    return error
+
+
+def _from_origin(asked: Asked, file: File, etag: str, wanted: ByteRange | None, found: Found) -> CheckResponse:
+    url = urlsplit(found.origin.url)
+    target = f"{url.path or '/'}?{url.query}" if url.query else url.path or "/"
+    headers = {
+        ":path": target,
+        ":authority": url.netloc.rpartition("@")[2],
+        "x-edge-cluster": CLUSTERS[url.scheme],
+        # The edge's routes want it, and an origin that is told of HTTP may redirect to itself.
+        "x-forwarded-proto": url.scheme,
+        "user-agent": "mediagate",
+        "accept": "*/*",
+        "accept-encoding": "identity",
+        **{name.lower(): value for name, value in found.origin.headers.items()},
+    }
+    if wanted is not None:
+        headers["range"] = f"bytes={wanted.start}-{wanted.end_exclusive - 1}"
+    response = CheckResponse(status=status_pb2.Status(code=code_pb2.OK))
+    response.ok_response.headers.extend(_options(headers.items()))
+    response.ok_response.headers_to_remove.extend(_removed(asked.sent, KEPT.union(headers)))
+    response.ok_response.response_headers_to_add.extend(_options(_said(file, etag)))
+    response.dynamic_metadata.update(
+        {
+            "again": asked.again(found.account),
+            "path": asked.path,
+            "size": str(file.size_bytes),
+            **({"origin": asked.sent["origin"]} if "origin" in asked.sent else {}),
+            **({"range": wanted.content_range, "length": str(wanted.length_bytes)} if wanted else {}),
+        }
+    )
+    return response
+
+
+def _back_to_python(asked: Asked) -> CheckResponse:
+    """The request as the caller sent it, for the method that reads the bytes here."""
+    response = CheckResponse(status=status_pb2.Status(code=code_pb2.OK))
+    response.ok_response.headers.extend(_options(asked.headers.items()))
+    response.ok_response.headers_to_remove.extend(_removed(asked.sent, KEPT.union(asked.headers)))
+    return response
+
+
+def _said(file: File, etag: str) -> list[tuple[str, str]]:
+    return [*content_headers(file.filename, etag), ("content-type", served_type(file.content_type))]
+
+
+def _removed(sent: Iterable[str], kept: frozenset[str]) -> list[str]:
+    return [name for name in sent if name not in kept and not name.startswith(":") and name != "host"]
+
+
+def _not_modified(file: File, etag: str) -> CheckResponse:
+    return _answered(304, [*_said(file, etag), ("openai-processing-ms", "0")])
+
+
+def _refused(error: MediagateError) -> CheckResponse:
+    """The same metadata as those of an abort: the edge makes the same reply of them."""
+    headers = [(name, str(value)) for name, value in trailing_metadata(error) if not name.endswith("-bin")]
+    return _answered(error.http_status, headers)
+
+
+def _answered(status: int, headers: Iterable[tuple[str, str]]) -> CheckResponse:
+    response = CheckResponse(status=status_pb2.Status(code=code_pb2.PERMISSION_DENIED))
+    response.denied_response.status.code = http_status_pb2.StatusCode.ValueType(status)
+    response.denied_response.headers.extend(_options(headers))
+    return response
+
+
+def _options(headers: Iterable[tuple[str, str]]) -> list[base_pb2.HeaderValueOption]:
+    return [
+        base_pb2.HeaderValueOption(
+            header=base_pb2.HeaderValue(key=name, value=value),
+            append_action=base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
+        )
+        for name, value in headers
+    ]

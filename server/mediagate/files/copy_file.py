@@ -1,0 +1,283 @@
+"""Make a file of what lies somewhere already: an object in a bucket, one of our files, or the content of a URL.
+
+A store copies what lies in its own cloud by itself; other bytes are piped from the source to the targets, and rest
+nowhere. A copy is made at once, or promised and made by a job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from mediagate.core import ids
+from mediagate.core.clock import Clock
+from mediagate.core.errors import InvalidField, MediagateError, PayloadTooLarge, TruncatedUpload
+from mediagate.core.lifecycle import FILE_TRANSITIONS, FileEvent, FileState, ReplicaState, advance
+from mediagate.core.objects import File, Principal, Replica
+from mediagate.files.ahead import ahead
+from mediagate.files.find_source import FindSource, Source
+from mediagate.files.intake import FileFacts, IncomingFile, Intake, Placement
+from mediagate.files.leases import LEASE
+from mediagate.files.proof import Proof, Received
+from mediagate.files.rules import check_expiry, check_filename, check_on_partial, check_purpose
+from mediagate.files.tasks import COPY_FILE
+from mediagate.providers.files import CopiesObjects
+from mediagate.routing.targets import Named, Targets, Wish
+from mediagate.store.files import FileRepository
+from mediagate.store.replicas import ReplicaRepository
+
+log = structlog.get_logger(__name__)
+PROGRESS_S = 1.0
+# A promised copy is tried again for this long, where a retry can help.
+PATIENCE = timedelta(hours=1)
+NAME = "copy"
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRequest:
+    """A copy that was asked for, checked."""
+
+    source: str
+    accounts: tuple[str, ...]
+    purpose: str
+    filename: str | None
+    life_s: int | None
+    keeps_partial: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CopyFile:
+    """Copy now, or promise to."""
+
+    intake: Intake
+    targets: Targets
+    find_source: FindSource
+    clock: Clock
+    copy_bytes_max: int
+
+    async def run(
+        self,
+        who: Principal,
+        tree: Mapping[str, Any],
+        *,
+        named: Named,
+        promise: bool = False,
+        file_id: str | None = None,
+    ) -> File:
+        """`tree` is the JSON body. With `promise` the answer does not wait for the bytes.
+
+        Raises `InvalidField`, `PermissionDenied` for a source outside the allow-list, `NotFound` for a file of ours
+        that is none, and what source and targets raise. After a failure nothing is left.
+        """
+        request = self._read(tree, named)
+        async with self.find_source.open(who, request.source) as source:
+            self._check_size(source.size_bytes)
+            if promise:
+                return await self._promise(who, request, source, file_id)
+            placement = self._placement(request, source)
+            incoming = await self.intake.begin(
+                who, size_bytes_max=self.copy_bytes_max, placement=placement, file_id=file_id
+            )
+            return await self._transfer(incoming, source, request, placement)
+
+    def _read(self, tree: Mapping[str, Any], named: Named) -> CopyRequest:
+        source = tree.get("source")
+        if not isinstance(source, str) or not source:
+            raise InvalidField(
+                "'source' is a required field: where the bytes are, such as s3://bucket/key, gs://bucket/key, "
+                "https://host/path or the id of a file. To send bytes, use multipart/form-data.",
+                param="source",
+            )
+        wish = Wish()
+        for name in (*(base + end for base in ("custom_llm_provider", "target_model_names") for end in ("", "[]")),):
+            if tree.get(name) is not None:
+                wish.take(name, tree[name])
+        filename = tree.get("filename")
+        if filename is not None and not isinstance(filename, str):
+            raise InvalidField("'filename' must be a text.", param="filename")
+        purpose = check_purpose(_text(tree.get("purpose"), "purpose") or "user_data")
+        return CopyRequest(
+            source=source,
+            accounts=self.targets.chosen(named, wish),
+            purpose=purpose,
+            filename=filename,
+            life_s=check_expiry(tree.get("expires_after"), purpose),
+            keeps_partial=check_on_partial(tree.get("on_partial")),
+        )
+
+    def _check_size(self, size_bytes: int | None) -> None:
+        if size_bytes is not None and size_bytes > self.copy_bytes_max:
+            raise PayloadTooLarge(
+                f"The source is too large: a copy may have {self.copy_bytes_max} bytes.",
+                param="source",
+                limit_bytes=self.copy_bytes_max,
+            )
+
+    def _placement(self, request: CopyRequest, source: Source) -> Placement:
+        stores = self.intake.stores
+        copies = {}
+        for account in request.accounts:
+            provider = stores.account(account)
+            uri = source.uri_for(provider) if isinstance(provider, CopiesObjects) else None
+            if uri is not None:
+                copies[account] = uri
+        return Placement(
+            targets=request.accounts,
+            filename=check_filename(request.filename or source.filename or NAME, request.purpose),
+            purpose=request.purpose,
+            life_s=request.life_s,
+            size_bytes=source.size_bytes,
+            keeps_partial=request.keeps_partial,
+            content_type=source.content_type,
+            copies=copies,
+        )
+
+    async def _promise(self, who: Principal, request: CopyRequest, source: Source, file_id: str | None) -> File:
+        now = self.clock.now()
+        placement = self._placement(request, source)
+        accounts = self.intake.stores.accounts
+        new_id = file_id or ids.new_file_id()
+        file = File(
+            id=new_id,
+            owner_id=who.owner_id,
+            filename=placement.filename,
+            purpose=request.purpose,
+            size_bytes=source.size_bytes or 0,
+            sha256="",
+            content_type=source.content_type or "application/octet-stream",
+            state=advance(FILE_TRANSITIONS, FileState.RECEIVING, FileEvent.COPY_PROMISED),
+            created_at=now,
+            expires_at=None if request.life_s is None else now + timedelta(seconds=request.life_s),
+            source=request.source,
+            copied_bytes=0,
+            replicas=tuple(
+                Replica(new_id, account, accounts[account].provider, None, ReplicaState.WRITING)
+                for account in request.accounts
+            ),
+        )
+        options = {
+            "accounts": list(request.accounts),
+            "filename": placement.filename,
+            "life_s": request.life_s,
+            "keeps_partial": request.keeps_partial,
+        }
+        async with self.intake.db.transaction() as tx:
+            await FileRepository(tx.connection).promise(file, options, lease_expires_at=now + LEASE)
+            await ReplicaRepository(tx.connection).add(file.replicas, now=now)
+            await tx.enqueue(COPY_FILE, lock=file.id, file_id=file.id)
+        return file
+
+    async def keep_promise(self, file_id: str) -> None:
+        """Make a copy that was promised. Raises what a retry may help against, within `PATIENCE`; any other failure is
+        written down where the file's owner sees it."""
+        async with self.intake.db.reading() as connection:
+            promised = await FileRepository(connection).promised(file_id)
+        if promised is None:
+            return
+        file, options = promised
+        request = CopyRequest(
+            source=file.source or "",
+            accounts=tuple(options["accounts"]),
+            purpose=file.purpose,
+            filename=options["filename"],
+            life_s=options["life_s"],
+            keeps_partial=options["keeps_partial"],
+        )
+        try:
+            await self._keep(file, request)
+        except Exception as failure:
+            patient = not isinstance(failure, MediagateError) or failure.retryable
+            if patient and self.clock.now() < file.created_at + PATIENCE:
+                raise
+            log.warning("copy_failed", file_id=file_id, error=type(failure).__name__)
+            why = failure.message if isinstance(failure, MediagateError) else "The copy could not be made."
+            async with self.intake.db.transaction() as tx:
+                await FileRepository(tx.connection).fail(file_id, why)
+
+    async def _keep(self, file: File, request: CopyRequest) -> None:
+        who = Principal(file.owner_id)
+        for account in request.accounts:
+            # What an attempt before this one has left, whose worker died.
+            await self.intake.stores.account(account).discard(file.id)
+        async with self.find_source.open(who, request.source, allowed=True) as source:
+            placement = self._placement(request, source)
+            incoming = await self.intake.begin(
+                who,
+                size_bytes_max=self.copy_bytes_max,
+                placement=placement,
+                expected=file.id,
+                created_at=file.created_at,
+            )
+            await self._transfer(incoming, source, request, placement)
+
+    async def _transfer(
+        self, incoming: IncomingFile, source: Source, request: CopyRequest, placement: Placement
+    ) -> File:
+        facts = FileFacts(placement.filename, request.purpose, request.life_s, request.source)
+        try:
+            async with _reporting(self, incoming.id) as reported:
+                received = await self._move(incoming, source, placement, reported)
+            return await incoming.finish(received, facts)
+        except BaseException:
+            await incoming.abort()
+            raise
+
+    async def _move(
+        self, incoming: IncomingFile, source: Source, placement: Placement, reported: _Progress
+    ) -> Received:
+        if placement.copies:
+            await incoming.copy(reported.at_least)
+        if placement.only_copies:
+            blob = await incoming.store_copies()
+            return Received(blob.size_bytes, blob.sha256 or source.sha256 or "")
+        try:
+            async for chunk in ahead(source.read()):
+                await incoming.write(chunk)
+                await reported.at_least(incoming.size_bytes)
+        except OSError:
+            raise TruncatedUpload("The source broke off before its end. Try again later.", param="source") from None
+        return await incoming.store(Proof(source.size_bytes, source.sha256 or None))
+
+
+class _Progress:
+    """How far a copy is; written down now and then, by a task of its own."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+    async def at_least(self, copied_bytes: int) -> None:
+        """So many bytes are done, of one of the targets."""
+        self.bytes = max(self.bytes, copied_bytes)
+
+
+@asynccontextmanager
+async def _reporting(copy: CopyFile, file_id: str) -> AsyncIterator[_Progress]:
+    progress = _Progress()
+
+    async def report() -> None:
+        written = 0
+        while True:
+            await asyncio.sleep(PROGRESS_S)
+            if progress.bytes != written:
+                written = progress.bytes
+                async with copy.intake.db.transaction() as tx:
+                    await FileRepository(tx.connection).copied(file_id, written)
+
+    reporting = asyncio.create_task(report())
+    try:
+        yield progress
+    finally:
+        reporting.cancel()
+        await asyncio.gather(reporting, return_exceptions=True)
+
+
+def _text(value: Any, param: str) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise InvalidField(f"'{param}' must be a text.", param=param)
+    return value

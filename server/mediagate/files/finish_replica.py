@@ -1,0 +1,148 @@
+"""Bring copies to their end that were not done when their file became readable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import structlog
+
+from mediagate.core.clock import Clock
+from mediagate.core.errors import InvalidRequest, MediagateError, Unavailable
+from mediagate.core.lifecycle import REPLICA_TRANSITIONS, FileState, ReplicaEvent, ReplicaState, advance
+from mediagate.core.objects import File, Replica
+from mediagate.files.ahead import ahead
+from mediagate.files.open_content import OpenContent
+from mediagate.files.tasks import FOLLOW_REPLICA, REPAIR_REPLICA
+from mediagate.providers.base import Content
+from mediagate.providers.files import BlobWriter, NewFile, ObjectState, StoredBlob
+from mediagate.routing.stores import FileStores
+from mediagate.store.database import Database
+from mediagate.store.files import FileLookup
+from mediagate.store.replicas import ReplicaRepository
+
+log = structlog.get_logger(__name__)
+FOLLOW_S = 2
+FOLLOW_S_MAX = 60
+
+
+@dataclass(frozen=True, slots=True)
+class FollowReplica:
+    """Ask a provider whether it is done with a copy."""
+
+    db: Database
+    stores: FileStores
+    clock: Clock
+
+    async def run(self, file_id: str, account: str, waited_s: int = FOLLOW_S) -> None:
+        """Ask once; asks again later where the provider still works. Raises what the provider raises."""
+        async with self.db.reading() as connection:
+            replica = await ReplicaRepository(connection).one(file_id, account)
+        if replica is None or replica.ref is None or replica.state is not ReplicaState.PROCESSING:
+            return
+        try:
+            found = await self.stores.account(account).get(replica.ref)
+        except FileNotFoundError:
+            event, expires_at = ReplicaEvent.MISSING, replica.expires_at
+        else:
+            if found.state is ObjectState.PROCESSING:
+                await self._ask_later(replica, waited_s)
+                return
+            event = ReplicaEvent.COMMITTED if found.state is ObjectState.READY else ReplicaEvent.REFUSED
+            expires_at = found.expires_at or replica.expires_at
+        state = advance(REPLICA_TRANSITIONS, replica.state, event)
+        async with self.db.transaction() as tx:
+            await ReplicaRepository(tx.connection).settle(
+                replace(replica, state=state, expires_at=expires_at), now=self.clock.now()
+            )
+
+    async def _ask_later(self, replica: Replica, waited_s: int) -> None:
+        async with self.db.transaction() as tx:
+            await tx.enqueue(
+                FOLLOW_REPLICA,
+                lock=f"{replica.file_id}/{replica.account}",
+                delay_s=waited_s,
+                file_id=replica.file_id,
+                account=replica.account,
+                waited_s=min(FOLLOW_S_MAX, waited_s * 2),
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class RepairReplica:
+    """Make a copy that is missing, from one that can be read."""
+
+    db: Database
+    stores: FileStores
+    files: FileLookup
+    open_content: OpenContent
+    clock: Clock
+
+    async def run(self, file_id: str, account: str) -> None:
+        """Write the copy, which the file may lose meanwhile. Raises what the stores raise; `Unavailable` where no copy
+        can be read at the moment."""
+        file = await self.files.any(file_id)
+        replica = next((item for item in file.replicas if item.account == account), None) if file else None
+        if file is None or file.state is not FileState.PROCESSED or replica is None:
+            return
+        if replica.state is ReplicaState.WRITING:
+            # A worker died over it: what it wrote goes first.
+            await self.stores.account(account).discard(file_id)
+        elif replica.state in (ReplicaState.PENDING, ReplicaState.LOST):
+            writing = advance(REPLICA_TRANSITIONS, replica.state, ReplicaEvent.REPAIR_STARTED)
+            async with self.db.transaction() as tx:
+                if not await ReplicaRepository(tx.connection).move(file_id, account, replica.state, writing):
+                    return
+        else:
+            return
+        try:
+            content = await self.open_content.of(file)
+        except MediagateError:
+            raise Unavailable("No copy of the file can be read at the moment.", file_id=file_id) from None
+        try:
+            blob, writer = await self._write(file, account, content)
+        except InvalidRequest as refused:
+            log.warning("replica_refused", account=account, file_id=file_id, code=refused.code)
+            failed = advance(REPLICA_TRANSITIONS, ReplicaState.WRITING, ReplicaEvent.REFUSED)
+            async with self.db.transaction() as tx:
+                await ReplicaRepository(tx.connection).move(file_id, account, ReplicaState.WRITING, failed)
+            return
+        event = ReplicaEvent.COMMITTED if blob.ready else ReplicaEvent.ACCEPTED
+        ready = Replica(
+            file_id,
+            account,
+            replica.provider,
+            blob.ref,
+            advance(REPLICA_TRANSITIONS, ReplicaState.WRITING, event),
+            self.stores.replica_end(account, self.clock.now(), blob.expires_at),
+        )
+        async with self.db.transaction() as tx:
+            kept = await ReplicaRepository(tx.connection).settle(ready, now=self.clock.now())
+            if kept and ready.state is ReplicaState.PROCESSING:
+                await tx.enqueue(
+                    FOLLOW_REPLICA, lock=f"{file_id}/{account}", delay_s=FOLLOW_S, file_id=file_id, account=account
+                )
+        if not kept:
+            # The file was deleted meanwhile, and with it the row that would have removed this.
+            await writer.abort()
+
+    async def _write(self, file: File, account: str, content: Content) -> tuple[StoredBlob, BlobWriter]:
+        new = NewFile(file.id, file.filename, file.content_type, file.purpose, file.size_bytes)
+        writer = await self.stores.account(account).create(new)
+        try:
+            async for chunk in ahead(content.read(0, content.size_bytes)):
+                await writer.write(chunk)
+            return await writer.commit(), writer
+        except BaseException:
+            await writer.abort()
+            raise
+
+
+async def enqueue_unfinished(db: Database, *, limit: int) -> None:
+    """Give copies that are not done their job back, where it was lost."""
+    async with db.reading() as connection:
+        rows = await ReplicaRepository(connection).unfinished(limit=limit)
+    async with db.transaction() as tx:
+        for replica in rows:
+            task = FOLLOW_REPLICA if replica.state is ReplicaState.PROCESSING else REPAIR_REPLICA
+            lock = f"{replica.file_id}/{replica.account}"
+            await tx.enqueue(task, lock=lock, file_id=replica.file_id, account=replica.account)

@@ -1,0 +1,32 @@
+"""Files at any server that speaks OpenAI's Files API, or a part of it."""
+
+from __future__ import annotations
+
+from mediagate.providers.account import Account
+from mediagate.providers.http import ProviderHttp
+from mediagate.providers.openai.api import FilesApi
+from mediagate.providers.openai.files import OpenAIFiles
+from mediagate.providers.openai.wire import explain_for
+from mediagate.providers.openai_compatible.spec import FILES
+from mediagate.providers.settings import silence_of
+
+
+def build(account: Account) -> OpenAIFiles:
+    """The server at `api_base`, which ends where OpenAI's `/v1` does. A key is sent where there is one. Raises
+    `ValueError` where there is no address."""
+    if not account.api_base:
+        raise ValueError("api_base is missing; set it in files_settings")
+    headers = {"authorization": f"Bearer {account.api_key}"} if account.api_key else {}
+
+    async def credentials() -> dict[str, str]:
+        return headers
+
+    http = ProviderHttp(
+        FILES.title,
+        account.api_base,
+        credentials,
+        silence_s=silence_of(account),
+        explain=explain_for(FILES, routes_may_lack=True),
+    )
+    # Few of these servers know `/uploads` or `expires_after`, and some refuse what they do not know.
+    return OpenAIFiles(FilesApi(FILES, http, expires=False))

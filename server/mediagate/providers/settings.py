@@ -1,0 +1,40 @@
+"""What accounts of providers with an API key have in common."""
+
+from __future__ import annotations
+
+import math
+
+from mediagate.providers.account import Account
+from mediagate.providers.http import SILENCE_S
+
+
+def key_of(account: Account, *names: str) -> str:
+    """The account's API key, else the first of these environment variables. Raises `ValueError` where there is none."""
+    key = account.api_key or account.env(*names)
+    if not key:
+        raise ValueError(f"api_key is missing; set it in files_settings or {names[0]}")
+    return key
+
+
+def root_of(account: Account, name: str, default: str) -> str:
+    """The account's base address, else that of the environment variable `name`, else `default`; without the `/v1` that
+    other gateways' configurations end it with."""
+    return (account.api_base or account.env(name) or default).rstrip("/").removesuffix("/v1")
+
+
+def silence_of(account: Account) -> float:
+    """How long a server may be silent, in seconds. Raises `ValueError` where that is no positive number."""
+    given = account.option("timeout")
+    try:
+        seconds = SILENCE_S if given is None else float(given)
+    except ValueError:
+        seconds = 0.0
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise ValueError("timeout must be a number of seconds above zero")
+    return seconds
+
+
+def life_within(life_s: int | None, least_s: int, most_s: int) -> int | None:
+    """The life to ask a provider for that knows only lives from `least_s` to `most_s` seconds. A shorter one becomes
+    `least_s`; of a longer one it is told nothing. Either way the file is removed in time by us."""
+    return None if life_s is None or life_s > most_s else max(life_s, least_s)

@@ -1,0 +1,60 @@
+"""What Google Cloud Storage's JSON API answers, beyond what all providers have in common."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Final
+
+import google_crc32c
+import httpx
+
+from mediagate.core.errors import ProviderFailed
+from mediagate.providers import http
+
+# What the API answers to the DELETE of an upload that it was still taking, and to what comes for it afterwards:
+# https://cloud.google.com/storage/docs/json_api/v1/status-codes#499_Client_Closed_Request
+CLIENT_CLOSED_REQUEST: Final = 499
+PRECONDITION_FAILED: Final = 412
+_PERSISTED: Final = re.compile(r"bytes=0-(\d+)")
+
+
+class PreconditionFailed(ProviderFailed):
+    """An object or a bucket is not in the state that a call asked for. The same call again has the same end."""
+
+    retryable = False
+
+
+def explain(response: httpx.Response, title: str) -> Exception:
+    """What an answer of 400 or more means. An upload that was cancelled is a `FileNotFoundError`."""
+    if response.status_code == PRECONDITION_FAILED:
+        return PreconditionFailed(
+            f"{title} holds something else in this place. Try again later.", code="provider_conflict"
+        )
+    if response.status_code == CLIENT_CLOSED_REQUEST:
+        return FileNotFoundError(f"{title} does not have it")
+    # Where the checksum is sent with the bytes, the API compares; what broke on the way is no fault of the caller.
+    if response.status_code == 400 and "crc32c" in http.provider_message(response).lower():
+        return checksum_mismatch(title)
+    return http.error_of(response, title)
+
+
+def checksum_mismatch(title: str) -> ProviderFailed:
+    """The bytes at the provider are not those that were sent or announced."""
+    return ProviderFailed(f"{title} took or gave other bytes. Try again later.", code="provider_checksum_mismatch")
+
+
+def crc32c_text(checksum: int) -> str:
+    """A checksum as the API writes it: base64 of four bytes, the highest first."""
+    return base64.b64encode(checksum.to_bytes(4, "big")).decode()
+
+
+def crc32c_of(checksum: int, data: bytes) -> int:
+    """The checksum of what came before and `data`."""
+    return int(google_crc32c.extend(checksum, data))
+
+
+def persisted_bytes(answer: httpx.Response) -> int:
+    """How many bytes of an upload the store keeps, as a 308 tells it; without the header it has none."""
+    match = _PERSISTED.fullmatch(answer.headers.get("range", ""))
+    return int(match[1]) + 1 if match else 0

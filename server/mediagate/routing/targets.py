@@ -1,0 +1,144 @@
+"""Where a file goes: what the caller named, in order of precedence, as accounts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mediagate.core.errors import InvalidField
+from mediagate.core.limits import echo
+from mediagate.routing.catalog import ModelCatalog
+from mediagate.routing.stores import FileStores
+
+PROVIDER_FIELD = "custom_llm_provider"
+MODELS_FIELD = "target_model_names"
+TARGETS_MAX = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a request names outside its body. Each is a text as it came: one name, a comma list, or a JSON list."""
+
+    path: str | None = None
+    header: str | None = None
+    query: str | None = None
+
+    @property
+    def first(self) -> str | None:
+        """The one that counts."""
+        return self.path or self.header or self.query or None
+
+
+@dataclass(slots=True)
+class Wish:
+    """What a body names, as it is read; the names of a field add up."""
+
+    providers: list[str] = field(default_factory=list)
+    models: list[str] = field(default_factory=list)
+
+    def take(self, name: str, value: Any) -> bool:
+        """Note one field; False for a field that is about something else. Raises `InvalidField` for what is no list of
+        names."""
+        base = name.removesuffix("[]")
+        if base == PROVIDER_FIELD:
+            self.providers += names_in(value, PROVIDER_FIELD)
+        elif base == MODELS_FIELD:
+            self.models += names_in(value, MODELS_FIELD)
+        else:
+            return False
+        return True
+
+    def __bool__(self) -> bool:
+        return bool(self.providers or self.models)
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Chooses accounts."""
+
+    stores: FileStores
+    catalog: ModelCatalog
+
+    def named(self, named: Named, wish: Wish) -> tuple[str, ...] | None:
+        """The accounts that path, header, query, `custom_llm_provider` or `target_model_names` name, the first of them
+        that is given; None where none is. Raises `InvalidField` for an unknown name."""
+        if named.first is not None:
+            return self._providers(names_in(named.first, PROVIDER_FIELD))
+        if wish.providers:
+            return self._providers(wish.providers)
+        if wish.models:
+            return self._models(wish.models)
+        return None
+
+    def chosen(self, named: Named, wish: Wish) -> tuple[str, ...]:
+        """The same, else the configured default."""
+        return self.named(named, wish) or self.stores.default
+
+    def account(self, name: str) -> str:
+        """The account that one name stands for. Raises `InvalidField`."""
+        account = self.stores.named(name)
+        if account is None:
+            raise InvalidField(
+                f"'{echo(name)}' is not a provider that this gateway has an account of. "
+                f"There are: {', '.join(self.stores.names())}.",
+                param=PROVIDER_FIELD,
+                code="unknown_provider",
+                provider=echo(name),
+            )
+        return account
+
+    def _providers(self, names: Sequence[str]) -> tuple[str, ...]:
+        return _bounded((self.account(name) for name in names), PROVIDER_FIELD)
+
+    def _models(self, names: Sequence[str]) -> tuple[str, ...]:
+        return _bounded((account for name in names for account in self._accounts_of(name)), MODELS_FIELD)
+
+    def _accounts_of(self, model: str) -> list[str]:
+        """Every account that may serve the model: one copy in each, so that any deployment can read it."""
+        deployments = self.catalog.deployments_of(model)
+        if not deployments:
+            raise InvalidField(
+                f"The model '{echo(model)}' does not exist. Models: {', '.join(self.catalog.names()) or 'none'}.",
+                param=MODELS_FIELD,
+                code="model_not_found",
+                model=echo(model),
+            )
+        accounts = [deployment.account for deployment in deployments if deployment.account in self.stores.accounts]
+        if not accounts:
+            raise InvalidField(
+                f"No account of the model '{echo(model)}' can keep files. Name a provider in '{PROVIDER_FIELD}'.",
+                param=MODELS_FIELD,
+                code="model_without_files",
+                model=echo(model),
+            )
+        return accounts
+
+
+def names_in(value: Any, param: str) -> list[str]:
+    """`"a"`, `"a, b"`, `'["a", "b"]'` and `["a", "b"]` as names. Raises `InvalidField`."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise _no_names(param) from None
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise _no_names(param)
+    names = [name.strip() for name in value if name.strip()]
+    if not names:
+        raise _no_names(param)
+    return names
+
+
+def _no_names(param: str) -> InvalidField:
+    return InvalidField(f'\'{param}\' must be a name, or a list of names such as ["openai", "bedrock"].', param=param)
+
+
+def _bounded(accounts: Iterable[str], param: str) -> tuple[str, ...]:
+    unique = tuple(dict.fromkeys(accounts))
+    if len(unique) > TARGETS_MAX:
+        raise InvalidField(f"'{param}' names {len(unique)} accounts; {TARGETS_MAX} are the most.", param=param)
+    return unique

@@ -1,0 +1,185 @@
+"""Copies of files in the database, one row for each account that has one or shall have one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import TextClause, any_, bindparam, delete, func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mediagate.core.lifecycle import FileState, ReplicaState
+from mediagate.core.objects import Replica
+from mediagate.store.database import compiled
+from mediagate.store.tables import FileRow, ReplicaRow, table
+
+FILE = table(FileRow)
+REPLICA = table(ReplicaRow)
+_COLUMNS = (
+    REPLICA.c.file_id,
+    REPLICA.c.account,
+    REPLICA.c.provider,
+    REPLICA.c.ref,
+    REPLICA.c.state,
+    REPLICA.c.expires_at,
+)
+_HALF = (ReplicaState.WRITING.value, ReplicaState.PENDING.value)
+FIND_REPLICAS = compiled(
+    select(*_COLUMNS)
+    .where(REPLICA.c.file_id == any_(bindparam("ids", type_=ARRAY(TEXT))))
+    .order_by(REPLICA.c.file_id, REPLICA.c.account)
+)
+
+
+def no_job(lock: str) -> TextClause:
+    """The condition that no job of this lock, an SQL expression, is waiting or running."""
+    return text(
+        "NOT EXISTS (SELECT 1 FROM procrastinate_jobs j"  # noqa: S608 (expressions of ours)
+        f" WHERE j.lock = {lock} AND j.status IN ('todo', 'doing'))"
+    )
+
+
+def replica_of(row: Sequence[Any]) -> Replica:
+    """A row of the columns above, which are in the order of Replica's members."""
+    file_id, account, provider, ref, state, expires_at = row
+    return Replica(file_id, account, provider, ref, ReplicaState(state), expires_at)
+
+
+class ReplicaRepository:
+    """Reads and writes replicas through one connection."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, replicas: Sequence[Replica], *, now: datetime) -> None:
+        """The intent to write these; one that is there already stays as it is."""
+        if replicas:
+            await self._connection.execute(
+                insert(REPLICA).on_conflict_do_nothing(),
+                [
+                    {
+                        "file_id": replica.file_id,
+                        "account": replica.account,
+                        "provider": replica.provider,
+                        "ref": replica.ref,
+                        "state": replica.state.value,
+                        "expires_at": replica.expires_at,
+                        "seen_at": now,
+                    }
+                    for replica in replicas
+                ],
+            )
+
+    async def settle(self, replica: Replica, *, now: datetime) -> bool:
+        """Write down what became of a replica; False where it is gone by now."""
+        result = await self._connection.execute(
+            update(REPLICA)
+            .where(REPLICA.c.file_id == replica.file_id, REPLICA.c.account == replica.account)
+            .values(ref=replica.ref, state=replica.state.value, expires_at=replica.expires_at, seen_at=now)
+        )
+        return result.rowcount == 1
+
+    async def move(self, file_id: str, account: str, before: ReplicaState, after: ReplicaState) -> bool:
+        """Compare and set the state."""
+        result = await self._connection.execute(
+            update(REPLICA)
+            .where(
+                REPLICA.c.file_id == file_id,
+                REPLICA.c.account == account,
+                REPLICA.c.state == before.value,
+            )
+            .values(state=after.value)
+        )
+        return result.rowcount == 1
+
+    async def of(self, file_id: str) -> list[Replica]:
+        """Every copy of a file, whatever its state."""
+        query = select(*_COLUMNS).where(REPLICA.c.file_id == file_id).order_by(REPLICA.c.account)
+        return [replica_of(row) for row in (await self._connection.execute(query)).all()]
+
+    async def of_many(self, file_ids: Sequence[str]) -> Mapping[str, list[Replica]]:
+        """The same for many files at once."""
+        found: dict[str, list[Replica]] = {}
+        if file_ids:
+            query = select(*_COLUMNS).where(REPLICA.c.file_id == any_(bindparam("ids", list(file_ids), ARRAY(TEXT))))
+            for row in (await self._connection.execute(query.order_by(REPLICA.c.account))).all():
+                found.setdefault(row.file_id, []).append(replica_of(row))
+        return found
+
+    async def one(self, file_id: str, account: str) -> Replica | None:
+        """One copy."""
+        query = select(*_COLUMNS).where(REPLICA.c.file_id == file_id, REPLICA.c.account == account)
+        row = (await self._connection.execute(query)).first()
+        return None if row is None else replica_of(row)
+
+    async def remove(self, file_id: str, account: str) -> None:
+        """Forget a copy that is gone."""
+        await self._connection.execute(
+            delete(REPLICA).where(REPLICA.c.file_id == file_id, REPLICA.c.account == account)
+        )
+
+    async def remove_many(self, account: str, file_ids: Sequence[str]) -> None:
+        """Forget the copies of these files in one account."""
+        await self._connection.execute(
+            delete(REPLICA).where(REPLICA.c.account == account, REPLICA.c.file_id.in_(file_ids))
+        )
+
+    async def unfinished(self, *, limit: int) -> list[Replica]:
+        """Copies of readable files that are to be made, or that their provider still works on, and for which no job is
+        waiting or running."""
+        query = (
+            select(*_COLUMNS)
+            .join(FILE, FILE.c.id == REPLICA.c.file_id)
+            .where(
+                REPLICA.c.state.in_([ReplicaState.PENDING.value, ReplicaState.PROCESSING.value]),
+                FILE.c.state == FileState.PROCESSED.value,
+                no_job("file_replica.file_id || '/' || file_replica.account"),
+            )
+            .limit(limit)
+        )
+        return [replica_of(row) for row in (await self._connection.execute(query)).all()]
+
+    async def placed(self, account: str, found: Mapping[str, str], *, now: datetime) -> set[str]:
+        """Note that a listing showed these objects, a `ref` for each with the file it claims to be of. Returns the refs
+        that some row stands for: one that holds the ref, or one that is being written and may get it."""
+        query = (
+            select(REPLICA.c.file_id, REPLICA.c.ref, REPLICA.c.state)
+            .where(
+                REPLICA.c.account == account,
+                or_(
+                    REPLICA.c.ref.in_(list(found)),
+                    REPLICA.c.file_id.in_(set(found.values())) & REPLICA.c.state.in_(_HALF),
+                ),
+            )
+            .with_for_update()
+        )
+        rows = (await self._connection.execute(query)).all()
+        writing = {row.file_id for row in rows if row.state in _HALF}
+        held = {row.ref for row in rows if row.ref is not None}
+        if held:
+            await self._connection.execute(
+                update(REPLICA).where(REPLICA.c.account == account, REPLICA.c.ref.in_(held)).values(seen_at=now)
+            )
+        return held | {ref for ref, file_id in found.items() if file_id in writing}
+
+    async def unseen(self, account: str, *, before: datetime, after: str, limit: int) -> list[Replica]:
+        """Ready copies that no listing has shown since `before`, behind the file `after`, in the order of files."""
+        query = (
+            select(*_COLUMNS)
+            .where(
+                REPLICA.c.account == account,
+                REPLICA.c.state == ReplicaState.READY.value,
+                REPLICA.c.seen_at < before,
+                REPLICA.c.file_id > after,
+            )
+            .order_by(REPLICA.c.file_id)
+            .limit(limit)
+        )
+        return [replica_of(row) for row in (await self._connection.execute(query)).all()]
+
+    async def count(self) -> Mapping[str, int]:
+        """How many copies each account has."""
+        query = select(REPLICA.c.account, func.count()).group_by(REPLICA.c.account)
+        return {row[0]: row[1] for row in (await self._connection.execute(query)).all()}

@@ -1,0 +1,224 @@
+"""What becomes of one video, written down: every change of its phase while it is tracked, and why it ends.
+
+Each change is one compare-and-set on the number of the newest event, so that whoever comes second changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from mediagate.core.clock import Clock
+from mediagate.core.lifecycle import OVER, VIDEO_TRANSITIONS, PhaseEvent, VideoPhase, advance
+from mediagate.core.objects import Video
+from mediagate.core.progress import Percentiles, percentiles, progress
+from mediagate.providers.base import Failure, FailureStage, JobState, JobStatus, VideoOutput
+from mediagate.store.database import Database
+from mediagate.store.videos import VideoRepository
+from mediagate.videos.journal import Happening, Journal, phase_change, progress_made
+
+HISTORY_JOBS = 200
+RUNNING_EVENTS = {
+    JobState.QUEUED: PhaseEvent.PROVIDER_QUEUED,
+    JobState.RENDERING: PhaseEvent.PROGRESSED,
+    JobState.FINALIZING: PhaseEvent.FINALIZING,
+}
+DEADLINE = Failure(
+    FailureStage.DEADLINE, "deadline_exceeded", "The video was not finished within its time.", retryable=True
+)
+LOST = Failure(
+    FailureStage.DEADLINE,
+    "provider_unreachable",
+    "The provider did not say within the video's time what became of it.",
+    retryable=True,
+)
+EMPTY_OUTPUT = Failure(
+    FailureStage.OUTPUT, "invalid_output", "The provider finished without a video that can be read.", retryable=True
+)
+UNDELIVERED = Failure(
+    FailureStage.OUTPUT,
+    "output_unavailable",
+    "The provider finished, but its video could not be fetched for a day.",
+    retryable=True,
+    charged=True,
+)
+NO_PROVIDER = Failure(
+    FailureStage.GATEWAY, "provider_removed", "The provider of this video is no longer configured.", retryable=False
+)
+NO_INPUT = Failure(
+    FailureStage.INPUT, "input_gone", "An input of this video was deleted before it was used.", retryable=False
+)
+_CANCELLED = Failure(FailureStage.GATEWAY, "cancelled", "The video was cancelled.", retryable=True)
+
+
+class Usual:
+    """What finished jobs like one video took, asked for once."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._known = False
+        self._found: Percentiles | None = None
+
+    async def of(self, video: Video) -> Percentiles | None:
+        """Of such videos, in seconds; None where too few have finished."""
+        if not self._known:
+            async with self._db.reading() as connection:
+                durations = await VideoRepository(connection).finished_durations_s(video, limit=HISTORY_JOBS)
+            self._found = percentiles(durations)
+            self._known = True
+        return self._found
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """Writes down what becomes of videos."""
+
+    db: Database
+    journal: Journal
+    clock: Clock
+
+    async def load(self, video_id: str) -> Video | None:
+        """The video as it is now."""
+        async with self.db.reading() as connection:
+            return await VideoRepository(connection).find(video_id)
+
+    async def submitting(self, video: Video) -> Video | None:
+        """Write down an attempt before it is made; None where somebody else changed the video meanwhile."""
+        intent = replace(video, attempts=video.attempts + 1, submit_started_at=self.clock.now())
+        if video.phase is not VideoPhase.SUBMITTING:
+            intent = advanced(intent, PhaseEvent.SUBMIT_STARTED)
+        attempt = Happening("attempt", {"number": intent.attempts, "provider": video.provider})
+        happenings = [attempt] if video.phase is intent.phase else [phase_change(video.phase, intent), attempt]
+        return await self.journal.write(video, intent, happenings)
+
+    async def accepted(self, video: Video, ref: str) -> bool:
+        """Write down the provider's job, over whatever was written meanwhile.
+
+        False where the video is gone, or over, or has another job.
+        """
+        current: Video | None = video
+        while current is not None and current.provider_ref is None and current.phase not in OVER:
+            after = advanced(current, PhaseEvent.ACCEPTED, provider_ref=ref)
+            if await self.journal.write(current, after, [phase_change(current.phase, after)]) is not None:
+                return True
+            current = await self.load(video.id)
+        if current is not None and current.provider_ref is not None:
+            return current.provider_ref == ref
+        async with self.db.transaction() as tx:
+            await VideoRepository(tx.connection).note_ref(video.id, ref)
+        return False
+
+    async def running(self, video: Video, status: JobStatus, usual: Usual) -> None:
+        """Write down how far it is, where that is news."""
+        now = self.clock.now()
+        after = advanced(video, RUNNING_EVENTS[status.state], position=status.position)
+        if status.state is not JobState.QUEUED:
+            started = video.render_started_at or now
+            elapsed_s = (now - started).total_seconds()
+            made = progress(video.progress, status.progress_percent, elapsed_s, await usual.of(video))
+            after = replace(
+                after,
+                render_started_at=started,
+                progress=made.percent,
+                progress_source=made.source.value,
+                eta=_eta(made.eta_p50_s, made.eta_p90_s, made.samples, made.overdue),
+            )
+        happenings = []
+        if after.phase is not video.phase or after.position != video.position:
+            happenings.append(phase_change(video.phase, after))
+        if after.progress != video.progress or after.progress_source != video.progress_source:
+            happenings.append(progress_made(after))
+        if happenings:
+            await self.journal.write(video, after, happenings)
+
+    async def archiving(self, video: Video) -> Video | None:
+        """Write down that the provider is done; None where somebody else changed the video meanwhile."""
+        if video.phase is VideoPhase.ARCHIVING:
+            return video
+        after = advanced(video, PhaseEvent.ARCHIVING, position=None, eta=None)
+        return await self.journal.write(video, after, [phase_change(video.phase, after)])
+
+    async def ready(self, video: Video, output: VideoOutput, size_bytes: int) -> None:
+        """End it well, with what was made."""
+        made: dict[str, Any] = {
+            "duration_seconds": output.duration_s,
+            "width": output.width,
+            "height": output.height,
+            "bytes": size_bytes,
+        }
+        after = advanced(
+            video,
+            PhaseEvent.VERIFIED,
+            output=made,
+            progress=100,
+            progress_source=video.progress_source or "reported",
+            completed_at=self.clock.now(),
+            seconds=max(1, round(output.duration_s)),
+            cancellation=_cancellation(video, "local_only", charged=True),
+        )
+        await self.journal.write(video, after, [Happening("output", made), phase_change(video.phase, after)])
+
+    async def cancelled(self, video: Video, *, stopped: str, charged: bool = False) -> None:
+        """End it by a cancel. `stopped` says who did: `provider`, or `local_only`."""
+        after = advanced(
+            video,
+            PhaseEvent.CANCELLED,
+            failure=_plain(replace(_CANCELLED, charged=charged)),
+            cancellation=_cancellation(video, stopped, charged=charged),
+            position=None,
+            eta=None,
+        )
+        await self.journal.write(video, after, [phase_change(video.phase, after)])
+
+    async def fail(self, video: Video, failure: Failure) -> None:
+        """End it by a failure."""
+        unreached = failure is LOST or failure is NO_PROVIDER
+        after = advanced(
+            video,
+            PhaseEvent.FAILED,
+            failure=_plain(failure),
+            cancellation=_cancellation(video, "local_only" if unreached else "provider", charged=failure.charged),
+            position=None,
+            eta=None,
+        )
+        await self.journal.write(video, after, [phase_change(video.phase, after)])
+
+    async def lost_contact(self, video_id: str) -> None:
+        """Write down that the provider's answers say nothing, where the phase can say that."""
+        video = await self.load(video_id)
+        if video is None or video.phase in OVER or video.phase in (VideoPhase.FATE_UNKNOWN, VideoPhase.ARCHIVING):
+            return
+        if (video.phase, PhaseEvent.LOST_CONTACT) not in VIDEO_TRANSITIONS:
+            return
+        after = advanced(video, PhaseEvent.LOST_CONTACT)
+        await self.journal.write(video, after, [phase_change(video.phase, after)])
+
+
+def advanced(video: Video, event: PhaseEvent, **changes: Any) -> Video:
+    """The video after `event`, with `changes`. Raises `ImpossibleTransition` for what cannot happen."""
+    return replace(video, phase=advance(VIDEO_TRANSITIONS, video.phase, event), **changes)
+
+
+def _cancellation(video: Video, stopped: str, *, charged: bool) -> dict[str, Any] | None:
+    """What came of a cancel; None where nobody asked."""
+    return None if video.cancel_requested_at is None else {"stopped": stopped, "charged": charged}
+
+
+def _plain(failure: Failure) -> dict[str, Any]:
+    values = {**asdict(failure), "stage": failure.stage.value}
+    if values["field"] is None:
+        del values["field"]
+    return values
+
+
+def _eta(p50_s: float | None, p90_s: float | None, samples: int, overdue: bool) -> dict[str, Any] | None:
+    """The wire's VideoEta; a moment that has passed is 0 seconds away."""
+    if not samples:
+        return None
+    return {
+        "p50_seconds": round(p50_s or 0),
+        "p90_seconds": round(p90_s or 0),
+        "basis": "history",
+        "samples": samples,
+        "overdue": overdue,
+    }

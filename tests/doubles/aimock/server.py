@@ -1,0 +1,79 @@
+"""aimock, a server of another hand that speaks OpenAI's Files API: https://www.npmjs.com/package/@copilotkit/aimock.
+
+The lock file beside this pins it. npm installs it once, into a cache folder that is named after the lock file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from tests.conftest import free_port
+
+HERE = Path(__file__).parent
+KEY = "sk-aimock"
+# It keeps nothing larger (`FILES_MAX_BYTES` in its dist/files.js).
+FILE_BYTES_MAX = 10 << 20
+
+
+def installed() -> Path:
+    """The folder that holds aimock's `node_modules`. Downloads nothing where it is there already."""
+    lock = (HERE / "package-lock.json").read_bytes()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mediagate-tests"
+    folder = cache / f"aimock-{hashlib.sha256(lock).hexdigest()[:16]}"
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "aimock.lock").open("w") as guard:
+        # Two test runs at once install it once.
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        if not (folder / "done").exists():
+            folder.mkdir(exist_ok=True)
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(HERE / name, folder / name)
+            command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+            subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=300)
+            (folder / "done").touch()
+    return folder
+
+
+@contextmanager
+def aimock_server() -> Iterator[str]:
+    """aimock on a free port; yields its address, without a path. It takes the key `KEY` only."""
+    folder = installed()
+    port = free_port()
+    script = folder / "node_modules/@copilotkit/aimock/dist/cli.js"
+    fixtures = folder / "fixtures"
+    fixtures.mkdir(exist_ok=True)
+    (fixtures / "none.json").write_text('{"fixtures": []}')
+    process = subprocess.Popen(
+        ["node", script, "-p", str(port), "-f", fixtures, "--log-level", "silent", "--journal-max", "0"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "AIMOCK_API_KEYS": KEY},
+    )
+    try:
+        _wait_ready(process, f"http://127.0.0.1:{port}")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _wait_ready(process: subprocess.Popen[bytes], url: str) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            httpx.get(url, timeout=5)
+        except httpx.TransportError:
+            time.sleep(0.05)
+        else:
+            return
+    raise RuntimeError(f"nothing answers at {url}")
