@@ -120,7 +120,7 @@ def config_of(clouds: dict[str, Any]) -> dict[str, Any]:
             {"custom_llm_provider": "openai_compatible", "api_base": f"{recorder.url}/v1", "api_key": KEY},
         ],
         "copies": {"sources": [f"s3://{SOURCES}/", f"gs://{GCS_BUCKET}/shared/"]},
-        "net": {"allowed_hosts": ["127.0.0.1"], "allow_http": True},
+        "net": {"allowed_hosts": [clouds["moto_url"].removeprefix("http://")], "allow_http": True},
     }
 
 

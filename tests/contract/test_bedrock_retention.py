@@ -15,8 +15,17 @@ from mediagate.providers.bedrock.files import BedrockFiles, build
 from mediagate.providers.bedrock.retention import RULES_MAX, merged, our_rule
 from tests.doubles.s3 import account, s3
 
+OLD_STYLE: list[dict[str, Any]] = [
+    {"ID": "logs", "Prefix": "logs/", "Status": "Enabled", "Expiration": {"Days": 3}},
+    {
+        "ID": "old",
+        "Prefix": "",
+        "Status": "Disabled",
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 9},
+        "Transitions": [{"Days": 30, "StorageClass": "GLACIER"}],
+    },
+]
 FOREIGN: list[dict[str, Any]] = [
-    {"ID": "old style", "Prefix": "logs/", "Status": "Enabled", "Expiration": {"Days": 3}},
     {
         "ID": "archive",
         "Filter": {"And": {"Prefix": "a/", "Tags": [{"Key": "k", "Value": "v"}, {"Key": "l", "Value": "w"}]}},
@@ -70,15 +79,23 @@ async def test_a_bucket_without_rules_gets_ours_once(moto_url: str, s3_client: A
         assert (again.rules, again.current_days) == (None, 7)
 
 
-async def test_rules_of_others_stay_as_they_are(moto_url: str, s3_client: Any, s3_bucket: str) -> None:
-    s3_client.put_bucket_lifecycle_configuration(Bucket=s3_bucket, LifecycleConfiguration={"Rules": FOREIGN})
+@pytest.mark.parametrize(("foreign", "place"), [(FOREIGN, "Filter"), (OLD_STYLE, "Prefix")], ids=["filters", "old"])
+async def test_rules_of_others_stay_as_they_are(
+    moto_url: str, s3_client: Any, s3_bucket: str, foreign: list[dict[str, Any]], place: str
+) -> None:
+    s3_client.put_bucket_lifecycle_configuration(Bucket=s3_bucket, LifecycleConfiguration={"Rules": foreign})
     before = rules_of(s3_client, s3_bucket)
     for days in (7, 30):
         async with kept(moto_url, s3_bucket, days) as files:
             plan = await files.apply_retention()
-            assert "3 other rules stay" in plan.summary
-        assert rules_of(s3_client, s3_bucket)[:3] == before
-        assert rules_of(s3_client, s3_bucket)[3]["Expiration"]["Days"] == days
+            assert "2 other rules stay" in plan.summary
+            assert (await files.plan_retention()).rules is None
+        *theirs, ours = rules_of(s3_client, s3_bucket)
+        assert theirs == before
+        assert ours["Expiration"]["Days"] == days
+        # S3 refuses a document in two styles; moto does not.
+        assert (ours.get("Filter") or ours)["Prefix"] == "mediagate/"
+        assert place in ours
     async with kept(moto_url, s3_bucket, None) as files:
         plan = await files.apply_retention()
         assert (plan.days, plan.current_days) == (None, 30)

@@ -154,7 +154,7 @@ class CopyFile:
             state=advance(FILE_TRANSITIONS, FileState.RECEIVING, FileEvent.COPY_PROMISED),
             created_at=now,
             expires_at=None if request.life_s is None else now + timedelta(seconds=request.life_s),
-            source=request.source,
+            source=shown(request.source),
             copied_bytes=0,
             replicas=tuple(
                 Replica(new_id, account, accounts[account].provider, None, ReplicaState.WRITING)
@@ -162,6 +162,7 @@ class CopyFile:
             ),
         )
         options = {
+            "source": request.source,
             "accounts": list(request.accounts),
             "filename": placement.filename,
             "life_s": request.life_s,
@@ -182,7 +183,7 @@ class CopyFile:
             return
         file, options = promised
         request = CopyRequest(
-            source=file.source or "",
+            source=options["source"],
             accounts=tuple(options["accounts"]),
             purpose=file.purpose,
             filename=options["filename"],
@@ -219,7 +220,7 @@ class CopyFile:
     async def _transfer(
         self, incoming: IncomingFile, source: Source, request: CopyRequest, placement: Placement
     ) -> File:
-        facts = FileFacts(placement.filename, request.purpose, request.life_s, request.source)
+        facts = FileFacts(placement.filename, request.purpose, request.life_s, shown(request.source))
         try:
             async with _reporting(self, incoming.id) as reported:
                 received = await self._move(incoming, source, placement, reported)
@@ -275,6 +276,11 @@ async def _reporting(copy: CopyFile, file_id: str) -> AsyncIterator[_Progress]:
     finally:
         reporting.cancel()
         await asyncio.gather(reporting, return_exceptions=True)
+
+
+def shown(source: str) -> str:
+    """The source as others may see it: the query of a URL often is a password."""
+    return source.partition("?")[0].partition("#")[0] if source.startswith(("http://", "https://")) else source
 
 
 def _text(value: Any, param: str) -> str | None:

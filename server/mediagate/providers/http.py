@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
-import functools
 import random
-import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -32,6 +30,7 @@ from mediagate.core.errors import (
     Unsupported,
 )
 from mediagate.core.limits import echo
+from mediagate.providers.http_session import new_session, pieces, trusted, watched
 
 ATTEMPTS_MAX = 3
 BACK_OFF_S = 0.2
@@ -40,10 +39,7 @@ PAUSE_S_MAX = 5.0
 CONNECT_S = 10.0
 # No byte in either direction for this long is a stall.
 SILENCE_S = 60.0
-# Shorter than the shortest that common servers keep an idle connection for.
-KEEP_ALIVE_S = 4.0
 READ_BYTES = 1 << 20
-PIECE_BYTES = 1 << 18
 # What a streamed body holds while the provider reads more slowly than the caller sends.
 FEED_BYTES = 4 << 20
 
@@ -88,7 +84,9 @@ class ProviderHttp:
         # Not in the constructor: the session wants the event loop it will run on.
         if self._client is None:
             self._client = httpx.AsyncClient(
-                transport=AiohttpTransport(verify=_trusted(), client=_session(self._connections_max)),
+                transport=AiohttpTransport(
+                    verify=trusted(), client=new_session(self._connections_max, self._silence_s)
+                ),
                 timeout=httpx.Timeout(self._silence_s, connect=CONNECT_S),
                 # What a provider's front sets must not tie the calls of different callers together.
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
@@ -147,9 +145,9 @@ class ProviderHttp:
             async with asyncio.timeout(None) as limit:
                 if isinstance(content, bytes | bytearray | memoryview):
                     headers.setdefault("content-length", str(len(content)))
-                    content = _pieces(content)
+                    content = pieces(content)
                 if isinstance(content, AsyncIterable):
-                    content = _watched(content, limit, self._silence_s)
+                    content = watched(content, limit, self._silence_s)
                 request = client.build_request(method, url, headers=headers, content=content, **options)
                 return await client.send(request, stream=True)
         except TimeoutError as error:
@@ -159,47 +157,6 @@ class ProviderHttp:
         """Close every connection."""
         if self._client is not None:
             await self._client.aclose()
-
-
-@functools.cache
-def _trusted() -> ssl.SSLContext:
-    """One for all accounts: reading the certificates takes tens of milliseconds."""
-    return httpx.create_ssl_context()
-
-
-def _session(connections_max: int) -> aiohttp.ClientSession:
-    session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=connections_max, ssl=_trusted(), keepalive_timeout=KEEP_ALIVE_S),
-        cookie_jar=aiohttp.DummyCookieJar(),
-    )
-    # It repeats what a broken connection carried, also a PUT whose body is used up. `repeated` counts what is sent.
-    session._retry_connection = False
-    return session
-
-
-async def _pieces(content: bytes | bytearray | memoryview) -> AsyncIterator[bytes | memoryview]:
-    """The body in pieces, so that each that is taken shows that the server reads on."""
-    view = memoryview(content)
-    for at in range(0, len(view), PIECE_BYTES):
-        yield view[at : at + PIECE_BYTES]
-
-
-async def _watched(content: AsyncIterable[Any], limit: asyncio.Timeout, silence_s: float) -> AsyncIterator[Any]:
-    """The same body; `limit` ends the request where a piece of it is not taken in time. The time that it takes to
-    make the next piece does not count."""
-    loop = asyncio.get_running_loop()
-    async for piece in content:
-        _reschedule(limit, loop.time() + silence_s)
-        yield piece
-        _reschedule(limit, None)
-
-
-def _reschedule(limit: asyncio.Timeout, when: float | None) -> None:
-    # A server may answer before it has read the body: then the limit is over while the rest is still being sent.
-    try:
-        limit.reschedule(when)
-    except RuntimeError:
-        return
 
 
 async def repeated(once: Callable[[], Awaitable[Answer]], *, attempts_max: int = ATTEMPTS_MAX) -> Answer:

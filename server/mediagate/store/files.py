@@ -16,6 +16,7 @@ from sqlalchemy import (
     exists,
     insert,
     literal_column,
+    null,
     or_,
     select,
     text,
@@ -135,7 +136,7 @@ class FileRepository:
         result = await self._connection.execute(
             update(FILE)
             .where(FILE.c.id == file_id, FILE.c.state == FileState.COPYING.value)
-            .values(state=FileState.FAILED.value, failure=failure, lease_expires_at=None)
+            .values(state=FileState.FAILED.value, failure=failure, options=null(), lease_expires_at=None)
         )
         return result.rowcount == 1
 
@@ -163,6 +164,7 @@ class FileRepository:
                 created_at=file.created_at,
                 expires_at=file.expires_at,
                 source=file.source,
+                options=null(),
                 copied_bytes=None,
                 lease_expires_at=None,
             )

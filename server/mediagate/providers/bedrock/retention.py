@@ -29,11 +29,12 @@ def rule_id(prefix: str) -> str:
     return f"mediagate-retention:{prefix}"
 
 
-def our_rule(prefix: str, days: int) -> dict[str, Any]:
-    """Objects, their older versions, and uploads that nobody finished."""
+def our_rule(prefix: str, days: int, *, old_style: bool = False) -> dict[str, Any]:
+    """Objects, their older versions, and uploads that nobody finished. In the old style the prefix has no filter."""
+    place = {"Prefix": f"{prefix}/"}
     return {
         "ID": rule_id(prefix),
-        "Filter": {"Prefix": f"{prefix}/"},
+        **(place if old_style else {"Filter": place}),
         "Status": "Enabled",
         "Expiration": {"Days": days},
         "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
@@ -43,7 +44,9 @@ def our_rule(prefix: str, days: int) -> dict[str, Any]:
 
 def merged(rules: list[dict[str, Any]], prefix: str, days: int | None) -> list[dict[str, Any]]:
     """The rules with ours in its place, or at the end where it is new; without it where `days` is None."""
-    ours = [] if days is None else [our_rule(prefix, days)]
+    # S3 refuses documents that mix the two styles (https://github.com/aws/aws-sdk-ruby/issues/1653).
+    old_style = any("Prefix" in rule for rule in rules if rule.get("ID") != rule_id(prefix))
+    ours = [] if days is None else [our_rule(prefix, days, old_style=old_style)]
     result: list[dict[str, Any]] = []
     for rule in rules:
         if rule.get("ID") != rule_id(prefix):
