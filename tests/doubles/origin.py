@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -118,10 +118,11 @@ def _broken(request: web.Request, response: web.StreamResponse | None = None) ->
 def running_origin(tls: ssl.SSLContext | None = None) -> Iterator[Origin]:
     """An origin on a free port of 127.0.0.1, gone behind the block."""
     origin, ready = Origin(), threading.Event()
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
+    stops: list[Callable[[], object]] = []
 
     async def serve() -> None:
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        stops.append(lambda: loop.call_soon_threadsafe(stop.set))
         runner = web.ServerRunner(web.Server(_handler(origin)), shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
@@ -131,15 +132,15 @@ def running_origin(tls: ssl.SSLContext | None = None) -> Iterator[Origin]:
         await stop.wait()
         await runner.cleanup()
 
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
+    # asyncio.run also ends the requests that still wait.
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
     assert ready.wait(10)
     try:
         yield origin
     finally:
-        loop.call_soon_threadsafe(stop.set)
+        stops[0]()
         thread.join(10)
-        loop.close()
 
 
 def _handler(origin: Origin) -> Any:

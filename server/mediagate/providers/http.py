@@ -30,6 +30,7 @@ from mediagate.core.errors import (
     Unsupported,
 )
 from mediagate.core.limits import echo
+from mediagate.providers.http_session import PIECE_BYTES as PIECE_BYTES
 from mediagate.providers.http_session import new_session, pieces, trusted, watched
 
 ATTEMPTS_MAX = 3
