@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import statistics
 import subprocess
@@ -25,7 +26,7 @@ from bench.download import download
 from bench.harness import KEY, MIB, Gateway, PeakMemory, free_port, gateway, load, report
 from bench.s3 import BUCKET, CHUNK, client_of, config_of, moto
 
-ROUNDS = 7
+ROUNDS = 12
 SIZE = 256 * MIB
 SMALL = 4096
 BOUNDARY = "7d4b1f"
@@ -56,8 +57,8 @@ def upload(port: int, size: int) -> str:
 
 
 @contextmanager
-def plain_envoy(running: Gateway, origin_port: int) -> Iterator[int]:
-    """The gateway's Envoy program with nothing but a route to the origin; its port."""
+def plain_envoy(running: Gateway, origin_port: int) -> Iterator[tuple[int, int]]:
+    """The gateway's Envoy program with nothing but a route to the origin; its port and process id."""
     program = Path(f"/proc/{running.envoy_pids()[0]}/exe").resolve()
     port = free_port()
 
@@ -94,7 +95,7 @@ def plain_envoy(running: Gateway, origin_port: int) -> Iterator[int]:
     )
     try:
         _wait(port)
-        yield port
+        yield port, process.pid
     finally:
         process.kill()
         process.wait()
@@ -127,6 +128,12 @@ def serve(port: int, path: str) -> None:
     web.run_app(app, host="127.0.0.1", port=port, print=None)
 
 
+def cpu_s(pid: int) -> float:
+    """Processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _wait(port: int) -> None:
     for _ in range(200):
         with socket.socket() as probe:
@@ -137,12 +144,15 @@ def _wait(port: int) -> None:
 
 
 def compare(running: Gateway, content: str, origin_port: int, signed: str) -> dict[str, Any]:
-    """Rounds of: the origin itself, plain Envoy, the gateway. MB/s, first bytes in ms, memory of the servers in MiB."""
+    """Rounds of: the origin itself, plain Envoy, the gateway. MB/s, first bytes in ms, memory of the servers in MiB, and
+    Envoy's processor time for a download, which a busy machine changes little."""
     rounds = []
-    with plain_envoy(running, origin_port) as plain_port:
+    with plain_envoy(running, origin_port) as (plain_port, plain_pid):
+        envoys = {"plain": plain_pid, "ours": running.envoy_pids()[0]}
         ways = {"origin": (origin_port, signed), "plain": (plain_port, signed), "ours": (running.port, content)}
         for port, path in ways.values():
             download(port, path, SIZE)
+        used = {name: cpu_s(pid) for name, pid in envoys.items()}
         with PeakMemory(running.api_pids()) as memory:
             for number in range(ROUNDS):
                 figures = {}
@@ -150,12 +160,14 @@ def compare(running: Gateway, content: str, origin_port: int, signed: str) -> di
                 for name in sorted(ways, key=lambda name: (list(ways).index(name) + number) % len(ways)):
                     figures[f"{name}_mb_per_s"], figures[f"{name}_first_ms"] = download(*ways[name], SIZE)
                 rounds.append(figures)
+        used = {name: (cpu_s(pid) - used[name]) / ROUNDS for name, pid in envoys.items()}
     median = {name: statistics.median(figures[name] for figures in rounds) for name in rounds[0]}
     return {
         "rounds": rounds,
         "median": median,
         "ratio": statistics.median(figures["ours_mb_per_s"] / figures["plain_mb_per_s"] for figures in rounds),
         "first_byte_later_ms": statistics.median(f["ours_first_ms"] - f["origin_first_ms"] for f in rounds),
+        "envoy_cpu_s": used,
         "growth_mib": memory.growth / MIB,
     }
 
@@ -178,7 +190,7 @@ def main() -> None:
             s3.close()
             with sendfile_origin(origin_port, SIZE):
                 by_sendfile = compare(running, content, origin_port, path)
-            with sendfile_origin(origin_port, SMALL), plain_envoy(running, origin_port) as plain_port:
+            with sendfile_origin(origin_port, SMALL), plain_envoy(running, origin_port) as (plain_port, _):
                 requests = {
                     name: asyncio.run(load(port, one, connections=16, seconds=5))
                     for name, port, one in (
@@ -187,7 +199,7 @@ def main() -> None:
                     )
                 }
     for name, figures in (("moto", by_moto), ("sendfile", by_sendfile)):
-        print(name, {key: round(value, 1) for key, value in figures["median"].items()})
+        print(name, {key: round(value, 1) for key, value in figures["median"].items()}, figures["envoy_cpu_s"])
     print("small files", requests)
     bars = {}
     for name, figures in (("moto", by_moto), ("sendfile", by_sendfile)):

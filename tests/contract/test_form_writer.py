@@ -29,8 +29,21 @@ class Slow:
     port: int = 0
     taken: int = 0
     broken: asyncio.Event = field(default_factory=asyncio.Event)
+    serving: int = 0
+    all_served: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.serving += 1
+        self.all_served.clear()
+        try:
+            await self._serve(reader, writer)
+        finally:
+            writer.transport.abort()
+            self.serving -= 1
+            if self.serving == 0:
+                self.all_served.set()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         if head.startswith(b"POST") and self.answer:
             writer.write(self.answer)
@@ -39,7 +52,6 @@ class Slow:
         while data := await reader.read(1 << 16):
             self.taken += len(data)
         self.broken.set()
-        writer.close()
 
 
 @asynccontextmanager
@@ -53,7 +65,10 @@ async def slow(**options: object) -> AsyncIterator[tuple[Slow, FileProvider]]:
     try:
         yield double, provider
     finally:
+        # The server reads to the end of each connection, so that neither side of one is left to the collector.
+        double.may_read.set()
         await provider.close()
+        await asyncio.wait_for(double.all_served.wait(), 10)
         server.close()
 
 

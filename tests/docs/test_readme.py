@@ -77,7 +77,7 @@ def readme() -> str:
 
 
 def test_the_readmes_python_runs(readme: str, run: Run, folder: Path) -> None:
-    snippet = the_one(snippets(readme, "python"), "from openai import")
+    snippet = the_one(snippets(readme, "python"), "create_and_poll")
     done = run([sys.executable, "-W", "ignore", "-c"], snippet)
     assert "README.md" in done.stdout
     assert (folder / "boat.mp4").read_bytes()[4:8] == b"ftyp"
@@ -85,7 +85,7 @@ def test_the_readmes_python_runs(readme: str, run: Run, folder: Path) -> None:
 
 def test_the_readmes_curl_tells_a_video_to_its_end(readme: str, run: Run, gateway: Gateway) -> None:
     video = gateway.openai().videos.create(model="local-video", prompt="A boat", seconds="4", size="1280x720")
-    done = run(["sh", "-ec"], the_one(snippets(readme, "sh"), "curl"), VIDEO_ID=video.id)
+    done = run(["sh", "-ec"], the_one(snippets(readme, "sh"), "curl -N"), VIDEO_ID=video.id)
     assert "event: snapshot\n" in done.stdout
     assert "event: end\n" in done.stdout.split("\n\n")[-2] + "\n"
 

@@ -469,7 +469,7 @@ class TestConfiguration:
     def test_all_content_of_files_is_decided_about_and_nothing_else(self) -> None:
         settings = EdgeSettings("127.0.0.1", 4000, ["unix:/run/a.sock"], "/tmp/admin.sock", content_by_decision=True)
         config = yaml.safe_load(render_config(settings))
-        manager = config["static_resources"]["listeners"][-1]["filter_chains"][0]["filters"][0]["typed_config"]
+        manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
         (host,) = manager["route_config"]["virtual_hosts"]
         decided = {
             (regex, method["string_match"]["exact"])

@@ -27,6 +27,7 @@ SEED = 2718
 RANDOM_KILLS, AIMED_KILLS = 1, 2
 THREADS = 8
 ANSWERED_S_MAX = 40
+KILL_S_MAX = 20
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +89,7 @@ class Caller:
 
 UNANSWERED = (
     "SELECT f.id FROM idempotency i JOIN file f ON f.id = i.object_id "
-    "WHERE i.state = 'running' AND f.state = 'processed' FOR UPDATE OF i"
+    "WHERE i.state = 'running' AND f.state = 'processed' FOR UPDATE OF i SKIP LOCKED"
 )
 WAITING = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 
@@ -99,8 +100,10 @@ def kill_between_commit_and_answer(gateway: Gateway, before: set[str]) -> set[st
     A lock on their rows holds the server back, and what it had sent to the database by then must not be done later.
     """
     with psycopg.connect(gateway.database_url) as connection:
+        end = time.monotonic() + KILL_S_MAX
         while (found := before.union(*connection.execute(UNANSWERED).fetchall())) == before:
             connection.rollback()
+            assert time.monotonic() < end, "nobody calls any more"
         os.kill(gateway.child("api-0"), signal.SIGKILL)
         connection.execute(WAITING)
         connection.rollback()
@@ -124,14 +127,14 @@ def kill_servers(gateway: Gateway) -> set[str]:
 
 def test_every_key_has_one_object_whatever_was_killed(stack: Gateway) -> None:
     caller, done = Caller(stack), threading.Event()
-    with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+    with concurrent.futures.ThreadPoolExecutor(THREADS + 1) as pool:
         running = [pool.submit(caller.run, done) for _ in range(THREADS)]
-        try:
-            unanswered = kill_servers(stack)
-        finally:
-            done.set()
+        killer = pool.submit(kill_servers, stack)
+        concurrent.futures.wait([killer])
+        done.set()
         for one in running:
             one.result()
+        unanswered = killer.result()
     recovered = set().union(*(sent.answers for sent in caller.sent if sent.found))
     assert len(unanswered) >= AIMED_KILLS
     assert unanswered <= recovered, "what had taken effect was found by the retry"

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mediagate.cli import check_config, dev, healthcheck, migrate, serve, version, worker
+from mediagate.cli import check_config, dev, healthcheck, migrate, reconcile, retention, serve, version, worker
 
 app = typer.Typer(
     name="mediagate",
@@ -18,7 +18,16 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (dev.dev, serve.serve, worker.worker, migrate.migrate, healthcheck.healthcheck, version.version):
+for command in (
+    dev.dev,
+    serve.serve,
+    worker.worker,
+    migrate.migrate,
+    retention.retention,
+    reconcile.reconcile,
+    healthcheck.healthcheck,
+    version.version,
+):
     app.command()(command)
 app.command("check-config")(check_config.check_config)
 
@@ -31,7 +40,8 @@ def options(
 
 
 def main() -> None:
-    """Run the command line. Exit codes: 0 done, 1 failed, 2 usage, config or environment, 5 unavailable."""
+    """Run the command line. Exit codes: 0 done, 1 failed, 2 usage, config or environment, 3 there is something to do,
+    5 unavailable."""
     from mediagate.supervisor import StartError
 
     if "--debug" in sys.argv:

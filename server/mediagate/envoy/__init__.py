@@ -24,6 +24,23 @@ In the initial metadata of a reply:
 `x-content-length`  the length of the content. Whoever sends it must send all of it, or end with BROKEN_STREAM.
 others              become headers.
 
+Content that lies elsewhere (`EdgeSettings.content_by_decision`). Before GET or HEAD of a file's content goes anywhere
+the edge asks `envoy.service.auth.v3.Authorization/Check`, which no client can reach through it. The server answers
+
+a refusal                     its status, and the metadata of an abort as headers. 304 is one too.
+OK alone                      the request goes on to `GetFileContentHttp`, as without the question.
+OK with `x-edge-cluster`      `origins-http` or `origins-https`: the request goes to the host in `:authority`, with the
+                              `:path` and the headers of the answer and no other; all that the client sent are to be in
+                              `headers_to_remove`. The reply has the origin's bytes, length, range and date, and else
+                              the headers of `response_headers_to_add`.
+
+with, in that third case, as dynamic metadata: `size`, the length of the whole content; `length` and `range`, those of
+the part that is asked for, where it is one; `path`, where the request came from; `origin`, the header, where there is
+one; and `again`. Where the origin does not begin to send just that, the edge asks once more, with `again` in
+`x-edge-again` and `STATUS;RETRY-AFTER` in `x-edge-failure`, up to ORIGINS_MAX times. STATUS is the origin's, 599 where
+it cannot be reached or breaks off, `damaged` for other bytes than expected and `whole` for all where a part was asked
+for. Clients cannot send any `x-edge-*`. From the first byte on a failure breaks the download.
+
 Initial metadata reach the caller with the first HttpBody message. That message must hold the content type, and may
 hold no bytes: so an event stream shows its headers at once, and empty content has a type. Trailing metadata of a reply
 that had a message reach no REST caller.

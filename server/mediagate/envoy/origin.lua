@@ -1,5 +1,5 @@
--- What an origin answers, before anything else sees it. All but the content that the server expects becomes a redirect to where the
--- request came from. The router follows it by itself, so the server is asked again, and is told what happened.
+-- What an origin answers, before anything else sees it. All but the content that the server expects becomes a redirect to
+-- where the request came from. The router follows it by itself, so the server is asked again, and is told what happened.
 
 -- What an origin may say about content. The server says everything else.
 local KEPT = {[":status"] = true, ["content-length"] = true, ["content-range"] = true, ["date"] = true}

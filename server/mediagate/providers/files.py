@@ -40,9 +40,10 @@ class FileSpec:
     """What a file provider is, for the support matrix and for refusals before any call.
 
     `notes` says in a few words what an operation is bound to ("only files that the model made"). `life_s` is how long
-    the provider keeps a file by itself. `takes_purpose` tells whether a create has to name the purpose. `lifecycle` tells whether the store can be told to expire what lies under a
-    prefix. `reads_uploads` is False where `open` gives back only what the provider itself has made, and refuses uploads
-    with `Unsupported`. `source` is where all this is documented.
+    the provider keeps a file by itself. `takes_purpose` tells whether a create has to name the purpose. `lifecycle`
+    tells whether the store can be told to expire what lies under a prefix. `reads_uploads` is False where `open` gives
+    back only what the provider itself has made, and refuses uploads with `Unsupported`. `source` is where all this is
+    documented.
     """
 
     name: str

@@ -10,5 +10,6 @@ FILES: Final = FileSpec(
     name="mistral",
     title="Mistral",
     source="https://docs.mistral.ai/api/endpoint/files",
+    takes_purpose=True,
     file_bytes_max=512 * 1024 * 1024,
 )
