@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 async def run_api(settings: Settings, address: str) -> None:
     """Serve gRPC on `address` until a signal."""
     from mediagate.api.server import ApiServer
-    from mediagate.composition import build_parts
+    from mediagate.composition import build_parts, open_parts
     from mediagate.services import build_decision, build_feed, build_pipeline, build_servicers
 
     parts = build_parts(settings)
@@ -37,7 +37,7 @@ async def run_api(settings: Settings, address: str) -> None:
             raise Unavailable("The service is shutting down.", retry_after_s=1)
         await parts.db.ping()
 
-    await parts.db.ping()
+    await open_parts(parts)
     await feed.start()
     servicers = build_servicers(parts, feed, require_ready)
     pipeline = build_pipeline(parts, servicers)
@@ -53,16 +53,18 @@ async def run_api(settings: Settings, address: str) -> None:
     # Watches would use up all the grace: their clients resume elsewhere.
     await feed.close()
     await server.stop(grace_s=max(0.0, settings.config.server.shutdown_s - settings.config.server.drain_s))
+    await parts.stores.close()
     await parts.db.close()
     log.info("api_stopped", address=address)
 
 
 async def run_worker(settings: Settings) -> None:
     """Run jobs until a signal."""
-    from mediagate.composition import build_operations, build_parts
+    from mediagate.composition import build_operations, build_parts, open_parts
     from mediagate.jobs.tasks import Worker
 
     parts = build_parts(settings)
+    await open_parts(parts)
     worker = Worker(parts.db.url, build_operations(parts))
     running = asyncio.create_task(worker.run())
     stopping = asyncio.create_task(_signal())
@@ -70,6 +72,7 @@ async def run_worker(settings: Settings) -> None:
     await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
     worker.stop()
     await running
+    await parts.stores.close()
     await parts.db.close()
     log.info("worker_stopped")
 

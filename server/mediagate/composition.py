@@ -12,6 +12,7 @@ from mediagate.accounts import accounts_and_deployments
 from mediagate.config import ConfigError, Settings
 from mediagate.core.clock import SystemClock
 from mediagate.core.forms import FormLimits
+from mediagate.core.ids import stamp_ids
 from mediagate.files.copy_file import CopyFile
 from mediagate.files.find_source import FindSource
 from mediagate.files.finish_replica import FollowReplica, RepairReplica
@@ -32,6 +33,7 @@ from mediagate.routing.stores import LOCAL, FileStores
 from mediagate.routing.targets import Targets
 from mediagate.store.database import Database
 from mediagate.store.files import FileLookup
+from mediagate.store.gateway import stamp_of
 from mediagate.store.videos import VideoLookup
 from mediagate.videos.delete_video import RemoveVideo
 from mediagate.videos.journal import Journal
@@ -95,6 +97,12 @@ def build_parts(settings: Settings) -> Parts:
             settings.config.files.copy_bytes_max,
         ),
     )
+
+
+async def open_parts(parts: Parts) -> None:
+    """What takes a connection to the database, before the first call."""
+    stamp_ids(await stamp_of(parts.db))
+    parts.stores.build_all()
 
 
 def source_rules(settings: Settings) -> SourceRules:

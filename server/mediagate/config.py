@@ -12,13 +12,28 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
+from typing import Any, ClassVar, Final, Self, TypeAlias
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 
-MIB: Final = 1024**2
-GIB: Final = 1024**3
+from mediagate.config_sections import GIB as GIB
+from mediagate.config_sections import MIB as MIB
+from mediagate.config_sections import (
+    Copies,
+    Files,
+    GeneralSettings,
+    Limits,
+    Local,
+    ModelEntry,
+    Net,
+    Server,
+    Strict,
+    Videos,
+)
+from mediagate.config_sections import FilesSettings as FilesSettings
+from mediagate.config_sections import LitellmParams as LitellmParams
+
 ENV_PREFIX: Final = "os.environ/"
 DEFAULT_DATA_DIR: Final = ".mediagate"
 
@@ -48,237 +63,11 @@ class ConfigError(Exception):
         super().__init__("\n  ".join([f"{source} has {len(complaints)} {noun}:", *complaints]))
 
 
-class _Strict(BaseModel):
-    """A section of our own: an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class _Peer(BaseModel):
-    """A section in the peer's shape: unknown keys are kept in `model_extra`, reported as warnings, hidden in repr."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=())
-
-    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        return ((name, getattr(self, name)) for name in type(self).model_fields)
-
-
-class LitellmParams(_Peer):
-    """How one deployment of a model is reached."""
-
-    model: str = Field(min_length=1, description="Provider and its model, as `provider/model`: `local/local-video`.")
-    custom_llm_provider: str | None = Field(default=None, description="Provider, where `model` does not name it.")
-    api_key: SecretStr | None = Field(default=None, description="The account's key.")
-    api_base: str | None = Field(default=None, description="Base URL of the provider, where it is not the public one.")
-    api_version: str | None = Field(default=None, description="API version that the provider asks for (Azure).")
-    bucket_name: str | None = Field(default=None, description="Bucket, for stores that have buckets.")
-    account: str | None = Field(default=None, min_length=1, description="Name of the account, where it needs one.")
-
-
-class ModelEntry(_Peer):
-    """One deployment under a public model name. Entries that share a name form a group."""
-
-    model_name: str = Field(min_length=1, description="The name that clients send as `model`.")
-    litellm_params: LitellmParams
-    model_info: dict[str, Any] = Field(default_factory=dict, description="Free notes about the deployment.")
-
-
-class FilesSettings(_Peer):
-    """One account that can store files."""
-
-    custom_llm_provider: str = Field(min_length=1, description="Provider of the store: `local`, `openai`, ...")
-    api_key: SecretStr | None = Field(default=None, description="The account's key.")
-    api_base: str | None = Field(default=None, description="Base URL of the provider, where it is not the public one.")
-    api_version: str | None = Field(default=None, description="API version that the provider asks for (Azure).")
-    bucket_name: str | None = Field(default=None, description="Bucket, for stores that have buckets.")
-    retention_period: int | None = Field(
-        default=None, ge=1, le=36_500, description="The store keeps a file this long, days. Default: until deleted."
-    )
-    account: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=64,
-        pattern=r"^[A-Za-z0-9._-]+$",
-        description="Name of the account, by which callers and rows refer to it. Default: the provider's.",
-    )
-    prefix: str = Field(
-        default="mediagate",
-        pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$",
-        description="What the names of all objects in the bucket begin with.",
-    )
-
-    @field_validator("retention_period", mode="before")
-    @classmethod
-    def _days(cls, value: Any) -> Any:
-        """`7`, `"7"`, `"7d"` and `"7 days"` are the same."""
-        match = re.fullmatch(r"\s*(\d{1,6})\s*(?:d|days?)?\s*", value) if isinstance(value, str) else None
-        return int(match[1]) if match else value
-
-
-class GeneralSettings(_Peer):
-    """What concerns the gateway as a whole."""
-
-    master_key: SecretStr | None = Field(default=None, description="The key that may do everything; any text.")
-    database_url: SecretStr | None = Field(
-        default=None, description="PostgreSQL URL; the top-level `database_url` beats it."
-    )
-    cors_allowed_origins: list[str] = Field(
-        default=[], description="Origins browsers may call from; `*` for all. Default none."
-    )
-    diagnostics: bool = Field(
-        default=False, description="Serve DiagnosticsService, whose calls measure the server itself."
-    )
-
-    @field_validator("master_key")
-    @classmethod
-    def _not_empty(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value():
-            raise ValueError("must not be empty")
-        return value
-
-
-class Limits(_Strict):
-    """Bounds for one request. Sizes are bytes (1 MiB = 1048576), waits are seconds."""
-
-    file_bytes_max: int = Field(default=512 * MIB, gt=0, description="Largest file, bytes.")
-    jsonl_bytes_max: int = Field(
-        default=200 * MIB, gt=0, description="Largest .jsonl file with purpose `batch`, bytes."
-    )
-    part_bytes_max: int = Field(default=64 * MIB, gt=0, description="Largest part of an upload, bytes.")
-    upload_bytes_max: int = Field(default=8 * GIB, gt=0, description="Largest upload in parts, bytes.")
-    upload_lifetime_s: float = Field(
-        default=3600, gt=0, description="An upload in parts expires this long after its creation, s."
-    )
-    form_fields_max: int = Field(default=64, gt=0, description="Most fields of one multipart form.")
-    form_field_bytes_max: int = Field(default=22 * MIB, gt=0, description="Largest field that is not a file, bytes.")
-    input_image_bytes_max: int = Field(default=20 * MIB, gt=0, description="Largest picture given to a video, bytes.")
-    upload_idle_s: float = Field(
-        default=60, gt=0, description="A request body that stands still this long is cut off, s."
-    )
-    request_s: float = Field(
-        default=60, gt=0, description="Longest a call without file content or a watch may take, s."
-    )
-
-
-class Videos(_Strict):
-    """How videos are followed."""
-
-    deadline_s: float | None = Field(
-        default=None, gt=0, description="A video not done by then fails, s. Default: the provider's."
-    )
-    poll_interval_s: float | None = Field(
-        default=None, gt=0, description="Time between polls, s. Default: the provider's."
-    )
-    keepalive_s: float = Field(default=15.0, gt=0, description="A quiet watch says something this often, s.")
-    wait_s_max: float = Field(default=60.0, gt=0, description="Longest long poll, s.")
-
-
-class Local(_Strict):
-    """The `local` providers: files on this machine's disk, videos rendered by this machine."""
-
-    parallel_renders: int = Field(default=1, ge=1, description="Videos rendered at the same time.")
-    fsync: bool = Field(default=True, description="Flush a file to the disk before it is acknowledged.")
-
-
-class Server(_Strict):
-    """The processes of one machine."""
-
-    api_processes: int = Field(default=1, ge=1, le=128, description="gRPC server processes.")
-    shutdown_s: float = Field(
-        default=20.0, ge=0, description="Running requests may take this long to finish at shutdown, s."
-    )
-    drain_s: float = Field(
-        default=1.0, ge=0, description="Readiness is down this long before new requests are refused, s."
-    )
-    envoy_concurrency: int = Field(default=2, ge=1, le=256, description="Envoy's worker threads.")
-
-
-def _checked_hosts(hosts: list[str]) -> list[str]:
-    if hosts:
-        # Only here: the shell and the supervisor read a configuration too, and the parser costs them 40 ms (measured).
-        from mediagate.net.urls import allowed_host
-
-        for host in hosts:
-            allowed_host(host)
-    return hosts
-
-
-class Files(_Strict):
-    """Where files go, and how their stores are looked after."""
-
-    default: list[str] = Field(
-        default=[], description="Providers or accounts that keep a file for which none is named. Default: local."
-    )
-    scratch: str = Field(
-        default="local",
-        description="Account for bytes on their way: parts of uploads, inputs of videos. With API servers on several "
-        "machines it must be one that all of them reach.",
-    )
-    prefix: str = Field(
-        default="mediagate", description="What the names of objects in the buckets of `model_list` begin with."
-    )
-    copy_bytes_max: int = Field(default=64 * GIB, gt=0, description="Largest source of a copy, bytes.")
-    orphan_grace_s: float = Field(
-        default=60.0, ge=1, description="An object that no row knows is removed when it is this old, s."
-    )
-
-
-class Net(_Strict):
-    """Fetching what lies behind a URL that a caller gives."""
-
-    allowed_hosts: list[str] = Field(
-        default=[],
-        description="Hosts that may lie in a private network, as `host` or `host:port`, exactly. Default none.",
-    )
-    allow_http: bool = Field(default=False, description="Fetch http:// URLs too, which nothing protects on their way.")
-    ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field(
-        default=[80, 443], description="Ports of hosts that are not listed with one."
-    )
-    bytes_max: int = Field(default=512 * MIB, gt=0, description="Largest content, bytes.")
-    connect_s: float = Field(default=10, gt=0, description="Longest look-up of a name, and longest connecting, s.")
-    silence_s: float = Field(default=30, gt=0, description="A server that says nothing this long is given up, s.")
-    whole_s: float = Field(default=300, gt=0, description="Longest a fetch may take as a whole, s.")
-
-    @field_validator("allowed_hosts")
-    @classmethod
-    def _hosts(cls, hosts: list[str]) -> list[str]:
-        return _checked_hosts(hosts)
-
-
-class Copies(_Strict):
-    """Where files may be copied from, beside the caller's own files."""
-
-    sources: list[str] = Field(
-        default=[],
-        description="Buckets and prefixes that everybody may copy from: `s3://bucket/prefix/`, `gs://bucket/`; a "
-        "prefix ends at a slash. Default none.",
-    )
-    https_hosts: list[str] | None = Field(
-        default=None,
-        description="Hosts that https:// sources may name, exactly. Default: every host on the public internet.",
-    )
-
-    @field_validator("sources")
-    @classmethod
-    def _prefixes(cls, prefixes: list[str]) -> list[str]:
-        if prefixes:
-            from mediagate.routing.sources import source_prefix
-
-            for prefix in prefixes:
-                source_prefix(prefix)
-        return prefixes
-
-    @field_validator("https_hosts")
-    @classmethod
-    def _hosts(cls, hosts: list[str] | None) -> list[str] | None:
-        return hosts and _checked_hosts(hosts)
-
-
 def _local_video() -> list[ModelEntry]:
     return [ModelEntry(model_name="local-video", litellm_params=LitellmParams(model="local/local-video"))]
 
 
-class Config(_Strict):
+class Config(Strict):
     """mediagate's configuration. Any text may be `os.environ/NAME`: the value of that environment variable."""
 
     model_list: list[ModelEntry] = Field(

@@ -56,7 +56,11 @@ def build_pipeline(parts: Parts, servicers: Mapping[str, Any]) -> Pipeline:
     """What surrounds every call."""
     if parts.settings.master_key is None:
         raise ConfigError("environment", ["MEDIAGATE_MASTER_KEY is not set."])
-    return Pipeline(Authenticate(parts.settings.master_key.get_secret_value()), _keys(parts, servicers))
+    return Pipeline(
+        Authenticate(parts.settings.master_key.get_secret_value()),
+        _keys(parts, servicers),
+        parts.settings.config.limits.request_s,
+    )
 
 
 def build_decision(parts: Parts, pipeline: Pipeline) -> ContentDecision:

@@ -117,14 +117,14 @@ def test_one_upload_lies_in_every_store_as_it_was(clouds: Clouds, sdk: Sdk, size
     assert clouds.openai.contents[references["openai"]] == data
     assert client.files.delete(file.id).deleted
 
-    def gone() -> bool:
-        return (
-            file.id not in str(clouds.s3_keys()) + str(clouds.gcs_keys())
-            and references["openai"] not in clouds.openai.files
-            and not sql(clouds.gateway, "SELECT 1 FROM file WHERE id = %s", file.id)
-        )
+    def left() -> list[str]:
+        keys = [key for key in (*clouds.s3_keys(), *clouds.gcs_keys()) if file.id in key]
+        keys += [ref for ref in clouds.openai.files if ref == references["openai"]]
+        return keys + [
+            str(row) for row in sql(clouds.gateway, "SELECT * FROM file_replica WHERE file_id = %s", file.id)
+        ]
 
-    eventually(gone, "every copy is removed")
+    eventually(lambda: not left(), "every copy is removed")
 
 
 @pytest.mark.parametrize(

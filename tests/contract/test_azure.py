@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from openai import AzureOpenAI
 
 from mediagate.core.errors import MediagateError, ProviderRefused, Unavailable
 from mediagate.providers.account import Account
@@ -193,3 +194,21 @@ async def test_a_token_that_is_not_given_is_no_secret_told(fault: str, monkeypat
 def test_what_is_missing_is_named(account: Account, missing: str) -> None:
     with pytest.raises(ValueError, match=missing):
         build_files(account)
+
+
+@pytest.mark.parametrize("version", ["2024-10-21", "preview"])
+async def test_we_call_what_the_official_client_calls(openai_server: OpenAIFilesServer, version: str) -> None:
+    def theirs() -> None:
+        client = AzureOpenAI(azure_endpoint=openai_server.url, api_key=KEY, api_version=version, max_retries=0)
+        client.files.create(file=("in.jsonl", TEXT), purpose="batch")
+
+    await asyncio.to_thread(theirs)
+    provider = build_files(azure(openai_server.url, version))
+    await store(provider, TEXT, filename="in.jsonl", purpose="batch")
+    await provider.close()
+    their, our = openai_server.journal
+    # With a version of the v1 API, Azure documents the client of OpenAI itself, whose paths have a `/v1`.
+    assert our.path.replace("/openai/v1/", "/openai/") == their.path
+    assert our.query == their.query
+    assert our.headers["api-key"] == their.headers["api-key"]
+    assert [name for name, _ in our.form] == [name for name, _ in their.form]

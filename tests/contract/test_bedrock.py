@@ -15,7 +15,7 @@ import pytest_asyncio
 from mediagate.core.errors import MediagateError
 from mediagate.core.ids import new_file_id
 from mediagate.providers.bedrock.copying import CopyLimits
-from mediagate.providers.bedrock.files import BedrockFiles
+from mediagate.providers.bedrock.files import BedrockFiles, build
 from mediagate.providers.bedrock.settings import settings_of
 from mediagate.providers.files import CopiesObjects, KeepsRetention, ListQuery, NewFile, ServesDirectly
 from tests.contract.suite import MIB, TEXT, FileProviderContract, keys_of, read, store
@@ -34,7 +34,7 @@ async def provider(moto_url: str, s3_bucket: str) -> AsyncIterator[BedrockFiles]
 class TestBedrock(FileProviderContract):
     @pytest_asyncio.fixture
     async def provider(self, moto_url: str, s3_bucket: str) -> AsyncIterator[BedrockFiles]:
-        files = BedrockFiles(settings_of(account(moto_url, s3_bucket)))
+        files = build(account(moto_url, s3_bucket))
         yield files
         await files.close()
 

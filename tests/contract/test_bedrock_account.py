@@ -19,7 +19,7 @@ from mediagate.providers.bedrock.credentials import session_of
 from mediagate.providers.bedrock.names import metadata_of, new_place, place_of, told
 from mediagate.providers.bedrock.settings import settings_of
 from mediagate.providers.bedrock.writer import PART_BYTES, PARTS_MAX, part_bytes
-from mediagate.providers.files import NewFile
+from mediagate.providers.files import NewFile, ServesDirectly
 from mediagate.providers.registry import build_files, file_spec
 from tests.doubles.s3 import BATCH_URI
 
@@ -105,6 +105,23 @@ def test_which_credentials() -> None:
 )
 def test_a_bearer_key_alone_is_noticed(api_key: str | None, more: dict[str, str], alone: bool) -> None:
     assert settings_of(made(api_key=api_key, options=more)).only_bearer is alone
+
+
+@pytest.mark.parametrize(
+    ("bucket", "url"),
+    [
+        ("files", "https://files.s3.eu-central-1.amazonaws.com/in%20put/%C3%A4%2B.bin"),
+        ("my.files", "https://s3.eu-central-1.amazonaws.com/my.files/in%20put/%C3%A4%2B.bin"),
+    ],
+)
+async def test_where_the_edge_finds_an_object_at_amazon(bucket: str, url: str) -> None:
+    keys = {"aws_access_key_id": "AKIA1", "aws_secret_access_key": "s", "aws_region_name": "eu-central-1"}
+    files = build_files(made(bucket_name=bucket, options=keys))
+    assert isinstance(files, ServesDirectly)
+    found = await files.origin(f"s3://{bucket}/in put/ä+.bin", method="GET")
+    assert found.url.partition("?")[0] == url
+    assert "X-Amz-Signature=" in found.url
+    await files.close()
 
 
 def test_no_secret_shows_in_a_repr() -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 
 import httpx
 import pytest
 import pytest_asyncio
+from openai import OpenAI
+from openai.types.file_create_params import ExpiresAfter
 
 from mediagate.core.errors import (
     InvalidRequest,
@@ -28,6 +32,7 @@ from mediagate.providers.registry import build_files
 from tests.contract.suite import BINARY, MIB, TEXT, FileProviderContract, keys_of, read, store
 from tests.doubles.aimock.server import FILE_BYTES_MAX
 from tests.doubles.aimock.server import KEY as AIMOCK_KEY
+from tests.doubles.faulty import answer, faulty_server
 from tests.doubles.openai_files import KEY, OpenAIFilesServer
 
 
@@ -44,6 +49,8 @@ async def recorded(openai_server: OpenAIFilesServer) -> AsyncIterator[FileProvid
 
 class TestOpenAIOnAimock(FileProviderContract):
     large_bytes = FILE_BYTES_MAX
+    # Files of one second stay in the order in which they came.
+    clock_s = 0.01
 
     @pytest_asyncio.fixture
     async def provider(self, aimock_url: str) -> AsyncIterator[FileProvider]:
@@ -77,6 +84,8 @@ class TestOpenAIOnAimock(FileProviderContract):
 
 
 class TestOpenAIOnARecorder(FileProviderContract):
+    clock_s = 0.01
+
     @pytest_asyncio.fixture
     async def provider(self, openai_server: OpenAIFilesServer, recorded: FileProvider) -> FileProvider:
         openai_server.no_download = set()
@@ -298,10 +307,34 @@ async def test_a_wrong_key_is_the_operators_affair(openai_server: OpenAIFilesSer
     await provider.close()
 
 
+async def test_a_wrong_address_is_no_file_that_is_gone(openai_server: OpenAIFilesServer) -> None:
+    provider = build_files(Account("a", "openai", api_key=KEY, api_base=openai_server.url))
+    for call in (
+        provider.get("file-1"),
+        provider.delete("file-1"),
+        provider.open("file-1"),
+        provider.discard(new_file_id()),
+    ):
+        with pytest.raises(ProviderRefused) as refused:
+            await call
+        assert refused.value.code == "provider_not_found"
+    await provider.close()
+
+
+async def test_a_bare_404_is_a_file_that_is_gone_where_the_list_is_there() -> None:
+    bare = answer({"error": {"code": "404", "message": "Resource not found"}}, status="404 Not Found")
+    async with faulty_server("500", {"": bare, "GET /v1/files$": answer({"data": []})}) as server:
+        provider = build_files(account(server.url))
+        with pytest.raises(FileNotFoundError):
+            await provider.get("file-1")
+        await provider.delete("file-1")
+        await provider.close()
+
+
 async def test_a_scan_ends_where_everything_is_older(
     openai_server: OpenAIFilesServer, recorded: FileProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mediagate.providers.openai.api.PAGE_FILES", 2)
+    monkeypatch.setattr("mediagate.providers.openai.api.WALK_FILES", 2)
     old = [await store(recorded, BINARY) for _ in range(6)]
     for blob in old:
         openai_server.files[blob.ref]["created_at"] -= 100_000
@@ -312,6 +345,14 @@ async def test_a_scan_ends_where_everything_is_older(
     assert len(openai_server.calls("GET", "/files")) == 3
     assert {file.ref async for file in recorded.scan(before=since)} == {blob.ref for blob in old}
     assert len(await keys_of(recorded)) == 9
+
+
+async def test_a_full_page_may_be_the_last(recorded: FileProvider) -> None:
+    for _ in range(4):
+        await store(recorded, BINARY)
+    first = await recorded.list(ListQuery(limit=2))
+    last = await recorded.list(ListQuery(limit=2, after=first.items[-1].ref))
+    assert (first.has_more, last.has_more, len(last.items)) == (True, False, 2)
 
 
 async def test_foreign_files_are_listed_and_never_ours(
@@ -343,6 +384,8 @@ async def test_the_edge_can_fetch_the_content(openai_server: OpenAIFilesServer, 
     origin = await recorded.origin(blob.ref, method="GET")
     assert httpx.get(origin.url, headers=dict(origin.headers)).content == BINARY
     assert KEY not in repr(origin)
+    with pytest.raises(Unsupported):
+        await recorded.origin(blob.ref, method="HEAD")
 
 
 def test_the_address_is_openais_own_without_another(openai_server: OpenAIFilesServer) -> None:
@@ -351,3 +394,72 @@ def test_the_address_is_openais_own_without_another(openai_server: OpenAIFilesSe
     assert build_files(other)._api.http.base_url == "http://127.0.0.1:1/v1"  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match="OPENAI_API_KEY"):
         build_files(Account("a", "openai"))
+
+
+def sent(server: OpenAIFilesServer) -> list[tuple[str, str, dict[str, str], list[str], object]]:
+    """What tells two clients apart: method, path, query, the form's fields in their order, and JSON."""
+    calls = [
+        (seen.method, seen.path, seen.query, [name for name, _ in seen.form], seen.json) for seen in server.journal
+    ]
+    server.journal.clear()
+    return calls
+
+
+def sdk_file(client: OpenAI) -> str:
+    expiry: ExpiresAfter = {"anchor": "created_at", "seconds": 7200}
+    made = client.files.create(file=("in.jsonl", TEXT), purpose="batch", expires_after=expiry)
+    assert (made.bytes, made.filename, made.expires_at) == (len(TEXT), "in.jsonl", made.created_at + 7200)
+    assert client.files.retrieve(made.id) == made
+    assert client.files.content(made.id).read() == TEXT
+    assert [file.id for file in client.files.list(limit=3, order="desc", purpose="batch")] == [made.id]
+    assert client.files.delete(made.id).deleted
+    return made.id
+
+
+async def our_file(provider: FileProvider) -> str:
+    blob = await store(provider, TEXT, filename="in.jsonl", purpose="batch", life_s=7200)
+    await provider.get(blob.ref)
+    await read(await provider.open(blob.ref))
+    await provider.list(ListQuery(limit=3, purpose="batch"))
+    await provider.delete(blob.ref)
+    return blob.ref
+
+
+async def test_we_send_what_the_official_client_sends(openai_server: OpenAIFilesServer, recorded: FileProvider) -> None:
+    client = OpenAI(base_url=f"{openai_server.url}/v1", api_key=KEY, max_retries=0, _strict_response_validation=True)
+    theirs_ref = await asyncio.to_thread(sdk_file, client)
+    theirs = sent(openai_server)
+    ours_ref = await our_file(recorded)
+    # The size is asked for before the content is.
+    ours = [call for call, _ in groupby(sent(openai_server))]
+    assert [(*call[:1], call[1].replace(ours_ref, theirs_ref), *call[2:]) for call in ours] == theirs
+
+
+async def test_an_upload_in_parts_is_the_official_clients(
+    openai_server: OpenAIFilesServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, key = os.urandom(20 * MIB), new_file_id()
+    client = OpenAI(base_url=f"{openai_server.url}/v1", api_key=KEY, max_retries=0, _strict_response_validation=True)
+    made = await asyncio.to_thread(
+        client.uploads.upload_file_chunked,
+        file=data,
+        filename=marked_name("a.bin", key),
+        bytes=len(data),
+        mime_type="application/octet-stream",
+        purpose="user_data",
+        part_size=8 * MIB,
+        md5=hashlib.md5(data).hexdigest(),
+    )
+    assert made.file is not None
+    theirs = sent(openai_server)
+    monkeypatch.setattr(openai, "FORM_BYTES_MAX", MIB)
+    provider = build_files(account(openai_server.url))
+    await store(provider, data, key=key, filename="a.bin", size_bytes=len(data))
+    await provider.close()
+    ours = sent(openai_server)
+
+    def shape(calls: list[tuple[str, str, dict[str, str], list[str], object]]) -> list[str]:
+        """Without the ids that the server gives."""
+        return [re.sub(r"(upload|part)_\w+", r"\1_id", repr(call)) for call in calls]
+
+    assert shape(ours) == shape(theirs)

@@ -77,6 +77,25 @@ async def test_pages_are_right_where_the_server_ignores_what_was_asked(ignores: 
         await provider.close()
 
 
+async def test_a_long_page_is_made_of_the_server_s_short_ones(
+    openai_server: OpenAIFilesServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mediagate.providers.openai_compatible.files.PAGE_FILES_MAX", 3)
+    provider = compatible(openai_server.url)
+    made = []
+    for number in range(8):
+        made.append((await store(provider, BINARY)).ref)
+        openai_server.files[made[-1]]["created_at"] += number
+    first = await provider.list(ListQuery(limit=7, ascending=True))
+    assert [file.ref for file in first.items] == made[:7]
+    assert first.has_more
+    rest = await provider.list(ListQuery(limit=7, ascending=True, after=made[6]))
+    assert [file.ref for file in rest.items] == made[7:]
+    assert not rest.has_more
+    assert {int(seen.query["limit"]) for seen in openai_server.calls("GET", "/files")} <= {1, 2, 3}
+    await provider.close()
+
+
 async def test_ranges_are_used_where_the_server_has_them() -> None:
     with openai_files(ignores=set(), no_download=set()) as server:
         provider = compatible(server.url)

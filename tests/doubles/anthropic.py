@@ -3,6 +3,8 @@
 Records, pages and the refusal of a download are as recorded from the real API in September 2026 (tidyverse/ellmer,
 tests/testthat/_vcr/anthropic-files.yml); fields and limits as in https://platform.claude.com/docs/en/api/files. The
 official client (anthropic 2.11) was run against it: upload, list over several pages, metadata, download, delete.
+The beta's pages are as https://platform.claude.com/docs/en/api/beta/files/list shows them; that client no longer asks
+for such.
 """
 
 from __future__ import annotations

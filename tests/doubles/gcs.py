@@ -271,8 +271,8 @@ class GcsDouble:
         if session.is_cancelled:
             return problem(499)
         if seen.method == "DELETE":
-            session.is_cancelled = True
-            return problem(499)
+            session.is_cancelled = not session.is_done
+            return problem(400 if session.is_done else 499)
         if session.is_done:
             return web.json_response(self.objects[session.query["name"]].resource)
         span = re.fullmatch(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)", seen.headers["content-range"])

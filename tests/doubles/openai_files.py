@@ -20,13 +20,15 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
-from multipart import MultipartError, MultipartSegment, PushMultipartParser
+from multipart import MultipartError
+
+from tests.doubles.form import form_of
 
 KEY = "sk-recorder"
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
@@ -57,33 +59,6 @@ class Seen:
 
 
 SEEN = web.RequestKey("seen", Seen)
-
-
-@dataclass
-class FormPart:
-    """One part of a form."""
-
-    name: str
-    filename: str
-    content_type: str
-    data: bytearray = field(default_factory=bytearray)
-
-
-async def form_of(request: web.Request) -> AsyncIterator[FormPart]:
-    """The parts of a form that is whole. Raises `Refusal` for one that is not."""
-    part: FormPart | None = None
-    try:
-        with PushMultipartParser(request.headers["content-type"].partition("boundary=")[2]) as parser:
-            async for chunk in request.content.iter_any():
-                for event in parser.parse(chunk):
-                    if isinstance(event, MultipartSegment):
-                        part = FormPart(event.name, event.filename or "", event.content_type or "")
-                    elif event is not None and part is not None:
-                        part.data += event
-                    elif part is not None:
-                        yield part
-    except MultipartError:
-        raise Refusal(400, "Could not parse multipart form") from None
 
 
 @dataclass
@@ -147,6 +122,8 @@ class OpenAIFilesServer:
             try:
                 self._admit(request)
                 return await handler(request)
+            except MultipartError:
+                return Refusal(400, "Could not parse multipart form").answer
             except Refusal as refusal:
                 await request.read() if request.can_read_body and request.content_length else None
                 return refusal.answer
@@ -167,7 +144,7 @@ class OpenAIFilesServer:
         data, name = b"", ""
         async for part in form_of(request):
             if part.name == "file":
-                data, name = bytes(part.data), part.filename
+                data, name = bytes(part.data), part.filename or ""
                 digest = hashlib.sha256(data).hexdigest()
                 measured = {"filename": name, "type": part.content_type, "bytes": len(data), "sha256": digest}
                 seen.form.append(("file", measured))

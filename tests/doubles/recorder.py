@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from aiohttp import BodyPartReader, web
+from aiohttp import web
+
+from tests.doubles.form import form_of
 
 READ_BYTES = 1 << 16
 
@@ -93,7 +95,7 @@ class Recorder:
 
     def app(self) -> web.Application:
         """The application, to be run anywhere."""
-        app = web.Application(middlewares=[self._serve], client_max_size=64 << 20)
+        app = web.Application(middlewares=[self._serve], client_max_size=1 << 30)
         app.add_routes(self.routes())
         return app
 
@@ -133,17 +135,14 @@ async def read_form(request: web.Request) -> Part | None:
     """Read a form to its closing boundary; its fields go into the journal. None where it has no file."""
     asked = request[ASKED]
     found = None
-    reader = await request.multipart()
-    while (part := await reader.next()) is not None:
-        assert isinstance(part, BodyPartReader)
+    async for part in form_of(request):
         if part.filename is None:
-            asked.form.append((part.name or "", await part.text()))
+            asked.form.append((part.name, part.data.decode()))
             continue
         # As browsers escape a name.
         filename = part.filename.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
-        asked.form.append((part.name or "", f"<{filename}>"))
-        data = bytes(await part.read())
-        found = Part(filename, part.headers.get("content-type", ""), data)
+        asked.form.append((part.name, f"<{filename}>"))
+        found = Part(filename, part.content_type, bytes(part.data))
     return found
 
 

@@ -170,6 +170,7 @@ class DecidingServer:
             self.find_origin,
             ProviderFiles(stores, Targets(stores, ModelCatalog([], {}))),
             TargetReader(stores),
+            hasty_s=0.5,
             patience_s=0.5,
         )
         self._loop = asyncio.new_event_loop()

@@ -16,6 +16,7 @@ from edge_harness import envoy_program
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mediagate.envoy import SLOW_METHODS
 from mediagate.envoy.render import ROUTES, VALID_PATH, EdgeSettings, render_config
 
 
@@ -64,7 +65,7 @@ def test_every_method_has_its_time_limits() -> None:
     table = json.loads(ROUTES.read_text())
     routes = list(virtual_host(render_config(settings("unix:/a", upload_idle_s=33)))["routes"])
     limits = {"upload": ("0s", "33.000s"), "content": ("0s", "600s"), "watch": ("0s", "600s"), "unary": ("75s", "80s")}
-    for method in [*table["streaming_methods"], "/mediagate.v1.FileService/GetFile"]:
+    for method in [*table["streaming_methods"], *SLOW_METHODS, "/mediagate.v1.FileService/GetFile"]:
         name = next(
             route["name"]
             for route in routes
@@ -77,7 +78,7 @@ def test_every_method_has_its_time_limits() -> None:
             else "content"
             if method.endswith("ContentHttp")
             else "watch"
-            if method in table["streaming_methods"]
+            if method in (*table["streaming_methods"], *SLOW_METHODS)
             else "unary"
         )
         assert name == expected

@@ -26,7 +26,7 @@ from tests.conftest import TEST_CONFIG, Gateway
 SEED = 2718
 RANDOM_KILLS, AIMED_KILLS = 1, 2
 THREADS = 8
-ANSWERED_S_MAX = 40
+ANSWERED_S_MAX = 80
 KILL_S_MAX = 20
 
 

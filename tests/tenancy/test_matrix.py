@@ -94,6 +94,7 @@ PART_FORM = (FORM_TYPE, form(file_part(b"abc", name="data")))
 MATRIX: Mapping[str, list[Row] | str] = {
     "FileService.CreateFileHttp": NO_OBJECT,
     "FileService.UploadFile": NO_OBJECT,
+    "FileService.CopyFile": [by_id("source", "file", purpose="user_data")],
     "FileService.ListFiles": LISTS,
     "FileService.GetFile": [by_id("file_id", "file")],
     "FileService.DeleteFile": [by_id("file_id", "file")],

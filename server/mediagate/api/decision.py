@@ -54,10 +54,10 @@ UNREACHED: Final = "599"
 """What the edge answers in place of an origin that cannot be reached, or breaks off or stalls before its first byte."""
 WHOLE: Final = "whole"
 """The origin was asked for a range and sent everything."""
-DAMAGED: Final = "damaged"
-"""It sent something else than the content."""
 REFUSED: Final = ("401", "403")
-STALE_S: Final = 1.0
+"""Statuses that speak of the whole account, though a retry does not help."""
+HASTY_S: Final = 1.0
+"""A failure that comes sooner is a refusal or a break, which is cheap to try again."""
 PATIENCE_S: Final = 6.0
 """Longer than a connection may take to come about: what took longer was a stall."""
 CLUSTERS: Final = {"http": "origins-http", "https": "origins-https"}
@@ -124,6 +124,7 @@ class ContentDecision:
     find_origin: FindOrigin
     provider_files: ProviderFiles
     targets: TargetReader
+    hasty_s: float = HASTY_S
     patience_s: float = PATIENCE_S
     variables: PathVariables = field(default_factory=lambda: PathVariables.of(METHOD))
 
@@ -170,19 +171,20 @@ class ContentDecision:
         if not asked.tried:
             return await self.find_origin.run(file, ranged=ranged)
         account, spent_s = asked.tried[-1], time.time() - asked.since
+        hasty = asked.status == UNREACHED and spent_s < self.hasty_s
         self._note(asked, file)
         tried = set(asked.tried)
         try:
             if len(asked.tried) < ORIGINS_MAX:
                 return await self.find_origin.run(file, ranged=ranged, tried=tried)
         except Unavailable:
-            once = asked.tried.count(account) == 1
-            if once and asked.status == UNREACHED and spent_s < STALE_S:
+            if hasty and asked.tried.count(account) == 1:
                 # It may have closed a connection that was kept just when this request came.
                 return await self.find_origin.run(file, ranged=ranged, tried=tried - {account})
-        if asked.passes:
+        if asked.passes and not hasty:
             raise _meaning(asked, self.find_origin.title(account), slow=spent_s >= self.patience_s)
-        # The method asks the provider itself, which follows redirects, explains refusals and knows what is lost.
+        # The method asks the provider itself: it follows redirects, explains refusals, knows what is lost, and reaches
+        # what only this process can reach.
         return None
 
     def _note(self, asked: Asked, file: File) -> None:

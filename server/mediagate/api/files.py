@@ -18,6 +18,7 @@ from mediagate.api.pipeline import check
 from mediagate.api.targets import TargetReader
 from mediagate.core.errors import ChecksumMismatch, InvalidField, InvalidRequest, PayloadTooLarge
 from mediagate.core.forms import FieldEnd, FileData, FileEnd, FileStart, FormEvent, FormLimits
+from mediagate.core.lifecycle import FileState
 from mediagate.core.objects import File
 from mediagate.files.copy_file import CopyFile
 from mediagate.files.create_file import CreateFile
@@ -82,8 +83,10 @@ class FileServicer(files_pb2_grpc.FileServiceServicer):
 
     async def _copy(self, tree: dict[str, Any], named: Named, call: Call, *, promise: bool) -> files_pb2.File:
         file = await self.copy_file.run(call.principal, tree, named=named, promise=promise, file_id=call.object_id)
+        if file.state is FileState.COPYING:
+            call.respond([("x-http-status", "202")])
         if promise:
-            call.respond([("x-http-status", "202"), ("preference-applied", "respond-async")])
+            call.respond([("preference-applied", "respond-async")])
         return convert.file_to_proto(file)
 
     async def UploadFile(self, requests: AsyncIterator[files_pb2.UploadFileRequest], call: Call) -> files_pb2.File:

@@ -6,7 +6,8 @@ Handlers are wrapped once, when the server is built: nothing is looked up or com
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -20,10 +21,10 @@ from mediagate.access.authenticate import Authenticate
 from mediagate.api.bodies import decode_http_body
 from mediagate.api.call import Call
 from mediagate.api.errors import abort, as_mediagate_error
-from mediagate.api.idempotency import Keys
+from mediagate.api.idempotency import HEADER, Keys
 from mediagate.api.paths import ORIGINAL_PATH, PathVariables
-from mediagate.core.errors import InvalidField, InvalidRequest
-from mediagate.envoy import BROKEN_STREAM
+from mediagate.core.errors import InvalidField, InvalidRequest, RepeatableTimeout, RequestTimeout
+from mediagate.envoy import BROKEN_STREAM, SLOW_METHODS
 
 Context = grpc.aio.ServicerContext[Any, Any]
 OPEN_METHODS = frozenset(
@@ -34,6 +35,7 @@ OPEN_METHODS = frozenset(
         "/mediagate.v1.DiagnosticsService/StreamZeros",
     }
 )
+LONG_POLL = "/mediagate.v1.VideoService/GetVideo"
 DIAGNOSTICS = "/mediagate.v1.DiagnosticsService"
 _REPEATABLE = ("Get", "List", "Head", "Watch", "Download", "Ping")
 
@@ -47,10 +49,12 @@ MALFORMED = Malformed()
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Wraps the handlers of a service."""
+    """Wraps the handlers of a service. A call with one message each way may take `request_s`, unless it moves content
+    or is a long poll, which has a limit of its own."""
 
     authenticate: Authenticate
     keys: Keys | None = None
+    request_s: float | None = None
 
     def wrap(self, method: str, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
         """The same handler, with everything around it."""
@@ -82,13 +86,16 @@ class Pipeline:
         repeatable, variables = _is_repeatable(method), PathVariables.of(method)
         if self.keys is not None and not repeatable and method not in OPEN_METHODS:
             behaviour = self.keys.unary(method, behaviour)
+        limit_s = None if method in SLOW_METHODS else self.request_s
+        polls = method == LONG_POLL
 
         async def run(request: Any, context: Context) -> Any:
             try:
                 call = self._begin(method, context)
                 _place(variables, call, request)
                 check(request)
-                response = await behaviour(request, call)
+                may_take_s = None if polls and request.wait else limit_s
+                response = await _within(may_take_s, behaviour(request, call), repeatable or self._is_keyed(call))
                 await call.send_headers()
                 return response
             except Exception as error:
@@ -96,6 +103,9 @@ class Pipeline:
             return await abort(context, failure)
 
         return run
+
+    def _is_keyed(self, call: Call) -> bool:
+        return self.keys is not None and call.header(HEADER) is not None
 
     def _stream_unary(self, method: str, behaviour: Any) -> Any:
         variables = PathVariables.of(method)
@@ -167,6 +177,20 @@ def check(message: Any) -> None:
         path = ".".join(element.field_name for element in violation.field.elements) if violation.field else ""
         message_text = violation.message or "is not valid"
         raise InvalidField(f"'{path}' {message_text}." if path else f"{message_text}.", param=path or None)
+
+
+async def _within(limit_s: float | None, work: Awaitable[Any], repeatable: bool) -> Any:
+    """What `work` returns. Raises `RequestTimeout` where that takes longer."""
+    limit = asyncio.timeout(limit_s)
+    try:
+        async with limit:
+            return await work
+    except TimeoutError:
+        if not limit.expired():
+            raise
+    if repeatable:
+        raise RepeatableTimeout("The request took too long and was ended. Send it again.", retry_after_s=1)
+    raise RequestTimeout("The request took too long and was ended. Look whether it took effect before you repeat it.")
 
 
 async def _decoded(requests: AsyncIterator[Any], variables: PathVariables, call: Call) -> AsyncIterator[Any]:

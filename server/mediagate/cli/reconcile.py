@@ -88,18 +88,19 @@ def _check_schema(settings: Settings) -> None:
 async def _run(settings: Settings, account: str | None, *, dry_run: bool) -> int:
     """How many accounts failed."""
     from mediagate.cli.failures import tell
-    from mediagate.composition import build_parts
+    from mediagate.composition import build_parts, open_parts
     from mediagate.supervisor import StartError
 
     parts = build_parts(settings)
     try:
+        await open_parts(parts)
         named = None if account is None else parts.stores.named(account)
         if account is not None and named is None:
             raise StartError(f"'{account}' is none of the accounts {', '.join(parts.stores.names())}.")
         failures = 0
         for name in [named] if named is not None else parts.stores.accounts:
             try:
-                findings = await parts.reconcile.run(name, dry_run=dry_run)
+                findings = await parts.reconcile.run(name, dry_run=dry_run, thorough=True)
             except Exception as error:
                 failures += 1
                 tell(name, error)
@@ -120,6 +121,8 @@ def _told(findings: Findings, *, dry_run: bool) -> str:
         f"{_counted(findings.orphans, 'orphan')}{orphans if findings.orphans else ''}",
         f"{_counted(findings.ghosts, 'ghost')}{ghosts if findings.ghosts else ''}",
     ]
+    if findings.foreign:
+        counts.append(f"{_counted(findings.foreign, 'object')} of another gateway left alone")
     return "\n".join([f"{findings.account}: {', '.join(counts)}", *(f"  {name}" for name in findings.examples)])
 
 

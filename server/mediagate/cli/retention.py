@@ -27,7 +27,8 @@ def retention(
     action: Annotated[Action, typer.Argument(help="plan: print what would change. apply: change it.")],
     config: Config = None,
 ) -> None:
-    """Keep a rule of ours in each bucket, as `retention_period` says; the rules of others stay as they are.
+    """Keep a rule of ours in each bucket, as `retention_period` says, and none where nothing is said; the rules of
+    others stay as they are.
 
     Needs no database. `plan` exits with 3 if `apply` would change something. Both exit with 1 if a provider fails.
     """

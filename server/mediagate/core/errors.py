@@ -18,6 +18,8 @@ MediagateError                     status  reason                    a retry can
 ├── RateLimited                    429     RATE_LIMITED              yes, after `retry_after_s`
 ├── Unsupported                    501     UNSUPPORTED               no
 ├── InternalError                  500     INTERNAL                  no (the outcome is not known)
+├── RequestTimeout                 504     REQUEST_TIMEOUT           no (the outcome is not known)
+│   └── RepeatableTimeout          504     REQUEST_TIMEOUT           yes, with back-off
 ├── ProviderRefused                502     PROVIDER_REFUSED          no (somebody must change the configuration)
 ├── ProviderFailed                 502     PROVIDER_FAILED           yes, with back-off
 ├── Unavailable                    503     UNAVAILABLE               yes, with back-off
@@ -211,6 +213,21 @@ class InternalError(MediagateError):
         super().__init__(
             "The server had an error while processing your request. Quote the request id when you report it."
         )
+
+
+class RequestTimeout(MediagateError):
+    """The call was ended because it took too long; what it changed is not known."""
+
+    reason = "REQUEST_TIMEOUT"
+    http_status = 504
+    grpc_code = "DEADLINE_EXCEEDED"
+    openai_type = "server_error"
+
+
+class RepeatableTimeout(RequestTimeout):
+    """The same for a call that may be sent again, because it changes nothing or has an idempotency key."""
+
+    retryable = True
 
 
 class Unavailable(MediagateError):

@@ -54,5 +54,13 @@ BROKEN_STREAM: Final = b"\xff"
 curl exit 18, or 92 over HTTP/2. An abort in its place looks like a clean end where no length was told, and leaves an
 HTTP/1.1 client waiting where one was."""
 
+SLOW_METHODS: Final = (
+    "/mediagate.v1.FileService/CopyFile",
+    "/mediagate.v1.UploadService/CompleteUpload",
+    "/mediagate.v1.VideoService/CreateVideo",
+)
+"""Methods with one message each way that move content behind it. Neither the edge nor the server ends them by the clock
+that they have for other such methods."""
+
 ORIGINS_MAX: Final = 5
 """How many origins one request may be sent to, one after the other."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from string import Template
 from typing import Any, Final
 
-from mediagate.envoy import ORIGINS_MAX
+from mediagate.envoy import ORIGINS_MAX, SLOW_METHODS
 
 HERE: Final = Path(__file__).resolve().parent
 TEMPLATE: Final = HERE / "envoy.yaml.tmpl"
@@ -146,7 +146,7 @@ def render_config(settings: EdgeSettings) -> str:
         "upload_methods": any_of(uploads),
         "upload_idle": seconds(settings.upload_idle_s),
         "content_methods": any_of(content),
-        "watch_methods": any_of([method for method in downloads if method not in content]),
+        "watch_methods": any_of([*(method for method in downloads if method not in content), *SLOW_METHODS]),
         "request_over_max_bytes": settings.max_request_bytes + 1,
         "valid_path": VALID_PATH,
         "upload_paths": "|".join(

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -25,9 +26,10 @@ from mediagate.files.find_source import FindSource, Source
 from mediagate.files.intake import FileFacts, IncomingFile, Intake, Placement
 from mediagate.files.leases import LEASE
 from mediagate.files.proof import Proof, Received
+from mediagate.files.remove_file import enqueue_removal
 from mediagate.files.rules import check_expiry, check_filename, check_on_partial, check_purpose
-from mediagate.files.tasks import COPY_FILE
-from mediagate.providers.files import CopiesObjects
+from mediagate.files.tasks import BYTES_QUEUE, COPY_FILE
+from mediagate.providers.files import CopiesObjects, FileOperation
 from mediagate.routing.targets import Named, Targets, Wish
 from mediagate.store.files import FileRepository
 from mediagate.store.replicas import ReplicaRepository
@@ -36,6 +38,8 @@ log = structlog.get_logger(__name__)
 PROGRESS_S = 1.0
 # A promised copy is tried again for this long, where a retry can help.
 PATIENCE = timedelta(hours=1)
+# The event loop holds its tasks weakly.
+_running: set[asyncio.Future[Any]] = set()
 NAME = "copy"
 
 
@@ -53,13 +57,15 @@ class CopyRequest:
 
 @dataclass(frozen=True, slots=True)
 class CopyFile:
-    """Copy now, or promise to."""
+    """Copy while the caller waits, for `patience_s` at most, or promise to. What takes longer goes on behind the
+    answer: the edge gives up a connection on which nothing moves."""
 
     intake: Intake
     targets: Targets
     find_source: FindSource
     clock: Clock
     copy_bytes_max: int
+    patience_s: float = 45.0
 
     async def run(
         self,
@@ -70,21 +76,46 @@ class CopyFile:
         promise: bool = False,
         file_id: str | None = None,
     ) -> File:
-        """`tree` is the JSON body. With `promise` the answer does not wait for the bytes.
+        """`tree` is the JSON body. With `promise` the answer does not wait for the bytes; a file that is still being
+        copied has the state `copying`.
 
         Raises `InvalidField`, `PermissionDenied` for a source outside the allow-list, `NotFound` for a file of ours
         that is none, and what source and targets raise. After a failure nothing is left.
         """
         request = self._read(tree, named)
-        async with self.find_source.open(who, request.source) as source:
-            self._check_size(source.size_bytes)
-            if promise:
-                return await self._promise(who, request, source, file_id)
-            placement = self._placement(request, source)
-            incoming = await self.intake.begin(
-                who, size_bytes_max=self.copy_bytes_max, placement=placement, file_id=file_id
-            )
-            return await self._transfer(incoming, source, request, placement)
+        file = await self._promised(who, request, file_id)
+        if promise:
+            async with self.intake.db.transaction() as tx:
+                await tx.enqueue(COPY_FILE, queue=BYTES_QUEUE, lock=file.id, file_id=file.id)
+            return file
+        copying = asyncio.create_task(self._copy(file, request, anew=False))
+        try:
+            await asyncio.wait_for(asyncio.shield(copying), self.patience_s)
+        except TimeoutError:
+            # It goes on, or a job takes it up where this process ends.
+            _running.add(copying)
+            copying.add_done_callback(partial(self._ended, file.id))
+            return file
+        except BaseException:
+            copying.cancel()
+            await asyncio.wait([copying])
+            await asyncio.shield(self._withdraw(file.id))
+            raise
+        return copying.result()
+
+    def _ended(self, file_id: str, copying: asyncio.Task[File]) -> None:
+        _running.discard(copying)
+        failure = None if copying.cancelled() else copying.exception()
+        if failure is not None:
+            noting = asyncio.ensure_future(self._note_failure(file_id, failure))
+            _running.add(noting)
+            noting.add_done_callback(_running.discard)
+
+    async def _withdraw(self, file_id: str) -> None:
+        """Leave nothing of a copy that failed while its caller waited."""
+        async with self.intake.db.transaction() as tx:
+            if await FileRepository(tx.connection).withdraw(file_id):
+                await enqueue_removal(tx, file_id)
 
     def _read(self, tree: Mapping[str, Any], named: Named) -> CopyRequest:
         source = tree.get("source")
@@ -138,19 +169,24 @@ class CopyFile:
             copies=copies,
         )
 
-    async def _promise(self, who: Principal, request: CopyRequest, source: Source, file_id: str | None) -> File:
+    async def _promised(self, who: Principal, request: CopyRequest, file_id: str | None) -> File:
+        """The row of a file that will be copied. The source is opened for it, so that what is no source is no file."""
         now = self.clock.now()
-        placement = self._placement(request, source)
+        async with self.find_source.open(who, request.source) as source:
+            self._check_size(source.size_bytes)
+            placement = self._placement(request, source)
         accounts = self.intake.stores.accounts
+        for account in request.accounts:
+            self.intake.stores.account(account).spec.require(FileOperation.CREATE)
         new_id = file_id or ids.new_file_id()
         file = File(
             id=new_id,
             owner_id=who.owner_id,
             filename=placement.filename,
             purpose=request.purpose,
-            size_bytes=source.size_bytes or 0,
+            size_bytes=placement.size_bytes or 0,
             sha256="",
-            content_type=source.content_type or "application/octet-stream",
+            content_type=placement.content_type or "application/octet-stream",
             state=advance(FILE_TRANSITIONS, FileState.RECEIVING, FileEvent.COPY_PROMISED),
             created_at=now,
             expires_at=None if request.life_s is None else now + timedelta(seconds=request.life_s),
@@ -171,7 +207,6 @@ class CopyFile:
         async with self.intake.db.transaction() as tx:
             await FileRepository(tx.connection).promise(file, options, lease_expires_at=now + LEASE)
             await ReplicaRepository(tx.connection).add(file.replicas, now=now)
-            await tx.enqueue(COPY_FILE, lock=file.id, file_id=file.id)
         return file
 
     async def keep_promise(self, file_id: str) -> None:
@@ -191,21 +226,25 @@ class CopyFile:
             keeps_partial=options["keeps_partial"],
         )
         try:
-            await self._keep(file, request)
+            await self._copy(file, request, anew=True)
         except Exception as failure:
             patient = not isinstance(failure, MediagateError) or failure.retryable
             if patient and self.clock.now() < file.created_at + PATIENCE:
                 raise
-            log.warning("copy_failed", file_id=file_id, error=type(failure).__name__)
-            why = failure.message if isinstance(failure, MediagateError) else "The copy could not be made."
-            async with self.intake.db.transaction() as tx:
-                await FileRepository(tx.connection).fail(file_id, why)
+            await self._note_failure(file_id, failure)
 
-    async def _keep(self, file: File, request: CopyRequest) -> None:
+    async def _note_failure(self, file_id: str, failure: BaseException) -> None:
+        log.warning("copy_failed", file_id=file_id, error=type(failure).__name__)
+        why = failure.message if isinstance(failure, MediagateError) else "The copy could not be made."
+        async with self.intake.db.transaction() as tx:
+            await FileRepository(tx.connection).fail(file_id, why)
+
+    async def _copy(self, file: File, request: CopyRequest, *, anew: bool) -> File:
+        """Make the copy. `anew` first removes what an attempt before this one has left, whose process died."""
         who = Principal(file.owner_id)
-        for account in request.accounts:
-            # What an attempt before this one has left, whose worker died.
-            await self.intake.stores.account(account).discard(file.id)
+        if anew:
+            for account in request.accounts:
+                await self.intake.stores.account(account).discard(file.id)
         async with self.find_source.open(who, request.source, allowed=True) as source:
             placement = self._placement(request, source)
             incoming = await self.intake.begin(
@@ -215,7 +254,7 @@ class CopyFile:
                 expected=file.id,
                 created_at=file.created_at,
             )
-            await self._transfer(incoming, source, request, placement)
+            return await self._transfer(incoming, source, request, placement)
 
     async def _transfer(
         self, incoming: IncomingFile, source: Source, request: CopyRequest, placement: Placement

@@ -12,7 +12,7 @@ from mediagate.core.lifecycle import REPLICA_TRANSITIONS, FileState, ReplicaEven
 from mediagate.core.objects import File, Replica
 from mediagate.files.ahead import ahead
 from mediagate.files.open_content import OpenContent
-from mediagate.files.tasks import FOLLOW_REPLICA, REPAIR_REPLICA
+from mediagate.files.tasks import BYTES_QUEUE, FOLLOW_REPLICA, REPAIR_REPLICA
 from mediagate.providers.base import Content
 from mediagate.providers.files import BlobWriter, NewFile, ObjectState, StoredBlob
 from mediagate.routing.stores import FileStores
@@ -143,6 +143,11 @@ async def enqueue_unfinished(db: Database, *, limit: int) -> None:
         rows = await ReplicaRepository(connection).unfinished(limit=limit)
     async with db.transaction() as tx:
         for replica in rows:
-            task = FOLLOW_REPLICA if replica.state is ReplicaState.PROCESSING else REPAIR_REPLICA
-            lock = f"{replica.file_id}/{replica.account}"
-            await tx.enqueue(task, lock=lock, file_id=replica.file_id, account=replica.account)
+            follows = replica.state is ReplicaState.PROCESSING
+            await tx.enqueue(
+                FOLLOW_REPLICA if follows else REPAIR_REPLICA,
+                queue="default" if follows else BYTES_QUEUE,
+                lock=f"{replica.file_id}/{replica.account}",
+                file_id=replica.file_id,
+                account=replica.account,
+            )

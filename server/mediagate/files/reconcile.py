@@ -13,10 +13,11 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from mediagate.core import ids
 from mediagate.core.clock import Clock
 from mediagate.core.lifecycle import REPLICA_TRANSITIONS, ReplicaEvent, ReplicaState, advance
 from mediagate.core.objects import Replica
-from mediagate.files.tasks import REPAIR_REPLICA
+from mediagate.files.tasks import BYTES_QUEUE, REPAIR_REPLICA
 from mediagate.providers.files import FileOperation, FileProvider, ProviderFile
 from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database
@@ -32,12 +33,13 @@ GRACE = timedelta(minutes=1)
 
 @dataclass(slots=True)
 class Findings:
-    """What one account's comparison found. Orphans are `ref`s, ghosts are file ids; examples only, the counts are
-    whole."""
+    """What one account's comparison found. `foreign` objects look like ours and bear another gateway's stamp. The
+    examples are `ref`s of orphans and ids of files with a ghost; the counts are whole."""
 
     account: str
     objects: int = 0
     orphans: int = 0
+    foreign: int = 0
     ghosts: int = 0
     examples: list[str] = field(default_factory=list)
     skipped: str | None = None
@@ -69,7 +71,9 @@ class Reconcile:
             try:
                 provider = self.stores.account(account)
                 if FileOperation.LIST in provider.spec.supports:
-                    await self._orphans(provider, findings, since=self.clock.now() - RECENT, dry_run=False)
+                    await self._orphans(
+                        provider, findings, since=self.clock.now() - RECENT, dry_run=False, thorough=False
+                    )
             except Exception as error:
                 log.warning("account_not_reconciled", account=account, error=type(error).__name__)
             found += findings.orphans
@@ -85,24 +89,30 @@ class Reconcile:
             else:
                 log.info("account_reconciled", account=account, orphans=findings.orphans, ghosts=findings.ghosts)
 
-    async def run(self, account: str, *, dry_run: bool = False) -> Findings:
-        """Compare everything in one account. Raises what its provider raises, and `KeyError` for an unknown one."""
+    async def run(self, account: str, *, dry_run: bool = False, thorough: bool = False) -> Findings:
+        """Compare everything in one account. Only what bears the stamp of this gateway is removed; where our prefix is
+        ours alone, `thorough` removes everything under it that no row stands for.
+
+        Raises what its provider raises, and `KeyError` for an unknown one."""
         provider = self.stores.account(account)
         findings = Findings(account)
         if FileOperation.LIST not in provider.spec.supports:
             findings.skipped = f"{provider.spec.title} cannot list its files"
             return findings
         began_at = self.clock.now()
-        await self._orphans(provider, findings, since=None, dry_run=dry_run)
+        await self._orphans(provider, findings, since=None, dry_run=dry_run, thorough=thorough)
         await self._ghosts(provider, findings, before=began_at - self.grace, dry_run=dry_run)
         return findings
 
     async def _orphans(
-        self, provider: FileProvider, findings: Findings, *, since: datetime | None, dry_run: bool
+        self, provider: FileProvider, findings: Findings, *, since: datetime | None, dry_run: bool, thorough: bool
     ) -> None:
         async for page in self._pages(provider, since):
             findings.objects += len(page)
             for orphan in await self._unknown(findings.account, page):
+                if not (thorough and provider.spec.own_prefix) and not ids.is_stamped(orphan.key or ""):
+                    findings.foreign += 1
+                    continue
                 findings.orphans += 1
                 findings.note(orphan.ref)
                 if not dry_run:
@@ -155,7 +165,9 @@ class Reconcile:
             others = [other for other in await rows.of(replica.file_id) if other.state is ReplicaState.READY]
             if others:
                 lock = f"{replica.file_id}/{replica.account}"
-                await tx.enqueue(REPAIR_REPLICA, lock=lock, file_id=replica.file_id, account=replica.account)
+                await tx.enqueue(
+                    REPAIR_REPLICA, queue=BYTES_QUEUE, lock=lock, file_id=replica.file_id, account=replica.account
+                )
 
 
 async def _is_gone(provider: FileProvider, replica: Replica) -> bool:

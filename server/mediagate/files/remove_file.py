@@ -59,19 +59,21 @@ class RemoveReplicas:
         """Remove every copy of these files, account by account at once; one that cannot be removed now gets a job."""
         async with self.db.reading() as connection:
             found = await ReplicaRepository(connection).of_many(file_ids)
+        await self.these([replica for replicas in found.values() for replica in replicas], file_ids)
+
+    async def these(self, replicas: Sequence[Replica], file_ids: Sequence[str] = ()) -> None:
+        """Remove these copies, and those of the files that have a tombstone and no other."""
         by_account: dict[str, list[Replica]] = {}
-        for replicas in found.values():
-            for replica in replicas:
-                by_account.setdefault(replica.account, []).append(replica)
+        for replica in replicas:
+            by_account.setdefault(replica.account, []).append(replica)
         failed = await asyncio.gather(*(self._from_account(name, items) for name, items in by_account.items()))
         async with self.db.transaction() as tx:
-            for account, replicas in by_account.items():
-                gone = {replica.file_id for replica in replicas}.difference(*failed)
+            for (account, removed), stuck in zip(by_account.items(), failed, strict=True):
+                gone = {replica.file_id for replica in removed} - stuck
                 await ReplicaRepository(tx.connection).remove_many(account, sorted(gone))
-            await FileRepository(tx.connection).purge(file_ids)
-            for (account, _), stuck in zip(by_account.items(), failed, strict=True):
                 for file_id in stuck:
                     await tx.enqueue(REMOVE_REPLICA, lock=f"{file_id}/{account}", file_id=file_id, account=account)
+            await FileRepository(tx.connection).purge(file_ids)
 
     async def _from_account(self, account: str, replicas: Sequence[Replica]) -> set[str]:
         """Remove these copies; returns the files whose copy may still be there."""
@@ -143,8 +145,11 @@ class SweepFiles:
             ended = await UploadRepository(tx.connection).expire(now=now, limit=BATCH)
             for upload_id in ended:
                 await tx.enqueue(DROP_PARTS, lock=upload_id, upload_id=upload_id)
+            copies = await ReplicaRepository(tx.connection).expired(now=now, limit=BATCH)
         if over:
             await self.remove_replicas.all_of(over)
+        if copies:
+            await self.remove_replicas.these(copies)
         return len(over) + len(ended)
 
 

@@ -6,3 +6,6 @@ REPAIR_REPLICA = "files.repair_replica"
 FOLLOW_REPLICA = "files.follow_replica"
 COPY_FILE = "files.copy"
 DROP_PARTS = "uploads.drop_parts"
+
+BYTES_QUEUE = "bytes"
+"""Jobs that move whole files; they may take hours, and hold up no short one."""

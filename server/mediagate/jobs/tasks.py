@@ -1,6 +1,7 @@
 """The jobs, each a thin call into the product, and the worker that runs them.
 
-Two queues: `tracking` holds one long job per running video and takes thousands at once; `default` holds short work.
+Three queues: `tracking` holds one long job per running video and takes thousands at once; `default` holds short work,
+`bytes` what moves whole files.
 A job that lost its process is run again by another, so every job may be repeated.
 """
 
@@ -25,7 +26,15 @@ from mediagate.files.finish_replica import FOLLOW_S, FollowReplica, RepairReplic
 from mediagate.files.reconcile import Reconcile
 from mediagate.files.remove_file import DropParts, RemoveReplicas, ResumeRemovals, SweepFiles
 from mediagate.files.retention import Retention
-from mediagate.files.tasks import COPY_FILE, DROP_PARTS, FOLLOW_REPLICA, REMOVE_FILE, REMOVE_REPLICA, REPAIR_REPLICA
+from mediagate.files.tasks import (
+    BYTES_QUEUE,
+    COPY_FILE,
+    DROP_PARTS,
+    FOLLOW_REPLICA,
+    REMOVE_FILE,
+    REMOVE_REPLICA,
+    REPAIR_REPLICA,
+)
 from mediagate.jobs.connector import PatientConnector
 from mediagate.jobs.rescue import HEARTBEAT_S, PRUNED_S, DeclaredDead, Rescue
 from mediagate.store.database import Database
@@ -39,6 +48,7 @@ from mediagate.videos.track_video import Leash, TrackVideo
 log = structlog.get_logger(__name__)
 TRACKING_CONCURRENCY = 10_000
 WORK_CONCURRENCY = 8
+BYTES_CONCURRENCY = 4
 RESUME_BATCH = 500
 SHUTDOWN_S = 15.0
 # Far longer than any request takes from keeping an input to committing what it is for.
@@ -121,7 +131,7 @@ class Worker:
         async def remove_replica(file_id: str, account: str) -> None:
             await operations.remove_replicas.one(file_id, account)
 
-        @app.task(name=REPAIR_REPLICA, retry=RETRY)
+        @app.task(name=REPAIR_REPLICA, queue=BYTES_QUEUE, retry=RETRY)
         async def repair_replica(file_id: str, account: str) -> None:
             await operations.repair_replica.run(file_id, account)
 
@@ -129,7 +139,7 @@ class Worker:
         async def follow_replica(file_id: str, account: str, waited_s: int = FOLLOW_S) -> None:
             await operations.follow_replica.run(file_id, account, waited_s)
 
-        @app.task(name=COPY_FILE, retry=RETRY)
+        @app.task(name=COPY_FILE, queue=BYTES_QUEUE, retry=RETRY)
         async def copy_file(file_id: str) -> None:
             await operations.copy_file.keep_promise(file_id)
 
@@ -193,7 +203,7 @@ class Worker:
                 if await FileRepository(tx.connection).entomb_internal(file_id):
                     await tx.enqueue(REMOVE_FILE, lock=file_id, file_id=file_id)
             for file_id in await FileRepository(tx.connection).adrift(now=datetime.now(UTC), limit=RESUME_BATCH):
-                await tx.enqueue(COPY_FILE, lock=file_id, file_id=file_id)
+                await tx.enqueue(COPY_FILE, queue=BYTES_QUEUE, lock=file_id, file_id=file_id)
 
     async def _noted(self, run: Any, context: JobContext, _worker: JobWorker) -> Any:
         """Know which jobs run here while they do."""
@@ -229,6 +239,7 @@ class Worker:
             workers = [
                 self._job_worker("tracking", [TRACKING_QUEUE], TRACKING_CONCURRENCY),
                 self._job_worker("work", ["default", "builtin"], WORK_CONCURRENCY),
+                self._job_worker("bytes", [BYTES_QUEUE], BYTES_CONCURRENCY),
             ]
             await listener.start()
             rescue = asyncio.create_task(

@@ -41,7 +41,8 @@ class FileSpec:
 
     `notes` says in a few words what an operation is bound to ("only files that the model made"). `life_s` is how long
     the provider keeps a file by itself. `takes_purpose` tells whether a create has to name the purpose. `lifecycle`
-    tells whether the store can be told to expire what lies under a prefix. `reads_uploads` is False where `open` gives
+    tells whether the store can be told to expire what lies under a prefix, `own_prefix` whether everything of ours lies
+    under one that is ours alone. `reads_uploads` is False where `open` gives
     back only what the provider itself has made, and refuses uploads with `Unsupported`. `source` is where all this is
     documented.
     """
@@ -55,6 +56,7 @@ class FileSpec:
     file_bytes_max: int | None = None
     life_s: int | None = None
     lifecycle: bool = False
+    own_prefix: bool = False
     reads_uploads: bool = True
 
     def require(self, operation: FileOperation) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import structlog
@@ -59,6 +60,13 @@ class FileStores:
                     account=account_id,
                 ) from None
         return provider
+
+    def build_all(self) -> None:
+        """Build every provider now, so that no call pays for it; one that lacks something is logged, and refused when
+        it is used."""
+        for account_id in self._accounts:
+            with suppress(ProviderRefused):
+                self.account(account_id)
 
     def named(self, name: str) -> str | None:
         """The id of the account that `name` stands for: an account's id, or a provider's first account."""

@@ -195,6 +195,15 @@ class FileRepository:
         query = select(FILE.c.id).where(FILE.c.id.in_(file_ids))
         return {row.id for row in (await self._connection.execute(query)).all()}
 
+    async def withdraw(self, file_id: str) -> bool:
+        """The tombstone for a promised copy that could not be made while its caller waited."""
+        result = await self._connection.execute(
+            update(FILE)
+            .where(FILE.c.id == file_id, FILE.c.state == FileState.COPYING.value)
+            .values(state=FileState.DELETING.value)
+        )
+        return result.rowcount == 1
+
     async def retract(self, file_id: str) -> None:
         """The tombstone for a file that its creator was never told of, whole or half."""
         await self._connection.execute(

@@ -25,6 +25,7 @@ _COLUMNS = (
     REPLICA.c.state,
     REPLICA.c.expires_at,
 )
+_REPLICA_LOCK = "file_replica.file_id || '/' || file_replica.account"
 _HALF = (ReplicaState.WRITING.value, ReplicaState.PENDING.value)
 FIND_REPLICAS = compiled(
     select(*_COLUMNS)
@@ -126,6 +127,17 @@ class ReplicaRepository:
             delete(REPLICA).where(REPLICA.c.account == account, REPLICA.c.file_id.in_(file_ids))
         )
 
+    async def expired(self, *, now: datetime, limit: int) -> list[Replica]:
+        """Copies whose end has come, of readable files, and for which no job is waiting or running."""
+        query = (
+            select(*_COLUMNS)
+            .join(FILE, FILE.c.id == REPLICA.c.file_id)
+            .where(REPLICA.c.expires_at <= now, FILE.c.state == FileState.PROCESSED.value, no_job(_REPLICA_LOCK))
+            .order_by(REPLICA.c.expires_at)
+            .limit(limit)
+        )
+        return [replica_of(row) for row in (await self._connection.execute(query)).all()]
+
     async def unfinished(self, *, limit: int) -> list[Replica]:
         """Copies of readable files that are to be made, or that their provider still works on, and for which no job is
         waiting or running."""
@@ -135,7 +147,7 @@ class ReplicaRepository:
             .where(
                 REPLICA.c.state.in_([ReplicaState.PENDING.value, ReplicaState.PROCESSING.value]),
                 FILE.c.state == FileState.PROCESSED.value,
-                no_job("file_replica.file_id || '/' || file_replica.account"),
+                no_job(_REPLICA_LOCK),
             )
             .limit(limit)
         )
@@ -168,7 +180,9 @@ class ReplicaRepository:
         """Ready copies that no listing has shown since `before`, behind the file `after`, in the order of files."""
         query = (
             select(*_COLUMNS)
+            .join(FILE, FILE.c.id == REPLICA.c.file_id)
             .where(
+                FILE.c.state == FileState.PROCESSED.value,
                 REPLICA.c.account == account,
                 REPLICA.c.state == ReplicaState.READY.value,
                 REPLICA.c.seen_at < before,

@@ -62,6 +62,7 @@ class ReplicaRow(SQLModel, table=True):
     __tablename__ = "file_replica"
     __table_args__ = (
         Index("file_replica_of_account", "account", "state", "file_id"),
+        Index("file_replica_expiring", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
         Index("file_replica_unfinished", "file_id", postgresql_where=text("state IN ('pending', 'processing')")),
     )
 
@@ -174,6 +175,14 @@ class VideoEventRow(SQLModel, table=True):
     time: datetime = _time()
     type: str
     payload: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
+
+
+class GatewayRow(SQLModel, table=True):
+    """One row: what tells this gateway from others that use the same accounts."""
+
+    __tablename__ = "gateway"
+
+    stamp: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
 
 
 class CharacterRow(SQLModel, table=True):

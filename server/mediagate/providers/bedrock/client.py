@@ -18,6 +18,7 @@ from botocore.exceptions import IncompleteReadError
 from botocore.parsers import ResponseParserError
 from botocore.session import Session
 
+from mediagate.providers.bedrock.buffers import BufferPool
 from mediagate.providers.bedrock.credentials import session_of
 from mediagate.providers.bedrock.failures import SDK_ERRORS, bad_answer, failure
 from mediagate.providers.bedrock.settings import REGION_DEFAULT, Settings
@@ -30,6 +31,8 @@ URL_LIFE_S: Final = 3600
 # A signature must outlive the time that a request takes to begin.
 URL_LIFE_S_MIN: Final = 60
 
+_REGIONAL: Final = {"us_east_1_regional_endpoint": "regional"}
+
 Answer = TypeVar("Answer")
 
 
@@ -40,6 +43,7 @@ class S3Client:
         self.settings = settings
         # Parts of all uploads together, so that many at once hold no more than some of them in flight.
         self.parts = asyncio.Semaphore(TRANSFERS_MAX)
+        self.buffers = BufferPool()
         self._calls = ThreadPoolExecutor(CALLS_MAX, thread_name_prefix="s3-calls")
         self._transfers = ThreadPoolExecutor(TRANSFERS_MAX, thread_name_prefix="s3-transfers")
         self._lock = threading.Lock()
@@ -142,7 +146,8 @@ def _client_of(session: Session, settings: Settings) -> Any:
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             user_agent_extra="mediagate",
-            s3={"addressing_style": "path"} if settings.endpoint else {"us_east_1_regional_endpoint": "regional"},
+            # Left to itself the SDK signs URLs for the global host, which redirects for new buckets elsewhere.
+            s3={"addressing_style": "path" if settings.endpoint else "virtual", **_REGIONAL},
         ),
     )
     events = client.meta.events

@@ -18,4 +18,5 @@ FILES: Final = FileSpec(
     },
     file_bytes_max=OBJECT_BYTES_MAX,
     lifecycle=True,
+    own_prefix=True,
 )

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 from mediagate.core.errors import ProviderFailed
 from mediagate.providers.bedrock import checksums
+from mediagate.providers.bedrock.buffers import PartBuffer
 from mediagate.providers.bedrock.client import S3Client
 from mediagate.providers.bedrock.failures import TITLE, bad_answer, damaged, refusal_code
 from mediagate.providers.bedrock.names import Place, metadata_of
@@ -47,7 +48,7 @@ class S3Writer:
         self._s3 = s3
         self._place = place
         self._new = new
-        self._filling = bytearray()
+        self._filling = PartBuffer(s3.buffers)
         self._size_bytes = 0
         self._upload_id: str | None = None
         self._whole_checksum = False
@@ -68,27 +69,27 @@ class S3Writer:
         view = memoryview(chunk)
         while view:
             length = part_bytes(self._number, self._new.size_bytes)
-            taken = min(len(view), length - len(self._filling))
-            self._filling += view[:taken]
-            view = view[taken:]
-            if len(self._filling) == length:
+            view = view[self._filling.add(view, length) :]
+            if self._filling.filled == length:
                 await self._turn()
 
     async def _turn(self) -> None:
         """Send the part that is full, once there is room for it."""
         if self._upload_id is None:
             await self._alone(self._begin())
-        room = max(1, WINDOW_BYTES // len(self._filling))
+        room = max(1, WINDOW_BYTES // self._filling.filled)
         while len(self._sending) >= room:
             await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
-        self._raise_failure()
-        task = asyncio.ensure_future(self._send(self._number, self._filling))
+        # Before the next part fills: many uploads at once then hold one part each, beside those on their way.
+        await self._s3.parts.acquire()
+        task = asyncio.ensure_future(self._send(self._number, self._filling.take()))
         self._sending.add(task)
         task.add_done_callback(self._sent)
         self._number += 1
-        self._filling = bytearray()
+        self._raise_failure()
 
     def _sent(self, task: asyncio.Task[None]) -> None:
+        self._s3.parts.release()
         self._sending.discard(task)
         if not task.cancelled() and task.exception() is not None:
             self._failure = self._failure or task.exception()
@@ -135,18 +136,21 @@ class S3Writer:
         # A store that does not say so knows only checksums of parts, or none.
         self._whole_checksum = answer.get("ChecksumType") == "FULL_OBJECT"
 
-    async def _send(self, number: int, data: bytearray) -> None:
-        async with self._s3.parts:
+    async def _send(self, number: int, data: bytearray | bytes) -> None:
+        length = len(data)
+        try:
             crc, answer = await self._s3.run(partial(self._send_part, number, data), transfer=True)
+        finally:
+            self._s3.buffers.give_back(data)
         if not answer.get("ETag"):
             raise bad_answer()
         text = checksums.encoded(crc)
         if checksums.contradict({"ChecksumCRC32": text}, answer):
             raise damaged()
         self._parts[number] = {"PartNumber": number, "ETag": answer["ETag"], "ChecksumCRC32": text}
-        self._count(number, crc, len(data))
+        self._count(number, crc, length)
 
-    def _send_part(self, number: int, data: bytearray, client: Any) -> tuple[int, dict[str, Any]]:
+    def _send_part(self, number: int, data: bytearray | bytes, client: Any) -> tuple[int, dict[str, Any]]:
         """In a thread, and perhaps again: the same part twice is the same part."""
         if self._aborted:
             raise _Abandoned
@@ -175,7 +179,7 @@ class S3Writer:
         self._raise_failure()
         if self._upload_id is None:
             return await self._alone(self._put())
-        if self._filling:
+        if self._filling.filled:
             await self._turn()
         while self._sending:
             await asyncio.wait(self._sending)
@@ -183,16 +187,19 @@ class S3Writer:
         return await self._alone(self._complete())
 
     async def _put(self) -> StoredBlob:
-        data, self._filling = bytes(self._filling), bytearray()
+        data = self._filling.take()
         self._size_bytes = len(data)
         self._crc = checksums.crc32(data)
-        answer = await self._create(
-            "put_object",
-            **self._described(),
-            Body=data,
-            ChecksumAlgorithm="CRC32",
-            ChecksumCRC32=checksums.encoded(self._crc),
-        )
+        try:
+            answer = await self._create(
+                "put_object",
+                **self._described(),
+                Body=data,
+                ChecksumAlgorithm="CRC32",
+                ChecksumCRC32=checksums.encoded(self._crc),
+            )
+        finally:
+            self._s3.buffers.give_back(data)
         return await self._proven(answer)
 
     async def _complete(self) -> StoredBlob:
@@ -228,7 +235,7 @@ class S3Writer:
     async def abort(self) -> None:
         """Leave nothing behind: neither the upload nor the object."""
         self._aborted = True
-        self._filling = bytearray()
+        self._filling.close()
         running = [*self._sending, *([self._single] if self._single is not None else [])]
         if running:
             await asyncio.wait(running)

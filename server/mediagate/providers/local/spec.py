@@ -7,7 +7,7 @@ from typing import Final
 from mediagate.providers.base import VideoKind, VideoModel, VideoSpec
 from mediagate.providers.files import FileSpec
 
-FILES: Final = FileSpec(name="local", title="Local disk", source="docs/operations.md")
+FILES: Final = FileSpec(name="local", title="Local disk", source="docs/operations.md", own_prefix=True)
 
 SPEC: Final = VideoSpec(
     name="local",

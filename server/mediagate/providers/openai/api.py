@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -11,12 +11,16 @@ from typing import Final
 from urllib.parse import urlencode
 
 from mediagate.core import ids
+from mediagate.core.errors import ProviderRefused
 from mediagate.providers.answers import bad_answer
 from mediagate.providers.files import FileSpec, ObjectState, ProviderFile, StoredBlob
 from mediagate.providers.http import ProviderHttp, nowhere
 from mediagate.providers.openai.wire import checked_ref, file_of, files_of
 
-PAGE_FILES: Final = 1000
+# OpenAI's own limit; https://platform.openai.com/docs/api-reference/files/list
+PAGE_FILES_MAX: Final = 10_000
+# What is asked for at once where all files are walked through: some hundred KiB of JSON.
+WALK_FILES: Final = 1000
 # A list that goes on longer than this is a server that repeats itself, or an account that no sweep can walk.
 PAGES_MAX: Final = 1000
 # How far the provider's clock and ours may be apart.
@@ -29,6 +33,7 @@ class FilesApi:
 
     `query` goes with every call. `form_bytes_max` is the largest file that one form may carry; larger ones go through
     `/uploads`, None where there is no such route. `expires` tells whether the server takes `expires_after`.
+    `page_files_max` is the largest `limit` that it takes, and `pages` whether it is known to page as OpenAI does.
     """
 
     spec: FileSpec
@@ -36,6 +41,8 @@ class FilesApi:
     query: Mapping[str, str] = field(default_factory=dict)
     form_bytes_max: int | None = None
     expires: bool = True
+    page_files_max: int = PAGE_FILES_MAX
+    pages: bool = False
 
     @property
     def title(self) -> str:
@@ -50,12 +57,26 @@ class FilesApi:
 
     async def get(self, ref: str) -> ProviderFile:
         """Raises `FileNotFoundError` where the file is gone."""
-        return file_of(await self.http.json("GET", self.path("files", ref)), self.title)
+        async with self._place_exists():
+            return file_of(await self.http.json("GET", self.path("files", ref)), self.title)
 
     async def delete(self, ref: str) -> None:
         """Remove the file; what is absent is already deleted."""
         with suppress(FileNotFoundError):
-            await self.http.call("DELETE", self.path("files", ref))
+            async with self._place_exists():
+                await self.http.call("DELETE", self.path("files", ref))
+
+    @asynccontextmanager
+    async def _place_exists(self) -> AsyncIterator[None]:
+        """Around a call for one file. A 404 that may be about the address is only taken for a file that is gone where
+        the list is there: else a slip in the configuration would read as if every file were."""
+        try:
+            yield
+        except ProviderRefused as error:
+            if error.code != nowhere(self.title).code:
+                raise
+            await self.page(limit=1)
+            raise FileNotFoundError(f"{self.title} does not have it") from None
 
     async def page(self, **query: str | int | None) -> tuple[list[ProviderFile], bool]:
         """One page as the server gives it, and whether it says that there is more."""
@@ -66,14 +87,16 @@ class FilesApi:
             raise nowhere(self.title) from None
         files = files_of(tree, self.title)
         # Some servers leave `has_more` out, or have it wrong, but a page that is not full is the last one of any.
-        return files, bool(files) and (tree.get("has_more") is True or len(files) >= int(query.get("limit") or 0) > 0)
+        full = 0 < int(query.get("limit") or 0) <= len(files)
+        more = tree.get("has_more") is True or (full and not self.pages)
+        return files, more and bool(files)
 
     async def walk(self) -> AsyncIterator[list[ProviderFile]]:
         """Every file of the account, newest first where the server can order them, page by page."""
         seen: set[str] = set()
         after: str | None = None
         for _ in range(PAGES_MAX):
-            files, more = await self.page(limit=PAGE_FILES, order="desc", after=after)
+            files, more = await self.page(limit=min(WALK_FILES, self.page_files_max), order="desc", after=after)
             fresh = [file for file in files if file.ref not in seen]
             if fresh:
                 yield fresh

@@ -15,7 +15,16 @@ from mediagate.core.objects import Page
 from mediagate.providers.account import Account
 from mediagate.providers.answers import bad_answer
 from mediagate.providers.base import Content
-from mediagate.providers.files import BlobWriter, ListQuery, NewFile, Origin, ProviderFile, marked_name
+from mediagate.providers.files import (
+    BlobWriter,
+    FileOperation,
+    ListQuery,
+    NewFile,
+    Origin,
+    ProviderFile,
+    marked_name,
+    unsupported,
+)
 from mediagate.providers.form_writer import FormWriter, refuse_larger
 from mediagate.providers.http import HttpContent, ProviderHttp
 from mediagate.providers.multipart_body import MultipartBody
@@ -37,10 +46,10 @@ _READABLE: Final = ("batch", "batch_output", "fine-tune", "fine-tune-results", "
 class OpenAIFiles:
     """The Files API of one account."""
 
-    def __init__(self, api: FilesApi, *, trusted_pages: bool = False) -> None:
+    def __init__(self, api: FilesApi) -> None:
         self.spec = api.spec
         self._api = api
-        self._pages = Pages(api, trusted=trusted_pages)
+        self._pages = Pages(api)
 
     async def create(self, new: NewFile) -> BlobWriter:
         """Begin a file: one form where it fits, else an upload in parts, which needs the size beforehand."""
@@ -102,7 +111,10 @@ class OpenAIFiles:
         return int(length)
 
     async def origin(self, ref: str, *, method: str) -> Origin:
-        """The content's own address, with the account's credentials. OpenAI ignores Range there."""
+        """The content's own address, with the account's credentials. OpenAI ignores Range there. Raises `Unsupported`
+        for HEAD, which it does not document."""
+        if method != "GET":
+            raise unsupported(self.spec, FileOperation.CONTENT)
         url = self._api.http.url(self._api.path("files", ref, "content"))
         return Origin(url, await self._api.http.headers())
 
@@ -142,4 +154,4 @@ def build(account: Account) -> OpenAIFiles:
 
     base_url = account.api_base or account.env("OPENAI_BASE_URL", "OPENAI_API_BASE") or BASE_URL
     http = ProviderHttp(FILES.title, base_url, credentials, silence_s=silence_of(account), explain=explain_for(FILES))
-    return OpenAIFiles(FilesApi(FILES, http, form_bytes_max=FORM_BYTES_MAX), trusted_pages=True)
+    return OpenAIFiles(FilesApi(FILES, http, form_bytes_max=FORM_BYTES_MAX, pages=True))

@@ -11,7 +11,7 @@ import httpx
 from mediagate.core.errors import PayloadTooLarge
 from mediagate.providers.answers import at_unix, marked_file, reading
 from mediagate.providers.files import FileOperation, FileSpec, ObjectState, ProviderFile, unsupported
-from mediagate.providers.http import error_of, provider_message
+from mediagate.providers.http import error_of, nowhere, provider_message
 from mediagate.providers.settings import life_within
 
 # https://platform.openai.com/docs/api-reference/files/create
@@ -26,8 +26,8 @@ _STATES: Final = {
 _GONE: Final = ("deleting", "deleted")
 _REF: Final = re.compile(r"(?!\.{1,2}\Z)[^\s/\\?#%\x00-\x1f\x7f]{1,512}")
 _NO_ROUTE: Final = re.compile(
-    r"not found\.?\Z|unknown (request )?(url|path|route|endpoint)|invalid url|cannot (get|post|delete|head) /|"
-    r"no (such )?(route|handler|endpoint)|route not found",
+    r"(resource |route )?not found\.?\Z|unknown (request )?(url|path|route|endpoint)|invalid url|"
+    r"cannot (get|post|delete|head) /|no (such )?(route|handler|endpoint)",
     re.IGNORECASE,
 )
 
@@ -87,8 +87,8 @@ def _count(value: Any) -> int | None:
 
 
 def explain_for(spec: FileSpec, *, routes_may_lack: bool = False) -> Callable[[httpx.Response, str], Exception]:
-    """What an answer of 400 or more means. With `routes_may_lack` a 404 of a route that the server does not have is
-    `Unsupported` and not a file that is gone."""
+    """What an answer of 400 or more means. A 404 that is about the route and not about a file is a wrong address; with
+    `routes_may_lack` it is `Unsupported`, because the server need not have every route."""
 
     def explain(response: httpx.Response, title: str) -> Exception:
         said = provider_message(response)
@@ -96,18 +96,17 @@ def explain_for(spec: FileSpec, *, routes_may_lack: bool = False) -> Callable[[h
             return unsupported(spec, FileOperation.CONTENT)
         if response.status_code == 413:
             return PayloadTooLarge(f"{title} does not take a file of this size.", code="provider_rejected_file")
-        if routes_may_lack and _lacks_route(response, said):
+        lacks_route = _lacks_route(response, said)
+        if lacks_route and routes_may_lack:
             return unsupported(spec, _operation(response.request))
-        return error_of(response, title)
+        return nowhere(title) if lacks_route and response.status_code == 404 else error_of(response, title)
 
     return explain
 
 
 def _lacks_route(response: httpx.Response, said: str) -> bool:
-    if response.status_code in (405, 501):
-        return True
     if response.status_code != 404:
-        return False
+        return response.status_code in (405, 501)
     if _NO_ROUTE.match(said.strip()):
         return True
     ref = response.request.url.path.partition("/files/")[2].partition("/")[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from mediagate.providers.account import Account
 from mediagate.providers.http import ProviderHttp
 from mediagate.providers.openai.api import FilesApi
@@ -9,6 +11,9 @@ from mediagate.providers.openai.files import OpenAIFiles
 from mediagate.providers.openai.wire import explain_for
 from mediagate.providers.openai_compatible.spec import FILES
 from mediagate.providers.settings import silence_of
+
+# Most of these servers refuse more than this at once.
+PAGE_FILES_MAX: Final = 100
 
 
 def build(account: Account) -> OpenAIFiles:
@@ -29,4 +34,4 @@ def build(account: Account) -> OpenAIFiles:
         explain=explain_for(FILES, routes_may_lack=True),
     )
     # Few of these servers know `/uploads` or `expires_after`, and some refuse what they do not know.
-    return OpenAIFiles(FilesApi(FILES, http, expires=False))
+    return OpenAIFiles(FilesApi(FILES, http, expires=False, page_files_max=PAGE_FILES_MAX))

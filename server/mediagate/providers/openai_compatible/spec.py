@@ -8,7 +8,7 @@ from mediagate.providers.files import FileOperation, FileSpec
 
 FILES: Final = FileSpec(
     name="openai_compatible",
-    title="The OpenAI-compatible server",
+    title="OpenAI-compatible server",
     source="https://platform.openai.com/docs/api-reference/files",
     takes_purpose=True,
     notes=dict.fromkeys(FileOperation, "as far as the server has the route"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 import google_crc32c
 import httpx
 
-from mediagate.core.errors import ProviderFailed
+from mediagate.core.errors import MediagateError, ProviderFailed
 from mediagate.providers import http
 
 # What the API answers to the DELETE of an upload that it was still taking, and to what comes for it afterwards:
@@ -42,6 +43,14 @@ def explain(response: httpx.Response, title: str) -> Exception:
 def checksum_mismatch(title: str) -> ProviderFailed:
     """The bytes at the provider are not those that were sent or announced."""
     return ProviderFailed(f"{title} took or gave other bytes. Try again later.", code="provider_checksum_mismatch")
+
+
+async def pause_after(error: MediagateError, failures: int) -> None:
+    """Wait for the next attempt. Raises `error` where it was the last one, or another one cannot help."""
+    pause_s = max(error.retry_after_s or 0.0, http.BACK_OFF_S * 4 ** (failures - 1))
+    if failures >= http.ATTEMPTS_MAX or not error.retryable or pause_s > http.PAUSE_S_MAX:
+        raise error
+    await asyncio.sleep(pause_s)
 
 
 def crc32c_text(checksum: int) -> str:

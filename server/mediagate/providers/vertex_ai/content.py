@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from mediagate.core.errors import MediagateError, ProviderFailed
-from mediagate.providers import http
 from mediagate.providers.http import ProviderHttp
 from mediagate.providers.vertex_ai import api, objects
 from mediagate.providers.vertex_ai.objects import Place
@@ -96,10 +95,7 @@ class GcsContent:
                     )
             except MediagateError as error:
                 failures += 1
-                pause_s = max(error.retry_after_s or 0.0, http.BACK_OFF_S * 4 ** (failures - 1))
-                if failures >= http.ATTEMPTS_MAX or not error.retryable or pause_s > http.PAUSE_S_MAX:
-                    raise
-                await asyncio.sleep(pause_s)
+                await api.pause_after(error, failures)
 
     async def _stream(self, at: int, end: int) -> AsyncIterator[bytes]:
         headers = {"range": f"bytes={at}-{end - 1}"}

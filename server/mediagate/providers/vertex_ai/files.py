@@ -145,15 +145,18 @@ class VertexFiles:
                 answer = await self._http.json(
                     "POST", path, params=params, json=resource, repeatable="rewriteToken" in params
                 )
-                await progress(int(answer["totalBytesRewritten"]))
-                if answer["done"]:
-                    return dict(answer["resource"])
-                params["rewriteToken"] = str(answer["rewriteToken"])
+                done_bytes = int(answer["totalBytesRewritten"])
+                made = dict(answer["resource"]) if answer["done"] else None
+                if made is None:
+                    params["rewriteToken"] = str(answer["rewriteToken"])
             except FileNotFoundError:
                 # The source has just been seen.
                 raise http.nowhere(self.spec.title) from None
             except (KeyError, TypeError, ValueError):
                 raise objects.bad_answer(self.spec.title) from None
+            await progress(done_bytes)
+            if made is not None:
+                return made
 
     async def plan_retention(self) -> RetentionPlan:
         """Read the bucket's rules and merge ours."""

@@ -13,4 +13,5 @@ FILES: Final = FileSpec(
     # https://cloud.google.com/storage/quotas#objects
     file_bytes_max=5 << 40,
     lifecycle=True,
+    own_prefix=True,
 )

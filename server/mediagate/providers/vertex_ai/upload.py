@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import httpx
 
-from mediagate.core.errors import MediagateError, ProviderFailed, Unsupported
+from mediagate.core.errors import InvalidRequest, MediagateError, ProviderFailed, Unsupported
 from mediagate.providers import http
 from mediagate.providers.files import NewFile, StoredBlob
 from mediagate.providers.http import ProviderHttp
@@ -97,6 +97,7 @@ class GcsWriter:
             with suppress(MediagateError):
                 await self.abort()
             raise api.checksum_mismatch(self._http.title)
+        self._session = None
         return StoredBlob(ref=self.ref, size_bytes=self._size_bytes)
 
     def _is_same(self, resource: dict[str, Any]) -> bool:
@@ -184,10 +185,7 @@ class GcsWriter:
                 raise self._lost() from None
             except MediagateError as error:
                 failures += 1
-                pause_s = max(error.retry_after_s or 0.0, http.BACK_OFF_S * 4 ** (failures - 1))
-                if failures >= http.ATTEMPTS_MAX or not error.retryable or pause_s > http.PAUSE_S_MAX:
-                    raise
-                await asyncio.sleep(pause_s)
+                await api.pause_after(error, failures)
                 ask = True
 
     async def _put(self, data: bytearray, at: int, taken: int, total: int | None) -> httpx.Response:
@@ -221,8 +219,8 @@ class GcsWriter:
                 self._sending.exception()
         self._filling = bytearray()
         if self._session is not None:
-            # An emulator cannot cancel; a session that has ended is gone.
-            with suppress(FileNotFoundError, Unsupported):
+            # An emulator cannot cancel, and a session that has ended cannot be cancelled.
+            with suppress(FileNotFoundError, Unsupported, InvalidRequest):
                 await self._http.call("DELETE", self._session, headers={"content-length": "0"})
             self._session = None
         if self._may_exist:

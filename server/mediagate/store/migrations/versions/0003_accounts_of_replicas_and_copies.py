@@ -14,6 +14,12 @@ LEASED = "state IN ('receiving', 'copying')"
 
 
 def upgrade() -> None:
+    op.create_table(
+        "gateway",
+        sa.Column("stamp", sa.Integer(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("stamp"),
+    )
+    op.execute("INSERT INTO gateway (stamp) VALUES (floor(random() * 1048576)::int)")
     op.add_column("file", sa.Column("source", sa.String(), nullable=True))
     op.add_column("file", sa.Column("options", postgresql.JSONB(), nullable=True))
     op.add_column("file", sa.Column("copied_bytes", sa.BigInteger(), nullable=True))
@@ -37,6 +43,9 @@ def upgrade() -> None:
     op.create_primary_key("file_replica_pkey", "file_replica", ["file_id", "account"])
     op.create_index("file_replica_of_account", "file_replica", ["account", "state", "file_id"])
     op.create_index(
+        "file_replica_expiring", "file_replica", ["expires_at"], postgresql_where=sa.text("expires_at IS NOT NULL")
+    )
+    op.create_index(
         "file_replica_unfinished",
         "file_replica",
         ["file_id"],
@@ -46,6 +55,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("file_replica_unfinished", "file_replica")
+    op.drop_index("file_replica_expiring", "file_replica")
     op.drop_index("file_replica_of_account", "file_replica")
     op.drop_constraint("file_replica_pkey", "file_replica")
     op.execute("DELETE FROM file_replica a USING file_replica b WHERE a.file_id = b.file_id AND a.provider = b.provider AND a.account > b.account")
@@ -62,6 +72,7 @@ def downgrade() -> None:
         "file_listed", "file", ["owner_id", "id"], postgresql_where=sa.text("state = 'processed' AND NOT internal")
     )
     op.create_index("file_leased", "file", ["lease_expires_at"], postgresql_where=sa.text("state = 'receiving'"))
+    op.drop_table("gateway")
     op.drop_column("upload", "keeps_partial")
     op.drop_column("upload", "targets")
     op.drop_column("file", "failure")
