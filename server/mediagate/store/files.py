@@ -29,7 +29,7 @@ from mediagate.core.lifecycle import FileState
 from mediagate.core.objects import File, Page, Replica
 from mediagate.store.batching import BatchedLookup
 from mediagate.store.database import Database, compiled
-from mediagate.store.replicas import FIND_REPLICAS, REPLICA, ReplicaRepository, no_job, replica_of
+from mediagate.store.replicas import FIND_REPLICAS, REPLICA, ReplicaRepository, no_job, one_of, replica_of
 from mediagate.store.tables import FileRow, table
 
 FILE = table(FileRow)
@@ -310,7 +310,7 @@ class FileRepository:
         """Forget those of these files that have a tombstone and no replica any more."""
         rest = exists().where(REPLICA.c.file_id == FILE.c.id)
         await self._connection.execute(
-            delete(FILE).where(FILE.c.id.in_(file_ids), FILE.c.state == FileState.DELETING.value, ~rest)
+            delete(FILE).where(one_of(FILE.c.id, file_ids), FILE.c.state == FileState.DELETING.value, ~rest)
         )
 
 

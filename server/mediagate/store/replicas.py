@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import TextClause, any_, bindparam, delete, func, or_, select, text, update
+from sqlalchemy import Column, ColumnElement, TextClause, any_, bindparam, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -32,6 +32,11 @@ FIND_REPLICAS = compiled(
     .where(REPLICA.c.file_id == any_(bindparam("ids", type_=ARRAY(TEXT))))
     .order_by(REPLICA.c.file_id, REPLICA.c.account)
 )
+
+
+def one_of(column: Column[Any], values: Sequence[str]) -> ColumnElement[bool]:
+    """The condition `column IN values` with one parameter: a parameter for each took half of a sweep's time."""
+    return column == any_(bindparam(None, list(values), ARRAY(TEXT)))
 
 
 def no_job(lock: str) -> TextClause:
@@ -104,7 +109,7 @@ class ReplicaRepository:
         """The same for many files at once."""
         found: dict[str, list[Replica]] = {}
         if file_ids:
-            query = select(*_COLUMNS).where(REPLICA.c.file_id == any_(bindparam("ids", list(file_ids), ARRAY(TEXT))))
+            query = select(*_COLUMNS).where(one_of(REPLICA.c.file_id, file_ids))
             for row in (await self._connection.execute(query.order_by(REPLICA.c.account))).all():
                 found.setdefault(row.file_id, []).append(replica_of(row))
         return found
@@ -124,7 +129,7 @@ class ReplicaRepository:
     async def remove_many(self, account: str, file_ids: Sequence[str]) -> None:
         """Forget the copies of these files in one account."""
         await self._connection.execute(
-            delete(REPLICA).where(REPLICA.c.account == account, REPLICA.c.file_id.in_(file_ids))
+            delete(REPLICA).where(REPLICA.c.account == account, one_of(REPLICA.c.file_id, file_ids))
         )
 
     async def expired(self, *, now: datetime, limit: int) -> list[Replica]:

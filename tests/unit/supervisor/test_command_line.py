@@ -50,7 +50,17 @@ def test_help_comes_at_once_and_names_every_command() -> None:
         began = time.monotonic()
         said = run("--help").stdout
         seconds.append(time.monotonic() - began)
-    for command in ("dev", "serve", "worker", "migrate", "retention", "reconcile", "check-config", "healthcheck", "version"):
+    for command in (
+        "dev",
+        "serve",
+        "worker",
+        "migrate",
+        "retention",
+        "reconcile",
+        "check-config",
+        "healthcheck",
+        "version",
+    ):
         assert f"\n  {command} " in said
     # 0.13 s on an idle core; the bound leaves room for a machine that does something else too.
     assert min(seconds) < 0.6

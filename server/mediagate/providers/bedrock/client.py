@@ -31,8 +31,6 @@ URL_LIFE_S: Final = 3600
 # A signature must outlive the time that a request takes to begin.
 URL_LIFE_S_MIN: Final = 60
 
-_REGIONAL: Final = {"us_east_1_regional_endpoint": "regional"}
-
 Answer = TypeVar("Answer")
 
 
@@ -147,7 +145,10 @@ def _client_of(session: Session, settings: Settings) -> Any:
             response_checksum_validation="when_required",
             user_agent_extra="mediagate",
             # Left to itself the SDK signs URLs for the global host, which redirects for new buckets elsewhere.
-            s3={"addressing_style": "path" if settings.endpoint else "virtual", **_REGIONAL},
+            s3={
+                "addressing_style": "path" if settings.endpoint else "virtual",
+                "us_east_1_regional_endpoint": "regional",
+            },
         ),
     )
     events = client.meta.events
