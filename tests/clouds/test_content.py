@@ -66,8 +66,6 @@ class TestEveryPlace:
         head = http.head(f"/v1/files/{file_id}/content")
         assert (head.status_code, head.content) == (200, b"")
         assert head.headers["content-length"] == str(len(DATA))
-        assert (
-        )
         with httpx.Client(base_url=str(http.base_url)) as stranger:
             assert stranger.get(f"/v1/files/{file_id}/content").status_code == 401
 

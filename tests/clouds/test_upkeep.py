@@ -41,16 +41,18 @@ FOREIGN_GCS: Json = {
 
 
 def mediagate(*arguments: str, config: Path, **environment: str) -> Finished:
-    """Run a command as an operator does."""
+    """Run a command as an operator does; connections that it leaves open show on standard error."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MEDIAGATE_")}
-    return subprocess.run(
-        [sys.executable, "-m", "mediagate.cli.main", *arguments, f"--config={config}"],
+    ended = subprocess.run(
+        [sys.executable, "-W", "always::ResourceWarning", "-m", "mediagate.cli.main", *arguments, f"--config={config}"],
         env={**inherited, **environment},
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
+    assert "ResourceWarning" not in ended.stderr, ended.stderr
+    return ended
 
 
 class Journal:

@@ -131,7 +131,7 @@ def test_json_shape(http: httpx.Client) -> None:
     got = http.get("/v1/files/file-1", headers=headers).json()
     assert got == {
         "id": "file-1", "object": "", "bytes": 8589934592, "created_at": 1712697600, "filename": "", "purpose": "",
-        "status": "", "mediagate": {"sha256": "", "content_type": "a/b"},
+        "status": "", "replicas": [], "mediagate": {"sha256": "", "content_type": "a/b"},
     }  # fmt: skip
     reply_page: dict[str, Any] = {"data": [], "first_id": None, "last_id": "file-9"}
     got = http.get("/v1/files", headers={"x-stub": json.dumps({"reply": reply_page})}).json()

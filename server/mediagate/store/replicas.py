@@ -35,7 +35,8 @@ FIND_REPLICAS = compiled(
 
 
 def one_of(column: Column[Any], values: Sequence[str]) -> ColumnElement[bool]:
-    """The condition `column IN values` with one parameter: one for each took a third of a sweep's processor time (measured)."""
+    """The condition that `column` is among `values`."""
+    # One parameter in all: one for each value took a third of a sweep's processor time (measured).
     return column == any_(bindparam(None, list(values), ARRAY(TEXT)))
 
 
