@@ -11,6 +11,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ import pytest
 import yaml
 
 from mediagate.core.ids import new_file_id
+from mediagate.store.database import Database
+from mediagate.store.replicas import ReplicaRepository
 from tests.api.wire import eventually, field, file_part, post_form, sql, stored, sweep
 from tests.clouds.conftest import CREDENTIALS, GCS_BUCKET, S3_BUCKET, Clouds
 from tests.conftest import free_port
@@ -370,3 +373,17 @@ def test_what_one_store_cannot_remove_now_keeps_no_other_copy(clouds: Clouds, ht
         lambda: not sql(clouds.gateway, "SELECT 1 FROM file WHERE id = %s", file["id"]), "the job is tried again"
     )
     assert references["mistral"] not in clouds.mistral.files
+
+
+async def test_two_accounts_that_see_the_same_objects_leave_them_alone(clouds: Clouds, http: httpx.Client) -> None:
+    """Two keys of one project: what one account keeps is no orphan to the other."""
+    fields = field("purpose", "batch"), field("custom_llm_provider", "openai")
+    file = post_form(http, *fields, file_part(b"{}", "rows.jsonl")).json()
+    (copy,) = file["replicas"]
+    db = Database(clouds.gateway.database_url)
+    async with db.transaction() as tx:
+        placed = ReplicaRepository(tx.connection).placed
+        now = datetime.now(UTC)
+        listed = {copy["reference"]: file["id"], "file-of-nobody": file["id"], "file-of-a-stranger": new_file_id()}
+        assert await placed("azure", listed, now=now) == {copy["reference"]}
+    await db.close()

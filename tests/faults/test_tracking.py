@@ -20,6 +20,7 @@ from tests.conftest import TEST_CONFIG, Gateway, data_folder, start_gateway
 
 EXIT_DECLARED_DEAD = 75
 RESCUE_S_MAX = 12.0
+QUEUES = 3
 SLOW = "[mediagate:slow=3]"
 CONFIG = {**TEST_CONFIG, "local": {"parallel_renders": 4, "fsync": False}}
 
@@ -165,14 +166,14 @@ def second_worker(broken: Gateway) -> Iterator[subprocess.Popen[bytes]]:
     with (broken.data_dir / "logs" / "second.log").open("wb") as log:
         command = [sys.executable, "-m", "mediagate.app", "worker"]
         worker = subprocess.Popen(command, env=dict(pairs), stderr=log)
-    eventually(lambda: max(worker_ids(broken)) >= known + 2, "the second worker has both its queues")
+    eventually(lambda: max(worker_ids(broken)) >= known + QUEUES, "the second worker has all its queues")
     yield worker
     worker.kill()
     worker.wait()
 
 
 def worker_ids(gateway: Gateway) -> list[int]:
-    """The job engine's workers; each process has two."""
+    """The job engine's workers; each process has one for every queue."""
     return [int(number) for (number,) in sql(gateway, "SELECT id FROM procrastinate_workers")]
 
 
@@ -194,7 +195,7 @@ class TestTwoWorkers:
         videos = rendering(http, ["[mediagate:stuck]"] * 6)
         first = broken.child("worker")
         ours = "SELECT 1 FROM procrastinate_jobs WHERE status = 'doing' AND lock LIKE 'video%%' AND worker_id <= %s"
-        split = max(worker_ids(broken)) - 2
+        split = max(worker_ids(broken)) - QUEUES
         assert len(sql(broken, ours, split)) < 6, "each worker has some of them"
         second_worker.send_signal(signal.SIGSTOP)
         eventually(lambda: len(sql(broken, ours, split)) == 6, "the first worker takes all", timeout_s=RESCUE_S_MAX)

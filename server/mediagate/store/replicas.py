@@ -160,17 +160,15 @@ class ReplicaRepository:
         return [replica_of(row) for row in (await self._connection.execute(query)).all()]
 
     async def placed(self, account: str, found: Mapping[str, str], *, now: datetime) -> set[str]:
-        """Note that a listing showed these objects, a `ref` for each with the file it claims to be of. Returns the refs
-        that some row stands for: one that holds the ref, or one that is being written and may get it."""
+        """Note that a listing of `account` showed these objects, a `ref` for each with the file it claims to be of.
+        Returns the refs that some row stands for: one that holds the ref, or one that is being written and may get it.
+
+        The row may be another account's: two accounts with keys of one project see the same objects.
+        """
+        claimed = one_of(REPLICA.c.file_id, sorted(set(found.values())))
         query = (
             select(REPLICA.c.file_id, REPLICA.c.ref, REPLICA.c.state)
-            .where(
-                REPLICA.c.account == account,
-                or_(
-                    REPLICA.c.ref.in_(list(found)),
-                    REPLICA.c.file_id.in_(set(found.values())) & REPLICA.c.state.in_(_HALF),
-                ),
-            )
+            .where(claimed, or_(one_of(REPLICA.c.ref, list(found)), REPLICA.c.state.in_(_HALF)))
             .with_for_update()
         )
         rows = (await self._connection.execute(query)).all()
@@ -178,7 +176,9 @@ class ReplicaRepository:
         held = {row.ref for row in rows if row.ref is not None}
         if held:
             await self._connection.execute(
-                update(REPLICA).where(REPLICA.c.account == account, REPLICA.c.ref.in_(held)).values(seen_at=now)
+                update(REPLICA)
+                .where(claimed, REPLICA.c.account == account, one_of(REPLICA.c.ref, sorted(held)))
+                .values(seen_at=now)
             )
         return held | {ref for ref, file_id in found.items() if file_id in writing}
 
