@@ -174,7 +174,7 @@ class VideoServiceServicer:
         """Asks for a video by `multipart/form-data` or JSON.
 
         Fields: `prompt` (required), `model`, `seconds`, `size`, `input_reference` (an image part with a file name, or
-        `input_reference[file_id]`, or `input_reference[image_url]` with a `data:` URL, or the same as a JSON object), `user`.
+        `input_reference[file_id]`, or `input_reference[image_url]`, or the same as a JSON object), `user`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
