@@ -318,3 +318,26 @@ class TestOrigin:
         shorter = httpx.URL((await files.origin(f"s3://{s3_bucket}/x", method="GET")).url).params
         assert 1100 < int(shorter["X-Amz-Expires"]) <= 1200
         await files.close()
+
+
+class TestSlowReaders:
+    """A reader that takes nothing holds neither a thread nor a connection."""
+
+    async def test_they_hold_up_nobody_and_miss_nothing(self, moto_url: str, s3_bucket: str) -> None:
+        files = build(account(moto_url, s3_bucket))
+        data = os.urandom(20 * MIB)
+        blob = await store(files, data)
+        readers = [(await files.open(blob.ref)).read(0, len(data)) for _ in range(20)]
+        begun = [bytearray(await anext(reader)) for reader in readers]
+        await asyncio.sleep(2.5)
+        async with asyncio.timeout(20):
+            other = await store(files, data)
+        assert other.size_bytes == len(data)
+        async for chunk in readers[0]:
+            begun[0] += chunk
+        assert begun[0] == data
+        for reader in readers[1:]:
+            await reader.aclose()
+        await files.delete(blob.ref)
+        await files.delete(other.ref)
+        await files.close()

@@ -1,10 +1,12 @@
-"""An object's bytes, read in ranges with the next one on its way."""
+"""An object's bytes, streamed ahead of their reader."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -13,29 +15,65 @@ from mediagate.providers.bedrock.client import S3Client
 from mediagate.providers.bedrock.names import Place
 from mediagate.providers.http import READ_BYTES
 
-RANGE_BYTES: Final = 8 << 20
-# The first range is small, so that its reader need not wait for all of a large one.
-FIRST_BYTES: Final = READ_BYTES
+# What may have come and not been read, in chunks.
+CHUNKS_HELD: Final = 8
+# A reader that takes nothing for this long gives its thread and its connection back, and is continued later.
+PATIENCE_S: Final = 1.0
 
 
-class _Range:
-    """Some bytes of an object as far as they have come; `left` is set where nobody waits for them any more."""
+class _Stream:
+    """The bytes of an object from one place on, as far as they have come and were not taken yet."""
 
     def __init__(self, start: int, end: int) -> None:
-        self.chunks: list[bytes] = []
         self.at = start
         self.end = end
-        self.left = threading.Event()
+        self.paused = False
+        self.news = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._chunks: deque[bytes] = deque()
+        self._room = threading.Semaphore(CHUNKS_HELD)
+        self._left = threading.Event()
+
+    @property
+    def is_left(self) -> bool:
+        """Whether nobody waits for the bytes any more."""
+        return self._left.is_set()
 
     def fill(self, body: Any) -> None:
-        """Take what `body` gives."""
-        while not self.left.is_set() and (chunk := body.read(min(READ_BYTES, self.end - self.at))):
-            self.chunks.append(chunk)
+        """Take what `body` gives, in a thread."""
+        while not self.is_left:
+            if not self._room.acquire(timeout=PATIENCE_S):
+                self.paused = True
+                return
+            chunk = body.read(min(READ_BYTES, self.end - self.at))
+            if not chunk:
+                self._room.release()
+                return
+            self._chunks.append(chunk)
             self.at += len(chunk)
+            with suppress(RuntimeError):  # The event loop is closed, and nobody waits.
+                self._loop.call_soon_threadsafe(self.news.set)
+
+    def take(self) -> bytes | None:
+        """The next chunk, if one has come."""
+        if not self._chunks:
+            return None
+        self._room.release()
+        return self._chunks.popleft()
+
+    def end_of(self, _fetching: asyncio.Future[None]) -> None:
+        """Tell the reader that no more will come."""
+        self.news.set()
+
+    def leave(self) -> None:
+        """Let the thread end."""
+        self._left.set()
+        self._room.release()
 
 
 class S3Content:
-    """Readable bytes of one version of an object. Holds at most two ranges."""
+    """Readable bytes of one version of an object. One request streams them, ahead of the reader by `CHUNKS_HELD` chunks
+    at most."""
 
     def __init__(self, s3: S3Client, place: Place, *, size_bytes: int, content_type: str, etag: str) -> None:
         self._s3 = s3
@@ -47,48 +85,46 @@ class S3Content:
     async def read(self, start: int, end: int) -> AsyncIterator[bytes]:
         """Yield the bytes from `start` up to, not including, `end`. Raises `FileNotFoundError` where the object went
         away meanwhile, `OSError` where it changed, and the provider's errors where S3 fails three times."""
-        coming, at = self._begin(start, min(end, start + FIRST_BYTES)), start
-        try:
-            while at < end:
-                span, task = coming
-                await task
-                at = span.end
-                coming = self._begin(at, min(end, at + RANGE_BYTES))
-                for chunk in span.chunks:
-                    yield chunk
-        finally:
-            span, task = coming
-            span.left.set()
-            task.cancel()
-            await asyncio.wait([task])
-            if not task.cancelled():
-                task.exception()
+        at = start
+        while at < end:
+            stream = _Stream(at, end)
+            fetching = asyncio.ensure_future(self._fetch(stream))
+            fetching.add_done_callback(stream.end_of)
+            try:
+                while (chunk := stream.take()) is not None or not fetching.done():
+                    if chunk is None:
+                        await stream.news.wait()
+                        stream.news.clear()
+                    else:
+                        at += len(chunk)
+                        yield chunk
+                fetching.result()
+            finally:
+                stream.leave()
+                fetching.cancel()
+                await asyncio.wait([fetching])
+                if not fetching.cancelled():
+                    fetching.exception()
 
-    def _begin(self, start: int, end: int) -> tuple[_Range, asyncio.Task[None]]:
-        span = _Range(start, end)
-        return span, asyncio.ensure_future(self._fetch(span))
-
-    async def _fetch(self, span: _Range) -> None:
-        if span.at >= span.end:
-            return
+    async def _fetch(self, stream: _Stream) -> None:
         try:
-            await self._s3.run(partial(self._continue, span), transfer=True)
+            await self._s3.run(partial(self._continue, stream), transfer=True)
         except StateConflict:
             raise OSError("the object has changed while it was read") from None
-        if span.at != span.end:
-            raise OSError(f"the content ended at {span.at} of {span.end} bytes")
+        if stream.at != stream.end and not stream.paused:
+            raise OSError(f"the content ended at {stream.at} of {stream.end} bytes")
 
-    def _continue(self, span: _Range, client: Any) -> None:
+    def _continue(self, stream: _Stream, client: Any) -> None:
         """Go on where an attempt before this one broke."""
-        if span.left.is_set():
+        if stream.is_left:
             return
         guard = {"IfMatch": self.etag} if self.etag else {}
-        begin = span.at
-        answer = client.get_object(**self._place.params, Range=f"bytes={begin}-{span.end - 1}", **guard)
+        begin = stream.at
+        answer = client.get_object(**self._place.params, Range=f"bytes={begin}-{stream.end - 1}", **guard)
         body = answer["Body"]
         try:
             if answer.get("ContentRange", "").startswith(f"bytes {begin}-"):
-                span.fill(body)
+                stream.fill(body)
         finally:
             # A body that was read to its end has given its connection back; another one is broken off by this.
             body.close()
