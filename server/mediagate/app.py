@@ -53,6 +53,7 @@ async def run_api(settings: Settings, address: str) -> None:
     # Watches would use up all the grace: their clients resume elsewhere.
     await feed.close()
     await server.stop(grace_s=max(0.0, settings.config.server.shutdown_s - settings.config.server.drain_s))
+    await parts.intake.leases.close()
     await parts.stores.close()
     await parts.db.close()
     log.info("api_stopped", address=address)
@@ -72,6 +73,7 @@ async def run_worker(settings: Settings) -> None:
     await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
     worker.stop()
     await running
+    await parts.intake.leases.close()
     await parts.stores.close()
     await parts.db.close()
     log.info("worker_stopped")

@@ -106,6 +106,7 @@ class Shop:
 async def shop(gateway: Gateway, tmp_path: Path) -> AsyncIterator[Shop]:
     made = Shop(gateway, tmp_path / "store")
     yield made
+    await made.intake.leases.close()
     await made.db.close()
 
 

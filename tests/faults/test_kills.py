@@ -241,6 +241,7 @@ async def room_of(gateway: Gateway) -> AsyncIterator[Room]:
     try:
         yield made
     finally:
+        await made.intake.leases.close()
         await made.db.close()
 
 

@@ -222,7 +222,7 @@ def test_a_gateway_that_starts_again_goes_on_with_its_videos() -> None:
         assert running.stop(signal.SIGTERM) == 0
         running = start_gateway(data_dir, CONFIG)
         with running.http() as http:
-            assert seconds_until_news(http, videos[0]) < 8
+            assert seconds_until_news(http, videos[0]) < RESCUE_S_MAX
             unseen.append(create(http, "asked for in the second life"))
         running.stop(signal.SIGKILL)
         running = start_gateway(data_dir, CONFIG)

@@ -221,11 +221,13 @@ async def test_an_interruption_that_is_no_exception_leaves_nothing_either(gatewa
     stores = FileStores([Account("local", "local")], build=lambda _: store)
     targets = Targets(stores, ModelCatalog([], {}))
     spool = gateway.data_dir / "spool"
-    create = CreateFile(Intake(db, stores, SystemClock()), targets, spool, 64 * MIB, 64 * MIB)
+    intake = Intake(db, stores, SystemClock())
+    create = CreateFile(intake, targets, spool, 64 * MIB, 64 * MIB)
     with leaving_nothing(gateway):
         with pytest.raises(Interruption):
             await create.run(Principal("somebody"), events())
         assert not unfinished(gateway)
+    await intake.leases.close()
     await db.close()
 
 

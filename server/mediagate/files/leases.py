@@ -36,6 +36,13 @@ class Leases:
         """Let it run out."""
         self._held.discard(file_id)
 
+    async def close(self) -> None:
+        """Renew nothing any more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(RENEW_S)
