@@ -78,9 +78,7 @@ class _Accounts:
         """The id of this account, which is a new one if none is like it."""
         content = _content(account)
         if content not in self._by_content:
-            self._by_content[content] = replace(
-                account, id=self._id(account, content), prefix=account.prefix, environ=self._environ
-            )
+            self._by_content[content] = replace(account, id=self._id(account, content), environ=self._environ)
         return self._by_content[content].id
 
     def _id(self, account: Account, content: str) -> str:

@@ -126,9 +126,9 @@ class CopyFile:
                 param="source",
             )
         wish = Wish()
-        for name in (*(base + end for base in ("custom_llm_provider", "target_model_names") for end in ("", "[]")),):
-            if tree.get(name) is not None:
-                wish.take(name, tree[name])
+        for name, value in tree.items():
+            if value is not None:
+                wish.take(name, value)
         filename = tree.get("filename")
         if filename is not None and not isinstance(filename, str):
             raise InvalidField("'filename' must be a text.", param="filename")

@@ -150,7 +150,6 @@ class IncomingFile:
         self._flowing = False
         self._steps = Steps()
         self._blobs: dict[str, StoredBlob] = {}
-        self._received = Received(0, "")
         self._readable: bool | None = False
         self.id = file_id
         self.size_bytes = 0
@@ -233,11 +232,11 @@ class IncomingFile:
             await self._flow()
             await self._digest.update(head)
             await self._tee.write(head)
-        self._received = Received(self.size_bytes, await self._digest.hexdigest())
+        received = Received(self.size_bytes, await self._digest.hexdigest())
         if proof is not None:
-            proof.check(self._received)
+            proof.check(received)
         await self._steps.run(self._store())
-        return self._received
+        return received
 
     async def _store(self) -> None:
         try:
@@ -252,7 +251,7 @@ class IncomingFile:
 
         It is as old as its id, so that a list is in the order of both. Raises `TruncatedUpload` where its lease is out.
         """
-        replicas = self._replicas(facts)
+        replicas = self._replicas()
         file = File(
             id=self.id,
             owner_id=self._who.owner_id,
@@ -270,7 +269,7 @@ class IncomingFile:
         await self._steps.run(self._publish(file, also))
         return file
 
-    def _replicas(self, facts: FileFacts) -> tuple[Replica, ...]:
+    def _replicas(self) -> tuple[Replica, ...]:
         replicas = []
         for account, provider in sorted(self._providers.items()):
             blob = self._blobs.get(account)

@@ -21,8 +21,7 @@ class FileStores:
     """Every account by its id. A provider is built when it is first used, once.
 
     `default` are the accounts that a file goes to where the caller names none, `scratch` is the one for bytes on their
-    way. The first account of a provider in the
-    configuration is the one that the provider's name stands for.
+    way. The first account of a provider in the configuration is the one that the provider's name stands for.
     """
 
     def __init__(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, TextClause, any_, bindparam, delete, func, or_, select, text, update
+from sqlalchemy import Column, ColumnElement, TextClause, any_, bindparam, delete, or_, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -198,8 +198,3 @@ class ReplicaRepository:
             .limit(limit)
         )
         return [replica_of(row) for row in (await self._connection.execute(query)).all()]
-
-    async def count(self) -> Mapping[str, int]:
-        """How many copies each account has."""
-        query = select(REPLICA.c.account, func.count()).group_by(REPLICA.c.account)
-        return {row[0]: row[1] for row in (await self._connection.execute(query)).all()}
