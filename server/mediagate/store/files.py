@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -29,7 +28,7 @@ from mediagate.core.lifecycle import FileState
 from mediagate.core.objects import File, Page, Replica
 from mediagate.store.batching import BatchedLookup
 from mediagate.store.database import Database, compiled
-from mediagate.store.replicas import FIND_REPLICAS, REPLICA, ReplicaRepository, no_job, one_of, replica_of
+from mediagate.store.replicas import REPLICA, REPLICA_COLUMNS, ReplicaRepository, no_job, one_of, replica_of
 from mediagate.store.tables import FileRow, table
 
 FILE = table(FileRow)
@@ -52,7 +51,13 @@ _COLUMNS = (
     FILE.c.failure,
 )
 _VISIBLE_SQL: ColumnElement[bool] = literal_column("file.state IN ('processed', 'copying', 'failed')")
-_FIND = compiled(select(*_COLUMNS).where(FILE.c.id == any_(bindparam("ids", type_=ARRAY(TEXT))), _VISIBLE_SQL))
+# A file comes once for each of its replicas: one round trip, and one moment for both.
+_FIND = compiled(
+    select(*_COLUMNS, *REPLICA_COLUMNS)
+    .outerjoin(REPLICA, REPLICA.c.file_id == FILE.c.id)
+    .where(FILE.c.id == any_(bindparam("ids", type_=ARRAY(TEXT))), _VISIBLE_SQL)
+    .order_by(FILE.c.id, REPLICA.c.account)
+)
 _STATE = [column.name for column in _COLUMNS].index("state")
 
 
@@ -333,9 +338,11 @@ class FileLookup:
         return await self._batched.get(file_id)
 
     async def _load(self, file_ids: Sequence[str]) -> dict[str, File]:
-        ids = {"ids": list(file_ids)}
-        rows, found = await asyncio.gather(self._db.fetch(_FIND, ids), self._db.fetch(FIND_REPLICAS, ids))
-        replicas: dict[str, list[Replica]] = {}
-        for row in found:
-            replicas.setdefault(row[0], []).append(replica_of(row))
-        return {row[0]: _file(row, replicas.get(row[0], ())) for row in rows}
+        rows = await self._db.fetch(_FIND, {"ids": list(file_ids)})
+        of_file = len(_COLUMNS)
+        found: dict[str, tuple[Sequence[Any], list[Replica]]] = {}
+        for row in rows:
+            _, replicas = found.setdefault(row[0], (row[:of_file], []))
+            if row[of_file] is not None:
+                replicas.append(replica_of(row[of_file:]))
+        return {file_id: _file(row, replicas) for file_id, (row, replicas) in found.items()}

@@ -12,12 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediagate.core.lifecycle import FileState, ReplicaState
 from mediagate.core.objects import Replica
-from mediagate.store.database import compiled
 from mediagate.store.tables import FileRow, ReplicaRow, table
 
 FILE = table(FileRow)
 REPLICA = table(ReplicaRow)
-_COLUMNS = (
+REPLICA_COLUMNS = (
     REPLICA.c.file_id,
     REPLICA.c.account,
     REPLICA.c.provider,
@@ -27,11 +26,6 @@ _COLUMNS = (
 )
 _REPLICA_LOCK = "file_replica.file_id || '/' || file_replica.account"
 _HALF = (ReplicaState.WRITING.value, ReplicaState.PENDING.value)
-FIND_REPLICAS = compiled(
-    select(*_COLUMNS)
-    .where(REPLICA.c.file_id == any_(bindparam("ids", type_=ARRAY(TEXT))))
-    .order_by(REPLICA.c.file_id, REPLICA.c.account)
-)
 
 
 def one_of(column: Column[Any], values: Sequence[str]) -> ColumnElement[bool]:
@@ -49,7 +43,7 @@ def no_job(lock: str) -> TextClause:
 
 
 def replica_of(row: Sequence[Any]) -> Replica:
-    """A row of the columns above, which are in the order of Replica's members."""
+    """A row of `REPLICA_COLUMNS`, which are in the order of Replica's members."""
     file_id, account, provider, ref, state, expires_at = row
     return Replica(file_id, account, provider, ref, ReplicaState(state), expires_at)
 
@@ -103,21 +97,21 @@ class ReplicaRepository:
 
     async def of(self, file_id: str) -> list[Replica]:
         """Every copy of a file, whatever its state."""
-        query = select(*_COLUMNS).where(REPLICA.c.file_id == file_id).order_by(REPLICA.c.account)
+        query = select(*REPLICA_COLUMNS).where(REPLICA.c.file_id == file_id).order_by(REPLICA.c.account)
         return [replica_of(row) for row in (await self._connection.execute(query)).all()]
 
     async def of_many(self, file_ids: Sequence[str]) -> Mapping[str, list[Replica]]:
         """The same for many files at once."""
         found: dict[str, list[Replica]] = {}
         if file_ids:
-            query = select(*_COLUMNS).where(one_of(REPLICA.c.file_id, file_ids))
+            query = select(*REPLICA_COLUMNS).where(one_of(REPLICA.c.file_id, file_ids))
             for row in (await self._connection.execute(query.order_by(REPLICA.c.account))).all():
                 found.setdefault(row.file_id, []).append(replica_of(row))
         return found
 
     async def one(self, file_id: str, account: str) -> Replica | None:
         """One copy."""
-        query = select(*_COLUMNS).where(REPLICA.c.file_id == file_id, REPLICA.c.account == account)
+        query = select(*REPLICA_COLUMNS).where(REPLICA.c.file_id == file_id, REPLICA.c.account == account)
         row = (await self._connection.execute(query)).first()
         return None if row is None else replica_of(row)
 
@@ -136,7 +130,7 @@ class ReplicaRepository:
     async def expired(self, *, now: datetime, limit: int) -> list[Replica]:
         """Copies whose end has come, of readable files, and for which no job is waiting or running."""
         query = (
-            select(*_COLUMNS)
+            select(*REPLICA_COLUMNS)
             .join(FILE, FILE.c.id == REPLICA.c.file_id)
             .where(REPLICA.c.expires_at <= now, FILE.c.state == FileState.PROCESSED.value, no_job(_REPLICA_LOCK))
             .order_by(REPLICA.c.expires_at)
@@ -148,7 +142,7 @@ class ReplicaRepository:
         """Copies of readable files that are to be made, or that their provider still works on, and for which no job is
         waiting or running."""
         query = (
-            select(*_COLUMNS)
+            select(*REPLICA_COLUMNS)
             .join(FILE, FILE.c.id == REPLICA.c.file_id)
             .where(
                 REPLICA.c.state.in_([ReplicaState.PENDING.value, ReplicaState.PROCESSING.value]),
@@ -185,7 +179,7 @@ class ReplicaRepository:
     async def unseen(self, account: str, *, before: datetime, after: str, limit: int) -> list[Replica]:
         """Ready copies that no listing has shown since `before`, behind the file `after`, in the order of files."""
         query = (
-            select(*_COLUMNS)
+            select(*REPLICA_COLUMNS)
             .join(FILE, FILE.c.id == REPLICA.c.file_id)
             .where(
                 FILE.c.state == FileState.PROCESSED.value,
