@@ -12,7 +12,7 @@ from mediagate.core.lifecycle import REPLICA_TRANSITIONS, FileState, ReplicaEven
 from mediagate.core.objects import File, Replica
 from mediagate.files.ahead import ahead
 from mediagate.files.open_content import OpenContent
-from mediagate.files.tasks import BYTES_QUEUE, FOLLOW_REPLICA, REPAIR_REPLICA
+from mediagate.files.tasks import BYTES_QUEUE, FOLLOW_REPLICA, REPAIR_REPLICA, replica_lock
 from mediagate.providers.base import Content
 from mediagate.providers.files import BlobWriter, NewFile, ObjectState, StoredBlob
 from mediagate.routing.stores import FileStores
@@ -59,7 +59,7 @@ class FollowReplica:
         async with self.db.transaction() as tx:
             await tx.enqueue(
                 FOLLOW_REPLICA,
-                lock=f"{replica.file_id}/{replica.account}",
+                lock=replica_lock(replica.file_id, replica.account),
                 delay_s=waited_s,
                 file_id=replica.file_id,
                 account=replica.account,
@@ -119,7 +119,11 @@ class RepairReplica:
             kept = await ReplicaRepository(tx.connection).settle(ready, now=self.clock.now())
             if kept and ready.state is ReplicaState.PROCESSING:
                 await tx.enqueue(
-                    FOLLOW_REPLICA, lock=f"{file_id}/{account}", delay_s=FOLLOW_S, file_id=file_id, account=account
+                    FOLLOW_REPLICA,
+                    lock=replica_lock(file_id, account),
+                    delay_s=FOLLOW_S,
+                    file_id=file_id,
+                    account=account,
                 )
         if not kept:
             # The file was deleted meanwhile, and with it the row that would have removed this.
@@ -147,7 +151,7 @@ async def enqueue_unfinished(db: Database, *, limit: int) -> None:
             await tx.enqueue(
                 FOLLOW_REPLICA if follows else REPAIR_REPLICA,
                 queue="default" if follows else BYTES_QUEUE,
-                lock=f"{replica.file_id}/{replica.account}",
+                lock=replica_lock(replica.file_id, replica.account),
                 file_id=replica.file_id,
                 account=replica.account,
             )

@@ -29,7 +29,7 @@ from mediagate.files.leases import LEASE, Leases
 from mediagate.files.proof import Proof, Received
 from mediagate.files.sniff import HEAD_BYTES, content_type_of
 from mediagate.files.steps import Steps
-from mediagate.files.tasks import BYTES_QUEUE, FOLLOW_REPLICA, REMOVE_FILE, REPAIR_REPLICA
+from mediagate.files.tasks import BYTES_QUEUE, FOLLOW_REPLICA, REMOVE_FILE, REPAIR_REPLICA, replica_lock
 from mediagate.files.tee import Tee
 from mediagate.providers.files import FileOperation, FileProvider, NewFile, Progress, StoredBlob
 from mediagate.routing.stores import FileStores
@@ -336,7 +336,7 @@ async def settle_replicas(tx: Transaction, replicas: Sequence[Replica], now: dat
     rows = ReplicaRepository(tx.connection)
     for replica in replicas:
         await rows.settle(replica, now=now)
-        lock = f"{replica.file_id}/{replica.account}"
+        lock = replica_lock(replica.file_id, replica.account)
         if replica.state is ReplicaState.PENDING:
             await tx.enqueue(
                 REPAIR_REPLICA, queue=BYTES_QUEUE, lock=lock, file_id=replica.file_id, account=replica.account

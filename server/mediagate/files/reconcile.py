@@ -17,7 +17,7 @@ from mediagate.core import ids
 from mediagate.core.clock import Clock
 from mediagate.core.lifecycle import REPLICA_TRANSITIONS, ReplicaEvent, ReplicaState, advance
 from mediagate.core.objects import Replica
-from mediagate.files.tasks import BYTES_QUEUE, REPAIR_REPLICA
+from mediagate.files.tasks import BYTES_QUEUE, REPAIR_REPLICA, replica_lock
 from mediagate.providers.files import FileOperation, FileProvider, ProviderFile
 from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database
@@ -164,7 +164,7 @@ class Reconcile:
             log.warning("replica_lost", account=replica.account, file_id=replica.file_id)
             others = [other for other in await rows.of(replica.file_id) if other.state is ReplicaState.READY]
             if others:
-                lock = f"{replica.file_id}/{replica.account}"
+                lock = replica_lock(replica.file_id, replica.account)
                 await tx.enqueue(
                     REPAIR_REPLICA, queue=BYTES_QUEUE, lock=lock, file_id=replica.file_id, account=replica.account
                 )

@@ -12,7 +12,7 @@ from mediagate.core.clock import Clock
 from mediagate.core.errors import MediagateError
 from mediagate.core.lifecycle import ReplicaState
 from mediagate.core.objects import Replica
-from mediagate.files.tasks import DROP_PARTS, REMOVE_REPLICA
+from mediagate.files.tasks import DROP_PARTS, REMOVE_REPLICA, replica_lock
 from mediagate.providers.files import DeletesMany, FileProvider
 from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database, Transaction
@@ -32,7 +32,7 @@ async def enqueue_removal(tx: Transaction, file_id: str) -> None:
     """A job for each replica of a file that has just got its tombstone, so that a slow provider holds up no other."""
     replicas = await ReplicaRepository(tx.connection).of(file_id)
     for replica in replicas:
-        lock = f"{file_id}/{replica.account}"
+        lock = replica_lock(file_id, replica.account)
         await tx.enqueue(REMOVE_REPLICA, lock=lock, file_id=file_id, account=replica.account)
     if not replicas:
         await FileRepository(tx.connection).purge([file_id])
@@ -72,7 +72,9 @@ class RemoveReplicas:
                 gone = {replica.file_id for replica in removed} - stuck
                 await ReplicaRepository(tx.connection).remove_many(account, sorted(gone))
                 for file_id in stuck:
-                    await tx.enqueue(REMOVE_REPLICA, lock=f"{file_id}/{account}", file_id=file_id, account=account)
+                    await tx.enqueue(
+                        REMOVE_REPLICA, lock=replica_lock(file_id, account), file_id=file_id, account=account
+                    )
             await FileRepository(tx.connection).purge(file_ids)
 
     async def _from_account(self, account: str, replicas: Sequence[Replica]) -> set[str]:
