@@ -110,13 +110,20 @@ def sendfile_origin(port: int, size: int) -> Iterator[None]:
         for at in range(0, size, MIB):
             file.write(CHUNK[: size - at])
         file.flush()
-        process = subprocess.Popen([sys.executable, "-m", "bench.content", str(port), file.name])
-        try:
-            _wait(port)
+        with file_origin(port, file.name):
             yield
-        finally:
-            process.kill()
-            process.wait()
+
+
+@contextmanager
+def file_origin(port: int, path: str) -> Iterator[None]:
+    """The same with the bytes of a file."""
+    process = subprocess.Popen([sys.executable, "-m", "bench.content", str(port), path])
+    try:
+        _wait(port)
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
 def serve(port: int, path: str) -> None:
@@ -145,7 +152,7 @@ def _wait(port: int) -> None:
     raise RuntimeError("a server did not start")
 
 
-def compare(running: Gateway, content: str, origin_port: int, signed: str) -> dict[str, Any]:
+def compare(running: Gateway, content: str, origin_port: int, signed: str, size: int = SIZE) -> dict[str, Any]:
     """Rounds of: the origin itself, plain Envoy, the gateway. MB/s, first bytes in ms, growth of the server in MiB, and
     Envoy's processor time for a download, which a busy machine changes little."""
     rounds = []
@@ -153,7 +160,7 @@ def compare(running: Gateway, content: str, origin_port: int, signed: str) -> di
         envoys = {"plain": plain_pid, "ours": running.envoy_pids()[0]}
         ways = {"origin": (origin_port, signed), "plain": (plain_port, signed), "ours": (running.port, content)}
         for port, path in ways.values():
-            download(port, path, SIZE)
+            download(port, path, size)
         used = {name: cpu_s(pid) for name, pid in envoys.items()}
         with PeakMemory(running.api_pids()) as memory:
             for number in range(ROUNDS):
@@ -162,7 +169,7 @@ def compare(running: Gateway, content: str, origin_port: int, signed: str) -> di
                 for name in sorted(ways, key=lambda name: (list(ways).index(name) + number) % len(ways)):
                     # What the one before has left to the origin to clear away is not this one's.
                     time.sleep(0.3)
-                    figures[f"{name}_mb_per_s"], figures[f"{name}_first_ms"] = download(*ways[name], SIZE)
+                    figures[f"{name}_mb_per_s"], figures[f"{name}_first_ms"] = download(*ways[name], size)
                 rounds.append(figures)
         used = {name: (cpu_s(pid) - used[name]) / ROUNDS for name, pid in envoys.items()}
     median = {name: statistics.median(figures[name] for figures in rounds) for name in rounds[0]}

@@ -122,6 +122,42 @@ def gateway(config: dict[str, Any] | None = None, environment: dict[str, str] | 
             running.stop()
 
 
+@contextmanager
+def video_server(render_s: float) -> Iterator[int]:
+    """The port of a server of videos that take so many seconds."""
+    command = [sys.executable, "-m", "bench.video_server", f"--render-s={render_s}"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield int(process.stdout.readline())
+    finally:
+        process.kill()
+        process.wait()
+
+
+def video_model(port: int, **options: Any) -> dict[str, Any]:
+    """An entry of `model_list` for such a server."""
+    return {
+        "model_name": "bench",
+        "litellm_params": {
+            "model": "openai_compatible/bench",
+            "api_base": f"http://127.0.0.1:{port}/v1",
+            "api_key": "none",
+            **options,
+        },
+        "model_info": {"mode": "video_generation"},
+    }
+
+
+def processor_s(pids: list[int]) -> float:
+    """Seconds of processor time that processes have used."""
+    ticks = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def simple_get(port: int, path: str, *, timeout_s: float = 30) -> tuple[int, bytes]:
     """Status and body of one GET on a connection of its own."""
     return request(port, f"GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n", b"", timeout_s=timeout_s)

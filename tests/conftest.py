@@ -9,20 +9,27 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import grpc
 import httpx
+import hypothesis
 import openai
 import pytest
 import yaml
 
+from tests import trouble
+
 MASTER_KEY = "sk-test-master-key"
-START_S = 60
+# The machine may be a slow one with more to do: times are told by benchmarks, and only a hang fails a test.
+START_S = 120
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 DEV = (sys.executable, "-m", "mediagate.cli.main", "dev")
 
 
@@ -51,7 +58,7 @@ class Gateway:
     def http(self, **options: Any) -> httpx.Client:
         """A client that sends the master key."""
         # No TLS here, and reading the certificates takes longer than most tests.
-        return httpx.Client(base_url=self.url, headers=self.auth, timeout=60, verify=False, **options)
+        return httpx.Client(base_url=self.url, headers=self.auth, timeout=120, verify=False, **options)
 
     def openai(self, **options: Any) -> openai.OpenAI:
         """The official client, unmodified."""
@@ -66,16 +73,26 @@ class Gateway:
         """The master key for gRPC calls."""
         return (("authorization", f"Bearer {self.key}"),)
 
-    @property
+    @cached_property
     def database_url(self) -> str:
         """The embedded database, for tests that look behind the API."""
-        environment = Path(f"/proc/{self.child('api-0')}/environ").read_bytes().split(b"\0")
-        return (
-            next(line for line in environment if line.startswith(b"MEDIAGATE_DATABASE_URL=")).decode().partition("=")[2]
-        )
+        while True:
+            # One that has just been killed has no environment.
+            with suppress(OSError, StopIteration):
+                environment = Path(f"/proc/{self.child('api-0')}/environ").read_bytes().split(b"\0")
+                line = next(line for line in environment if line.startswith(b"MEDIAGATE_DATABASE_URL="))
+                return line.decode().partition("=")[2]
 
-    def child(self, name: str) -> int:
-        """The process id of a child: `api-0`, `worker`, `envoy` or `postgres`."""
+    def child(self, name: str, timeout_s: float = START_S) -> int:
+        """The process id of a child: `api-0`, `worker`, `envoy` or `postgres`, once it runs. Raises `LookupError`."""
+        end = time.monotonic() + timeout_s
+        while (found := self._child(name)) is None:
+            if time.monotonic() > end or self.process.poll() is not None:
+                raise LookupError(name)
+            time.sleep(0.02)
+        return found
+
+    def _child(self, name: str) -> int | None:
         needle = {"worker": "mediagate.app worker", "envoy": "_bin/envoy", "postgres": "postgres -D"}.get(name, name)
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
@@ -87,14 +104,22 @@ class Gateway:
                 continue
             if int(parent) == self.process.pid and needle in command:
                 return int(entry.name)
-        raise LookupError(name)
+        return None
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> int:
+        """Send a signal to a child, once it runs; returns its process id."""
+        while True:
+            pid = self.child(name)
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+                return pid
 
     def wait_ready(self, timeout_s: float = START_S) -> None:
         """Return once `/readyz` answers 200."""
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
             try:
-                if httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200:
+                if httpx.get(f"{self.url}/readyz", timeout=10).status_code == 200:
                     return
             except httpx.TransportError:
                 pass
@@ -103,15 +128,29 @@ class Gateway:
             time.sleep(0.05)
         raise TimeoutError("mediagate dev did not get ready")
 
-    def stop(self, number: int = signal.SIGTERM, timeout_s: float = 40) -> int:
+    def stop(self, number: int = signal.SIGTERM, timeout_s: float = 120) -> int:
         """Send a signal and return the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(timeout_s)
 
+    def end(self) -> None:
+        """Stop it where it still runs, whatever it takes."""
+        try:
+            self.stop()
+        except subprocess.TimeoutExpired:
+            self.stop(signal.SIGKILL)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
 
 def start_gateway(data_dir: Path, config: dict[str, Any] | None = None, port: int | None = None) -> Gateway:
-    """Start `mediagate dev` and wait until it is ready."""
+    """Start `mediagate dev` and wait until it is ready. In a `with` statement it ends with the block, however that
+    ends."""
     data_dir.mkdir(parents=True, exist_ok=True)
     config_path = data_dir.parent / f"{data_dir.name}.yaml"
     config_path.write_text(yaml.safe_dump(config or {}))
@@ -124,7 +163,11 @@ def start_gateway(data_dir: Path, config: dict[str, Any] | None = None, port: in
             stderr=subprocess.STDOUT,
         )
     gateway = Gateway(port, data_dir, process)
-    gateway.wait_ready()
+    try:
+        gateway.wait_ready()
+    except BaseException:
+        gateway.end()
+        raise
     return gateway
 
 
@@ -139,7 +182,7 @@ TEST_CONFIG: dict[str, Any] = {
     ],
     "general_settings": {"diagnostics": True, "cors_allowed_origins": ["https://app.example"]},
     "limits": {"file_bytes_max": 400 * 1024 * 1024, "part_bytes_max": 64 * 1024 * 1024},
-    "videos": {"deadline_s": 30, "poll_interval_s": 0.2, "keepalive_s": 1.0},
+    "videos": {"deadline_s": 150, "poll_interval_s": 0.2, "keepalive_s": 1.0},
     "local": {"parallel_renders": 2, "fsync": False},
     "net": {"allow_http": True, "allowed_hosts": [f"127.0.0.1:{MEDIA_PORT}"]},
 }
@@ -149,14 +192,34 @@ TEST_CONFIG: dict[str, Any] = {
 def data_folder() -> Iterator[Path]:
     """A folder for a data dir. Not pytest's: a second session would shut PostgreSQL's account out of that one."""
     with tempfile.TemporaryDirectory(prefix="mediagate-test-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder) / "data"
+        data_dir, failed = Path(folder) / "data", True
+        trouble.watch(data_dir)
+        try:
+            yield data_dir
+            failed = False
+        finally:
+            trouble.forget(data_dir, failed=failed)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Note where the logs end, so that a report shows what came in its test."""
+    trouble.begin_test()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Put what the gateways' logs warn of beside a failure."""
+    report = yield
+    if report.failed:
+        report.sections += trouble.told()
+    return report
 
 
 @pytest.fixture(scope="session")
 def gateway() -> Iterator[Gateway]:
     """The gateway that most tests share. Tests make their own objects and count on no others."""
-    with data_folder() as data_dir:
-        running = start_gateway(data_dir, TEST_CONFIG)
+    with data_folder() as data_dir, start_gateway(data_dir, TEST_CONFIG) as running:
         yield running
         assert running.stop() == 0
 
@@ -164,18 +227,13 @@ def gateway() -> Iterator[Gateway]:
 @pytest.fixture(scope="module")
 def own_gateway() -> Iterator[Callable[..., Gateway]]:
     """Starts gateways that a module may break; whatever still runs is stopped behind it."""
-    started: list[Gateway] = []
-    with ExitStack() as folders:
+    with ExitStack() as started:
 
         def start(config: dict[str, Any] | None = None, data_dir: Path | None = None) -> Gateway:
-            running = start_gateway(data_dir or folders.enter_context(data_folder()), config or TEST_CONFIG)
-            started.append(running)
-            return running
+            folder = data_dir or started.enter_context(data_folder())
+            return started.enter_context(start_gateway(folder, config or TEST_CONFIG))
 
         yield start
-        for running in started:
-            if running.process.poll() is None:
-                running.stop(signal.SIGTERM)
 
 
 @pytest.fixture

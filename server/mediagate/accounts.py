@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from mediagate.config import Config, FilesSettings, LitellmParams, Settings, is_option
 from mediagate.providers.account import Account
-from mediagate.providers.registry import FILE_PROVIDERS
+from mediagate.providers.registry import FILE_PROVIDERS, VIDEO_PROVIDERS
 from mediagate.routing.catalog import Deployment
 from mediagate.routing.stores import LOCAL
 
@@ -27,10 +27,27 @@ log = structlog.get_logger(__name__)
 BUCKETS = ("bedrock", "vertex_ai")
 PROVIDER_OF_BARE_MODELS = "openai"
 _OWN = ("api_key", "api_base", "api_version")
+# What may change without its account becoming another.
+_HABITS = frozenset(
+    {
+        "app_name", "audio_field", "derive_by_create", "idempotent_submit", "max_parallel_requests", "send_dimensions",
+        "site_url", "spool_dir", "timeout",
+    }
+)  # fmt: skip
 
 
-def accounts_and_deployments(settings: Settings, environ: Mapping[str, str]) -> tuple[list[Account], list[Deployment]]:
-    """Every account that can keep files, those of `files_settings` first, and every deployment of `model_list`."""
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Every account that can keep files, those of `files_settings` first; every one that can make videos; and every
+    deployment of `model_list`. An account that can do both is in both, under one id."""
+
+    files: list[Account]
+    videos: list[Account]
+    deployments: list[Deployment]
+
+
+def accounts_of(settings: Settings, environ: Mapping[str, str]) -> Accounts:
+    """What the configuration names."""
     config = settings.config
     known = _Accounts(config, environ)
     for entry in config.files_settings:
@@ -42,16 +59,28 @@ def accounts_and_deployments(settings: Settings, environ: Mapping[str, str]) -> 
     for model in config.model_list:
         params = model.litellm_params
         provider, provider_model = provider_of(params)
-        account = known.of_model(provider, params)
         deployments.append(
             Deployment(
-                f"{model.model_name}:{provider}/{provider_model}", model.model_name, provider, provider_model, account
+                id=f"{model.model_name}:{provider}/{provider_model}",
+                model_name=model.model_name,
+                provider=provider,
+                provider_model=provider_model,
+                account=known.of_model(provider, params),
+                video_account=known.of_video(provider, params),
+                info=model.model_info,
             )
         )
     # A `local` account of the configuration names nothing that this one is not.
-    others = [account for account in known.accounts if account.provider != LOCAL]
-    local = Account(LOCAL, LOCAL, options={"root": str(settings.data_dir / "files"), "fsync": config.local.fsync})
-    return [local, *others], deployments
+    data_dir, local = settings.data_dir, config.local
+    files = Account(LOCAL, LOCAL, options={"root": str(data_dir / "files"), "fsync": local.fsync})
+    videos = Account(
+        LOCAL, LOCAL, options={"root": str(data_dir / "videos"), "parallel_renders": local.parallel_renders}
+    )
+    return Accounts(
+        [files, *(account for account in known.accounts if account.provider != LOCAL)],
+        [videos, *(account for account in known.makers if account.provider != LOCAL)],
+        deployments,
+    )
 
 
 def provider_of(params: LitellmParams) -> tuple[str, str]:
@@ -69,10 +98,16 @@ class _Accounts:
         self._config = config
         self._environ = environ
         self._by_content: dict[str, Account] = {}
+        self._makers: dict[str, Account] = {}
 
     @property
     def accounts(self) -> list[Account]:
         return list(self._by_content.values())
+
+    @property
+    def makers(self) -> list[Account]:
+        """Those that make videos."""
+        return list(self._makers.values())
 
     def add(self, account: Account) -> str:
         """The id of this account, which is a new one if none is like it."""
@@ -84,7 +119,7 @@ class _Accounts:
     def _id(self, account: Account, content: str) -> str:
         if account.id:
             return account.id
-        taken = {known.id for known in self._by_content.values()}
+        taken = {known.id for known in (*self._by_content.values(), *self._makers.values())}
         if account.provider not in taken:
             return account.provider
         return f"{account.provider}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
@@ -99,17 +134,41 @@ class _Accounts:
             return first
         if provider == LOCAL:
             return LOCAL
-        return self.add(
-            Account(
-                id=params.account or "",
-                provider=provider,
-                api_key=_revealed(params.api_key),
-                api_base=params.api_base,
-                api_version=params.api_version,
-                bucket_name=params.bucket_name,
-                prefix=self._config.files.prefix,
-                options=_options(params),
-            )
+        return self.add(self._of_params(provider, params))
+
+    def of_video(self, provider: str, params: LitellmParams) -> str:
+        """The account that makes a deployment's videos: the provider's first one for files with what the deployment
+        says of its own over it, which is another account where that is anything."""
+        if provider not in VIDEO_PROVIDERS or provider == LOCAL:
+            return provider
+        own = self._of_params(provider, params)
+        content = _content(own)
+        base = self._by_content.get(content) or next(
+            (known for known in self._by_content.values() if known.provider == provider), None
+        )
+        if base is not None and _content(base) != content:
+            changes: dict[str, Any] = {name: getattr(own, name) for name in _OWN if getattr(own, name) is not None}
+            bucket = own.bucket_name or base.bucket_name
+            options = {**base.options, **own.options}
+            changed = replace(base, id=own.id, bucket_name=bucket, options=options, **changes)
+            # What differs in its habits alone is the account for files.
+            own = replace(changed, id=base.id) if _content(replace(changed, id=base.id)) == _content(base) else changed
+            content = _content(own)
+        if content not in self._makers:
+            account_id = own.id or (base.id if base is not None and _content(base) == content else "")
+            self._makers[content] = replace(own, id=account_id or self._id(own, content), environ=self._environ)
+        return self._makers[content].id
+
+    def _of_params(self, provider: str, params: LitellmParams) -> Account:
+        return Account(
+            id=params.account or "",
+            provider=provider,
+            api_key=_revealed(params.api_key),
+            api_base=params.api_base,
+            api_version=params.api_version,
+            bucket_name=params.bucket_name,
+            prefix=self._config.files.prefix,
+            options=_options(params),
         )
 
 
@@ -138,7 +197,7 @@ def _content(account: Account) -> str:
             account.api_version,
             account.bucket_name,
             account.prefix,
-            sorted((key, str(value)) for key, value in account.options.items()),
+            sorted((key, str(value)) for key, value in account.options.items() if key not in _HABITS),
         ]
     )
 

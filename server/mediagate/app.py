@@ -54,6 +54,7 @@ async def run_api(settings: Settings, address: str) -> None:
     await feed.close()
     await server.stop(grace_s=max(0.0, settings.config.server.shutdown_s - settings.config.server.drain_s))
     await parts.intake.leases.close()
+    parts.outputs.tools.close()
     await parts.stores.close()
     await parts.db.close()
     log.info("api_stopped", address=address)
@@ -74,6 +75,7 @@ async def run_worker(settings: Settings) -> None:
     worker.stop()
     await running
     await parts.intake.leases.close()
+    parts.outputs.tools.close()
     await parts.stores.close()
     await parts.db.close()
     log.info("worker_stopped")

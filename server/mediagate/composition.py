@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from mediagate.access.idempotency import SweepKeys
-from mediagate.accounts import accounts_and_deployments
+from mediagate.accounts import accounts_of
 from mediagate.config import ConfigError, Settings
 from mediagate.core.clock import SystemClock
 from mediagate.core.forms import FormLimits
 from mediagate.core.ids import stamp_ids
+from mediagate.core.webhooks import RetryRules
 from mediagate.files.copy_file import CopyFile
 from mediagate.files.find_source import FindSource
 from mediagate.files.finish_replica import FollowReplica, RepairReplica
@@ -25,19 +26,29 @@ from mediagate.files.retention import Retention
 from mediagate.jobs.tasks import Operations
 from mediagate.net.fetcher import Fetcher
 from mediagate.net.urls import FetchRules, allowed_host
+from mediagate.net.webhooks import WebhookSender
+from mediagate.outputs import Outputs, build_outputs
+from mediagate.pricing.prices import Prices, own_rates
 from mediagate.providers.account import Account
-from mediagate.providers.local.videos import LocalVideos
-from mediagate.routing.catalog import ModelCatalog
+from mediagate.routing.account_memory import RecallAccounts
+from mediagate.routing.catalog import Deployment, ModelCatalog
 from mediagate.routing.sources import SourceRules, source_prefix
 from mediagate.routing.stores import LOCAL, FileStores
 from mediagate.routing.targets import Targets
+from mediagate.routing.video_accounts import VideoAccounts
 from mediagate.store.database import Database
 from mediagate.store.files import FileLookup
 from mediagate.store.gateway import stamp_of
 from mediagate.store.videos import VideoLookup
+from mediagate.videos.callbacks import Callbacks
+from mediagate.videos.cost import Costs
 from mediagate.videos.delete_video import RemoveVideo
 from mediagate.videos.journal import Journal
+from mediagate.videos.line import Line
+from mediagate.videos.provider_request import MakeRequest
 from mediagate.videos.track_video import TrackVideo
+from mediagate.webhooks.deliver import DeliverWebhooks
+from mediagate.webhooks.upkeep import ResumeDeliveries, SweepEvents
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +58,9 @@ class Parts:
     settings: Settings
     db: Database
     stores: FileStores
+    makers: VideoAccounts
     catalog: ModelCatalog
+    costs: Costs
     clock: SystemClock
     intake: Intake
     files: FileLookup
@@ -56,6 +69,7 @@ class Parts:
     reconcile: Reconcile
     fetcher: Fetcher
     targets: Targets
+    outputs: Outputs
     copy_file: CopyFile
 
 
@@ -65,10 +79,10 @@ def build_parts(settings: Settings) -> Parts:
         raise ConfigError("environment", ["MEDIAGATE_DATABASE_URL is not set."])
     db = Database(settings.database_url.get_secret_value())
     clock = SystemClock()
-    accounts, deployments = accounts_and_deployments(settings, os.environ)
-    stores = file_stores(settings, accounts)
-    videos = LocalVideos(settings.data_dir / "videos", parallel_renders=settings.config.local.parallel_renders)
-    catalog = ModelCatalog(deployments, {"local": videos})
+    accounts = accounts_of(settings, os.environ)
+    stores = file_stores(settings, accounts.files)
+    makers = VideoAccounts(accounts.videos)
+    catalog = ModelCatalog(accounts.deployments, makers, parallel_max=makers.parallel_max)
     files = FileLookup(db)
     get_file = GetFile(files, clock)
     reconcile = Reconcile(db, stores, clock, timedelta(seconds=settings.config.files.orphan_grace_s))
@@ -76,11 +90,14 @@ def build_parts(settings: Settings) -> Parts:
     intake = Intake(db, stores, clock)
     fetcher = Fetcher(fetch_rules(settings))
     targets = Targets(stores, catalog)
+    outputs = build_outputs(settings, db, catalog, intake, files, open_content, clock)
     return Parts(
         settings=settings,
         db=db,
         stores=stores,
+        makers=makers,
         catalog=catalog,
+        costs=costs_of(accounts.deployments),
         clock=clock,
         intake=intake,
         files=files,
@@ -89,10 +106,13 @@ def build_parts(settings: Settings) -> Parts:
         reconcile=reconcile,
         fetcher=fetcher,
         targets=targets,
+        outputs=outputs,
         copy_file=CopyFile(
             intake,
             targets,
-            FindSource(stores, get_file, open_content, fetcher, source_rules(settings)),
+            FindSource(
+                stores, get_file, open_content, fetcher, source_rules(settings), videos=outputs.video_source.open
+            ),
             clock,
             settings.config.files.copy_bytes_max,
         ),
@@ -102,7 +122,16 @@ def build_parts(settings: Settings) -> Parts:
 async def open_parts(parts: Parts) -> None:
     """What takes a connection to the database, before the first call."""
     stamp_ids(await stamp_of(parts.db))
+    key = parts.settings.master_key
+    recall = RecallAccounts(parts.db, parts.stores, parts.makers, key.get_secret_value() if key else None, os.environ)
+    await recall.run(parts.clock.now())
     parts.stores.build_all()
+
+
+def costs_of(deployments: Sequence[Deployment]) -> Costs:
+    """What videos cost."""
+    own = {deployment.id: own_rates(deployment.info) for deployment in deployments}
+    return Costs(Prices({key: rates for key, rates in own.items() if rates is not None}))
 
 
 def source_rules(settings: Settings) -> SourceRules:
@@ -127,6 +156,11 @@ def fetch_rules(settings: Settings) -> FetchRules:
         silence_s=net.silence_s,
         whole_s=net.whole_s,
     )
+
+
+def webhook_sender(settings: Settings) -> WebhookSender:
+    """What posts events, under the rules for URLs that callers give."""
+    return WebhookSender(fetch_rules(settings), settings.config.webhooks.timeout_s)
 
 
 def file_stores(settings: Settings, accounts: Sequence[Account]) -> FileStores:
@@ -156,21 +190,38 @@ def form_limits(settings: Settings, *, file_bytes_max: int, field_bytes_max: int
     )
 
 
+def build_callbacks(settings: Settings) -> Callbacks:
+    """The addresses that providers are told; none where the process has no key to make tokens with."""
+    key = settings.master_key
+    if key is None:
+        return Callbacks(None, b"")
+    return Callbacks(settings.config.videos.callback_base, key.get_secret_value().encode())
+
+
+def build_tracker(parts: Parts) -> TrackVideo:
+    """What carries a video to its end."""
+    videos = VideoLookup(parts.db)
+    return TrackVideo(
+        parts.db,
+        videos,
+        parts.catalog,
+        Journal(parts.db, parts.clock),
+        parts.costs,
+        MakeRequest(videos, parts.open_content, parts.outputs.open_output, build_callbacks(parts.settings)),
+        parts.outputs.finish_video,
+        Line(parts.db, parts.catalog),
+        parts.clock,
+        parts.settings.config.videos.poll_interval_s,
+    )
+
+
 def build_operations(parts: Parts) -> Operations:
     """What jobs do."""
     remove_replicas = RemoveReplicas(parts.db, parts.stores)
     drop_parts = DropParts(parts.db, parts.stores)
     return Operations(
         db=parts.db,
-        track_video=TrackVideo(
-            parts.db,
-            VideoLookup(parts.db),
-            parts.catalog,
-            Journal(parts.db, parts.clock),
-            parts.open_content,
-            parts.clock,
-            parts.settings.config.videos.poll_interval_s,
-        ),
+        track_video=build_tracker(parts),
         remove_video=RemoveVideo(parts.db, parts.catalog),
         remove_replicas=remove_replicas,
         repair_replica=RepairReplica(parts.db, parts.stores, parts.files, parts.open_content, parts.clock),
@@ -182,4 +233,13 @@ def build_operations(parts: Parts) -> Operations:
         resume_removals=ResumeRemovals(parts.db, remove_replicas, drop_parts),
         reconcile=parts.reconcile,
         retention=Retention(parts.stores),
+        deliver_webhooks=_deliver_webhooks(parts),
+        sweep_events=SweepEvents(parts.db, parts.clock, timedelta(days=parts.settings.config.webhooks.retention_days)),
+        resume_deliveries=ResumeDeliveries(parts.db, parts.clock),
     )
+
+
+def _deliver_webhooks(parts: Parts) -> DeliverWebhooks:
+    webhooks = parts.settings.config.webhooks
+    rules = RetryRules(webhooks.retry_s_max, webhooks.retry_wait_s, webhooks.retry_wait_s_max)
+    return DeliverWebhooks(parts.db, webhook_sender(parts.settings), parts.clock, rules, webhooks.parallel)

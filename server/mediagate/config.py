@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field, PrivateAttr, SecretStr, ValidationError, 
 from mediagate.config_sections import GIB as GIB
 from mediagate.config_sections import MIB as MIB
 from mediagate.config_sections import (
+    Archive,
     Copies,
     Files,
     GeneralSettings,
@@ -30,6 +31,7 @@ from mediagate.config_sections import (
     Server,
     Strict,
     Videos,
+    Webhooks,
 )
 from mediagate.config_sections import FilesSettings as FilesSettings
 from mediagate.config_sections import LitellmParams as LitellmParams
@@ -44,9 +46,25 @@ PEER_SECTIONS: Final = frozenset(
         "search_tools", "vector_store_registry",
     }
 )  # fmt: skip
-OPTION_PREFIXES: Final = ("aws_", "azure_", "gcs_", "s3_", "vertex_")
+OPTION_PREFIXES: Final = ("aws_", "azure_", "fal_", "gcs_", "s3_", "vertex_")
 OPTIONS: Final = frozenset(
-    {"client_id", "client_secret", "organization", "project", "spool_dir", "tenant_id", "timeout"}
+    {
+        "app_name",
+        "audio_field",
+        "client_id",
+        "client_secret",
+        "derive_by_create",
+        "idempotent_submit",
+        "max_parallel_requests",
+        "media_hosts",
+        "organization",
+        "project",
+        "send_dimensions",
+        "site_url",
+        "spool_dir",
+        "tenant_id",
+        "timeout",
+    }
 )
 SECRET_NAME: Final = re.compile(r"key|secret|token|passw|credential", re.IGNORECASE)
 
@@ -77,11 +95,13 @@ class Config(Strict):
     general_settings: GeneralSettings = GeneralSettings()
     limits: Limits = Limits()
     videos: Videos = Videos()
+    archive: Archive = Archive()
     local: Local = Local()
     server: Server = Server()
     files: Files = Files()
     net: Net = Net()
     copies: Copies = Copies()
+    webhooks: Webhooks = Webhooks()
     database_url: SecretStr | None = Field(
         default=None, description="PostgreSQL URL. `dev` starts its own without one."
     )

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 MIB: Final = 1024**2
 GIB: Final = 1024**3
@@ -42,12 +42,58 @@ class LitellmParams(Peer):
     account: str | None = Field(default=None, min_length=1, description="Name of the account, where it needs one.")
 
 
+_SIZE: Final = re.compile(r"[1-9]\d{1,4}x[1-9]\d{1,4}")
+_SECONDS: Final = re.compile(r"[1-9]\d{0,3}")
+_VIDEO_INFO: Final = {
+    "sizes": _SIZE,
+    "default_size": _SIZE,
+    "seconds": _SECONDS,
+    "default_seconds": _SECONDS,
+    "inputs": re.compile("text|image|video"),
+    "operations": re.compile("create|remix|edit|extend"),
+    "audio": re.compile("never|always|optional"),
+}
+_EXAMPLES: Final = {
+    "sizes": '["1280x720", "720x1280"]',
+    "default_size": "1280x720",
+    "seconds": "[4, 8]",
+    "default_seconds": "8",
+    "inputs": "[text, image]",
+    "operations": "[create, remix]",
+    "audio": "optional",
+}
+
+
 class ModelEntry(Peer):
     """One deployment under a public model name. Entries that share a name form a group."""
 
     model_name: str = Field(min_length=1, description="The name that clients send as `model`.")
     litellm_params: LitellmParams
-    model_info: dict[str, Any] = Field(default_factory=dict, description="Free notes about the deployment.")
+    model_info: dict[str, Any] = Field(
+        default_factory=dict,
+        description="What the deployment can make (`mode: video_generation`, `sizes`, `default_size`, `seconds`, "
+        "`default_seconds`, `inputs`, `operations`, `audio`) and what it costs, in US dollars; other members are free "
+        "notes.",
+    )
+
+    @field_validator("model_info")
+    @classmethod
+    def _abilities(cls, info: dict[str, Any]) -> dict[str, Any]:
+        for name, right in _VIDEO_INFO.items():
+            given = info.get(name)
+            values = given if isinstance(given, list) else [] if given is None else [given]
+            if given == [] or not all(right.fullmatch(str(value)) for value in values):
+                raise ValueError(f"{name} is not right: {given!r}; write it like {_EXAMPLES[name]}")
+        return info
+
+    @field_validator("model_info")
+    @classmethod
+    def _prices(cls, info: dict[str, Any]) -> dict[str, Any]:
+        if info:
+            from mediagate.pricing.rates import rates_in
+
+            rates_in(info)
+        return info
 
 
 class FilesSettings(Peer):
@@ -141,6 +187,23 @@ class Videos(Strict):
     )
     keepalive_s: float = Field(default=15.0, gt=0, description="A quiet watch says something this often, s.")
     wait_s_max: float = Field(default=60.0, gt=0, description="Longest long poll, s.")
+    callback_base: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$",
+        description="Where providers reach this gateway, such as `https://gateway.example.com`: those that can then "
+        "say when a video is done, and nobody waits for the next poll. Default: only polls.",
+    )
+
+
+class Archive(Strict):
+    """Copies of finished videos, so that they outlive the links of their providers."""
+
+    store: str | None = Field(
+        default=None, description="Provider or account that keeps a copy of every finished video. Default: none does."
+    )
+    expires_after_days: int | None = Field(
+        default=None, ge=1, le=3650, description="A copy is removed after this long, days. Default: with its video."
+    )
 
 
 class Local(Strict):
@@ -213,6 +276,28 @@ class Net(Strict):
     @classmethod
     def _hosts(cls, hosts: list[str]) -> list[str]:
         return _checked_hosts(hosts)
+
+
+class Webhooks(Strict):
+    """Events that are pushed to URLs of callers, which `net` has the rules for."""
+
+    retry_s_max: float = Field(
+        default=72 * 3600, gt=0, le=30 * 86_400, description="An event that nobody acknowledges is sent this long, s."
+    )
+    retry_wait_s: float = Field(default=5, gt=0, description="Wait before the second attempt, s; it doubles each time.")
+    retry_wait_s_max: float = Field(default=4 * 3600, gt=0, description="Longest wait between two attempts, s.")
+    timeout_s: float = Field(default=15, gt=0, le=30, description="An endpoint that has not answered by then fails, s.")
+    parallel: int = Field(default=4, ge=1, le=64, description="Events that are on their way to one endpoint at once.")
+    endpoints_max: int = Field(default=50, ge=1, description="Most endpoints of one owner.")
+    retention_days: int = Field(
+        default=30, ge=1, le=3650, description="Events and what became of them are kept this long, days."
+    )
+
+    @model_validator(mode="after")
+    def _kept_while_sent(self) -> Webhooks:
+        if self.retry_s_max > self.retention_days * 86_400:
+            raise ValueError("retention_days must last for retry_s_max")
+        return self
 
 
 class Copies(Strict):

@@ -17,7 +17,8 @@ from mediagate.api.system import DiagnosticsServicer, SystemServicer
 from mediagate.api.targets import TargetReader
 from mediagate.api.uploads import UploadServicer
 from mediagate.api.videos import VideoServicer
-from mediagate.composition import Parts, form_limits
+from mediagate.api.webhooks import WebhookServicer
+from mediagate.composition import Parts, build_callbacks, form_limits, webhook_sender
 from mediagate.config import ConfigError
 from mediagate.files.abandon_file import AbandonFile
 from mediagate.files.add_part import AddPart
@@ -31,20 +32,33 @@ from mediagate.files.get_upload import GetUpload
 from mediagate.files.list_files import ListFiles
 from mediagate.files.provider_files import ProviderFiles
 from mediagate.providers.base import VideoKind
+from mediagate.routing.places import ContentPlaces
 from mediagate.store.idempotency import IdempotencyLookup
 from mediagate.store.videos import VideoLookup
+from mediagate.videos.callbacks import TakeCallback
 from mediagate.videos.cancel_video import CancelVideo
 from mediagate.videos.characters import CreateCharacter, GetCharacter
 from mediagate.videos.create_video import CreateVideo, DeriveVideo, ReadForm
 from mediagate.videos.delete_video import DeleteVideo
+from mediagate.videos.estimate_video import EstimateVideo
 from mediagate.videos.feed import VideoFeed
 from mediagate.videos.get_video import GetVideo
 from mediagate.videos.inputs import KeepInput
 from mediagate.videos.journal import Journal
 from mediagate.videos.list_videos import ListVideos
 from mediagate.videos.open_content import OpenVideoContent
+from mediagate.videos.plan_video import PlanVideo
 from mediagate.videos.start_video import StartVideo
 from mediagate.videos.watch_video import WatchVideo
+from mediagate.videos.watch_videos import WatchVideos
+from mediagate.webhooks.create_endpoint import CreateWebhookEndpoint
+from mediagate.webhooks.delete_endpoint import DeleteWebhookEndpoint
+from mediagate.webhooks.get_endpoint import GetWebhookEndpoint, ListWebhookEndpoints
+from mediagate.webhooks.list_deliveries import ListWebhookDeliveries
+from mediagate.webhooks.redeliver_event import RedeliverEvent
+from mediagate.webhooks.rotate_secret import RotateWebhookSecret
+from mediagate.webhooks.send_sample import SendSample
+from mediagate.webhooks.update_endpoint import UpdateWebhookEndpoint
 
 
 def build_feed(parts: Parts) -> VideoFeed:
@@ -68,9 +82,10 @@ def build_decision(parts: Parts, pipeline: Pipeline) -> ContentDecision:
     return ContentDecision(
         pipeline.authenticate,
         parts.get_file,
-        FindOrigin(parts.stores, parts.clock),
+        FindOrigin(ContentPlaces(parts.stores, parts.catalog), parts.clock),
         ProviderFiles(parts.stores, parts.targets),
         TargetReader(parts.stores),
+        parts.outputs.find_output,
     )
 
 
@@ -80,6 +95,7 @@ def build_servicers(parts: Parts, feed: VideoFeed, require_ready: Callable[[], A
         "mediagate.v1.FileService": _files(parts),
         "mediagate.v1.UploadService": _uploads(parts),
         "mediagate.v1.VideoService": _videos(parts, feed),
+        "mediagate.v1.WebhookService": _webhooks(parts),
         "mediagate.v1.ModelService": ModelServicer(parts.catalog, parts.clock.now()),
         "mediagate.v1.SystemService": SystemServicer(require_ready),
     }
@@ -103,6 +119,7 @@ def _keys(parts: Parts, servicers: Mapping[str, Any]) -> Keys:
             servicers["mediagate.v1.VideoService"],
             GetUpload(parts.db),
             AbandonFile(parts.db),
+            servicers["mediagate.v1.WebhookService"],
         ),
     )
 
@@ -147,23 +164,45 @@ def _uploads(parts: Parts) -> UploadServicer:
     )
 
 
+def _webhooks(parts: Parts) -> WebhookServicer:
+    sender = webhook_sender(parts.settings)
+    get_endpoint = GetWebhookEndpoint(parts.db)
+    return WebhookServicer(
+        create_endpoint=CreateWebhookEndpoint(
+            parts.db, sender, parts.clock, parts.settings.config.webhooks.endpoints_max
+        ),
+        list_endpoints=ListWebhookEndpoints(parts.db),
+        get_endpoint=get_endpoint,
+        update_endpoint=UpdateWebhookEndpoint(parts.db, sender, parts.clock),
+        delete_endpoint=DeleteWebhookEndpoint(parts.db),
+        rotate_secret=RotateWebhookSecret(parts.db, parts.clock),
+        send_sample=SendSample(get_endpoint, sender, parts.clock),
+        list_deliveries=ListWebhookDeliveries(get_endpoint),
+        redeliver_event=RedeliverEvent(parts.db, parts.clock),
+        clock=parts.clock,
+    )
+
+
 def _videos(parts: Parts, feed: VideoFeed) -> VideoServicer:
     config = parts.settings.config
     keep = KeepInput(parts.intake, parts.fetcher, config.limits.input_image_bytes_max, config.limits.file_bytes_max)
     videos = VideoLookup(parts.db)
+    plan = PlanVideo(videos, parts.catalog, parts.get_file)
     start = StartVideo(
         parts.db,
-        videos,
+        plan,
+        parts.costs,
         parts.catalog,
         Journal(parts.db, parts.clock),
-        parts.get_file,
         parts.clock,
         config.videos.deadline_s,
     )
+    create = CreateVideo(start, keep, parts.get_file)
     get_video = GetVideo(videos, feed)
     return VideoServicer(
         read_form=ReadForm(keep),
-        create_video=CreateVideo(start, keep, parts.get_file),
+        create_video=create,
+        estimate_video=EstimateVideo(parts.db, create),
         remix_video=DeriveVideo(start, parts.get_file, VideoKind.REMIX),
         edit_video=DeriveVideo(start, parts.get_file, VideoKind.EDIT),
         extend_video=DeriveVideo(start, parts.get_file, VideoKind.EXTEND),
@@ -171,11 +210,14 @@ def _videos(parts: Parts, feed: VideoFeed) -> VideoServicer:
         list_videos=ListVideos(parts.db),
         cancel_video=CancelVideo(parts.db, get_video, parts.clock),
         delete_video=DeleteVideo(parts.db, parts.clock),
-        open_content=OpenVideoContent(get_video, parts.catalog),
+        open_content=OpenVideoContent(get_video, parts.outputs.open_output, parts.outputs.open_picture, parts.clock),
         watch_video=WatchVideo(feed, get_video, parts.clock, config.videos.keepalive_s),
+        watch_videos=WatchVideos(parts.db, feed, get_video, parts.clock, config.videos.keepalive_s),
+        take_callback=TakeCallback(parts.db, build_callbacks(parts.settings)),
         create_character=CreateCharacter(parts.db, parts.get_file, parts.clock),
         get_character=GetCharacter(parts.db),
         catalog=parts.catalog,
+        costs=parts.costs,
         form_limits=form_limits(
             parts.settings,
             file_bytes_max=config.limits.file_bytes_max,

@@ -456,7 +456,7 @@ def test_the_sdk_raises_the_right_exception(
 
 
 def test_no_failure_that_the_caller_caused_is_repeated_by_the_sdk(gateway: Gateway) -> None:
-    patient = gateway.openai().with_options(max_retries=5, timeout=10)
+    patient = gateway.openai().with_options(max_retries=5, timeout=60)
     for call in (
         lambda: patient.files.retrieve(NOBODYS_FILE),
         lambda: patient.files.create(file=b"x", purpose="answers"),  # type: ignore[arg-type]

@@ -10,8 +10,16 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
-from mediagate.core.errors import MediagateError, PayloadTooLarge, StateConflict, TruncatedUpload, Unavailable
+from mediagate.core.errors import (
+    InvalidField,
+    MediagateError,
+    PayloadTooLarge,
+    StateConflict,
+    TruncatedUpload,
+    Unavailable,
+)
 from mediagate.core.forms import FieldEnd, FileData, FileEnd, FileStart, FormEvent
 from mediagate.core.objects import Principal, UploadPart
 from mediagate.files.add_part import AddPart
@@ -23,13 +31,16 @@ from mediagate.files.intake import FileFacts, IncomingFile, Intake
 from mediagate.files.open_content import OpenContent
 from mediagate.files.reconcile import Reconcile
 from mediagate.files.remove_file import RemoveReplicas, SweepFiles
+from mediagate.net.fetcher import Fetcher
+from mediagate.net.urls import FetchRules
 from mediagate.providers.account import Account
 from mediagate.providers.files import NewFile
 from mediagate.routing.catalog import ModelCatalog
 from mediagate.routing.stores import FileStores
 from mediagate.routing.targets import Named, Targets, Wish
 from mediagate.store.database import Database
-from mediagate.store.files import FileLookup
+from mediagate.store.files import FileLookup, FileRepository
+from mediagate.videos.inputs import KeepInput
 from tests.api.wire import sql
 from tests.conftest import Gateway
 
@@ -320,3 +331,45 @@ async def test_an_older_completion_cannot_undo_a_newer_one(shop: Shop, gateway: 
     assert (await shop.open.run(shop.who, file.id))[1].size_bytes == 3
     await shop.sweep.run()
     assert [row[:2] for row in shop.rows()] == [(file.id, "processed")]
+
+
+@pytest.mark.parametrize("how", ["one", "all"])
+async def test_two_who_remove_one_file_never_wait_for_each_other(shop: Shop, how: str) -> None:
+    """A job and the receiver, which meet at its copy: the database ended one of them for a deadlock."""
+    removals = RemoveReplicas(shop.db, shop.stores)
+    incoming = await shop.intake.begin(shop.who, size_bytes_max=MIB)
+    await incoming.write(b"x")
+    async with shop.db.transaction() as tx:
+        await FileRepository(tx.connection).retract(incoming.id)
+    async with shop.db.transaction() as tx:
+        row = text("SELECT FROM file_replica WHERE file_id = :id FOR UPDATE")
+        await tx.connection.execute(row, {"id": incoming.id})
+        work = removals.one(incoming.id, "local") if how == "one" else removals.all_of([incoming.id])
+        job = asyncio.create_task(work)
+        await waiting(shop, 1)
+        receiver = asyncio.create_task(incoming.abort())
+        await waiting(shop, 2)
+    await asyncio.gather(job, receiver)
+    assert shop.rows() == []
+    assert shop.stored() == {}
+
+
+async def waiting(shop: Shop, count: int) -> None:
+    """Return once so many transactions wait for a lock."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    while sql(shop.gateway, query)[0][0] < count:
+        await asyncio.sleep(0.02)
+
+
+async def test_an_input_of_the_wrong_kind_is_at_no_time_a_file(shop: Shop) -> None:
+    keep = KeepInput(shop.intake, Fetcher(FetchRules()), MIB, MIB)
+    incoming = await keep.begin(shop.who, "video")
+    await keep.write(incoming, b"just text", "video")
+    with pytest.raises(InvalidField):
+        await keep.finish(incoming, "a.mp4", "video")
+    assert not await incoming.is_readable()
+    assert [row[1] for row in shop.rows()] == ["receiving"]
+    assert not sql(shop.gateway, "SELECT FROM procrastinate_jobs WHERE lock = %s", incoming.id)
+    await incoming.abort()
+    assert shop.rows() == []
+    assert shop.stored() == {}

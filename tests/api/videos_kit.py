@@ -35,12 +35,14 @@ PHASES = (
     *("ready", "failed", "cancelled", "expired", "fate_unknown"),
 )
 EVENT_MEMBERS = {
-    "snapshot": "video",
-    "phase": "phase",
-    "progress": "progress",
-    "attempt": "attempt",
-    "output": "output",
-    "end": "video",
+    "snapshot": ("video",),
+    "phase": ("phase",),
+    "progress": ("progress",),
+    "attempt": ("attempt",),
+    "output": ("output",),
+    "end": ("video",),
+    "cost": ("cost",),
+    "deleted": (),
 }
 
 
@@ -161,7 +163,7 @@ def get(http: httpx.Client, video_id: str, **query: Any) -> Json:
     return _object(response)
 
 
-def finished(http: httpx.Client, video: Json | str, timeout_s: float = 40) -> Json:
+def finished(http: httpx.Client, video: Json | str, timeout_s: float = 120) -> Json:
     """The video once it is over."""
     video_id = video if isinstance(video, str) else video["id"]
     end, seq = time.monotonic() + timeout_s, 0
@@ -173,7 +175,7 @@ def finished(http: httpx.Client, video: Json | str, timeout_s: float = 40) -> Js
     raise TimeoutError(f"{video_id} is not over after {timeout_s} s")
 
 
-def reached(http: httpx.Client, video: Json, phase: str, timeout_s: float = 30) -> Json:
+def reached(http: httpx.Client, video: Json, phase: str, timeout_s: float = 120) -> Json:
     """The video once it is in `phase`."""
     end, seq = time.monotonic() + timeout_s, 0
     while time.monotonic() < end:
@@ -227,6 +229,8 @@ class SseReader:
 
     events: list[SseEvent] = field(default_factory=list)
     comments: int = 0
+    of_all: bool = False
+    """Whether it is a watch of all videos, whose ids are cursors."""
     _rest: bytes = b""
     _fields: list[tuple[str, str]] = field(default_factory=list)
 
@@ -251,8 +255,9 @@ class SseReader:
             number, kind, text = (value for _, value in self._fields)
             assert re.fullmatch(r"[1-9]\d*|0", number)
             tree = json.loads(text)
-            assert (tree["seq"], tree["type"]) == (int(number), kind)
-            assert set(tree) == {"seq", "video_id", "time", "type", EVENT_MEMBERS[kind]}
+            assert tree["type"] == kind
+            assert self.of_all or tree["seq"] == int(number)
+            assert set(tree) == {"seq", "video_id", "time", "type", *EVENT_MEMBERS[kind]}
             self.events.append(SseEvent(number, kind, tree))
             self._fields = []
 
@@ -291,7 +296,7 @@ def watch_grpc(gateway: Gateway, video_id: str, after_seq: int | None = None) ->
     """Every event until the stream ends by itself."""
     request = videos_pb2.WatchVideoRequest(video_id=video_id, after_seq=after_seq)
     with gateway.channel() as channel:
-        return list(stub(gateway, channel).WatchVideo(request, metadata=gateway.metadata, timeout=60))
+        return list(stub(gateway, channel).WatchVideo(request, metadata=gateway.metadata, timeout=120))
 
 
 def assert_one_life(events: Sequence[Json], *, resumed: bool = False) -> None:

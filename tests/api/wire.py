@@ -90,7 +90,7 @@ def request_head(gateway: Gateway, method: str, path: str, headers: Sequence[tup
 
 
 @contextlib.contextmanager
-def connected(gateway: Gateway, timeout_s: float = 15) -> Iterator[socket.socket]:
+def connected(gateway: Gateway, timeout_s: float = 60) -> Iterator[socket.socket]:
     """A TCP connection to the edge."""
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=timeout_s) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -165,7 +165,7 @@ def assert_failure(
     return str(error["message"])
 
 
-def eventually(done: Callable[[], object], what: str, timeout_s: float = 15) -> None:
+def eventually(done: Callable[[], object], what: str, timeout_s: float = 60) -> None:
     """Wait until `done()` is true."""
     end = time.monotonic() + timeout_s
     while not done():

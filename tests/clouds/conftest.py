@@ -150,9 +150,9 @@ def clouds(moto_url: str, gcs_url: str) -> Iterator[Clouds]:
         made = Clouds(gateway=None, s3=client, **parts)  # type: ignore[arg-type]
         for bucket in (S3_BUCKET, SOURCES):
             made.s3.create_bucket(Bucket=bucket)
-        made.gateway = start_gateway(stack.enter_context(data_folder()), config_of(parts))
+        folder = stack.enter_context(data_folder())
+        made.gateway = stack.enter_context(start_gateway(folder, config_of(parts)))
         yield made
-        made.gateway.stop()
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def run(command: list[str], clouds: Clouds, folder: Path, text: str) -> str:
         env={"PATH": "/usr/local/bin:/usr/bin:/bin", "KEY": clouds.gateway.key},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

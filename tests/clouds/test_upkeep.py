@@ -52,7 +52,7 @@ def mediagate(*arguments: str, config: Path, **environment: str) -> Finished:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
     assert "ResourceWarning" not in ended.stderr, ended.stderr
     return ended

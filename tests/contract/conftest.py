@@ -75,7 +75,7 @@ def openai_server() -> Iterator[OpenAIFilesServer]:
 
 
 def _wait_ready(process: subprocess.Popen[bytes], url: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         try:
             httpx.get(url, timeout=5)

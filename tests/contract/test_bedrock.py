@@ -330,7 +330,7 @@ class TestSlowReaders:
         readers = [(await files.open(blob.ref)).read(0, len(data)) for _ in range(20)]
         begun = [bytearray(await anext(reader)) for reader in readers]
         await asyncio.sleep(2.5)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             other = await store(files, data)
         assert other.size_bytes == len(data)
         async for chunk in readers[0]:

@@ -68,7 +68,7 @@ async def slow(**options: object) -> AsyncIterator[tuple[Slow, FileProvider]]:
         # The server reads to the end of each connection, so that neither side of one is left to the collector.
         double.may_read.set()
         await provider.close()
-        await asyncio.wait_for(double.all_served.wait(), 10)
+        await asyncio.wait_for(double.all_served.wait(), 40)
         server.close()
 
 
@@ -92,9 +92,9 @@ async def test_a_provider_that_does_not_read_stops_the_writer(size_bytes: int | 
         # What the feed may hold, and what two sockets do.
         assert taken <= http.FEED_BYTES + 12 * MIB
         double.may_read.set()
-        await asyncio.wait_for(writer.write(b"x"), 10)
+        await asyncio.wait_for(writer.write(b"x"), 40)
         await writer.abort()
-        await asyncio.wait_for(double.broken.wait(), 10)
+        await asyncio.wait_for(double.broken.wait(), 40)
 
 
 async def test_a_provider_that_never_reads_on_is_a_stall() -> None:
@@ -107,7 +107,7 @@ async def test_a_provider_that_never_reads_on_is_a_stall() -> None:
 
 
 async def test_a_refusal_before_the_end_shows_in_the_next_write() -> None:
-    async with slow(timeout=5) as (double, provider):
+    async with slow(timeout=20) as (double, provider):
         double.answer = REFUSED
         writer = await provider.create(NewFile(key=new_file_id()))
         with pytest.raises(InvalidRequest) as failed:
@@ -119,7 +119,7 @@ async def test_a_refusal_before_the_end_shows_in_the_next_write() -> None:
 
 @pytest.mark.parametrize("step", ["write", "commit"])
 async def test_a_caller_that_goes_away_breaks_the_form_off(step: str) -> None:
-    async with slow(timeout=5) as (double, provider):
+    async with slow(timeout=20) as (double, provider):
         writer = await provider.create(NewFile(key=new_file_id()))
         await writer.write(b"x")
         going = asyncio.ensure_future(writer.commit() if step == "commit" else write_all(writer.write))
@@ -130,8 +130,8 @@ async def test_a_caller_that_goes_away_breaks_the_form_off(step: str) -> None:
         double.may_read.set()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("mediagate.providers.form_writer.ABORT_S", 0.2)
-            await asyncio.wait_for(writer.abort(), 5)
-        await asyncio.wait_for(double.broken.wait(), 5)
+            await asyncio.wait_for(writer.abort(), 20)
+        await asyncio.wait_for(double.broken.wait(), 20)
 
 
 async def write_all(write: Callable[[bytes], Awaitable[None]]) -> None:

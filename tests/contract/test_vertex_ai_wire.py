@@ -237,7 +237,7 @@ class TestWriting:
         writer = await provider.create(NewFile(key=new_file_id(), filename="a.bin"))
         await writer.write(LARGE[:CHUNK_BYTES])
         assert double.received == []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await writer.write(LARGE[CHUNK_BYTES : 2 * CHUNK_BYTES])
         assert double.calls("PUT") == []
         await writer.write(LARGE[2 * CHUNK_BYTES :])

@@ -29,7 +29,7 @@ import httpx
 from aiohttp import web
 
 BUCKET = "test-bucket"
-EMULATOR_START_S = 20
+EMULATOR_START_S = 80
 DISCOVERY: dict[str, Any] = json.loads((Path(__file__).parent / "storage_v1.json").read_text())
 
 
@@ -170,6 +170,9 @@ class GcsDouble:
             return self._list(seen)
         if path.removeprefix("/download").startswith(f"{bucket}/o/"):
             return await self._object(request, seen)
+        # The XML API, which gives the bytes under the object's own name.
+        if seen.method == "GET" and (stored := self.objects.get(_unescaped(path.removeprefix(f"/{BUCKET}/")))):
+            return await self._media(request, stored)
         return problem(404)
 
     def _bucket(self, seen: Received) -> web.Response:

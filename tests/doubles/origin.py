@@ -135,7 +135,7 @@ def running_origin(tls: ssl.SSLContext | None = None) -> Iterator[Origin]:
     # asyncio.run also ends the requests that still wait.
     thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     try:
         yield origin
     finally:

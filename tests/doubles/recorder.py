@@ -112,10 +112,12 @@ class Recorder:
             ready.set()
             await stop.wait()
             await runner.cleanup()
+            # A connection that is being closed needs another turn of the loop.
+            await asyncio.sleep(0.01)
 
         thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
         thread.start()
-        assert ready.wait(10)
+        assert ready.wait(60)
         try:
             yield self
         finally:

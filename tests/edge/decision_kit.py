@@ -197,13 +197,14 @@ class DecidingServer:
 
         self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(serve()), daemon=True)
         self._thread.start()
-        assert ready.wait(10)
+        assert ready.wait(60)
 
     def stop(self) -> None:
         if self._thread is not None:
             self._loop.call_soon_threadsafe(self._stopping.set)
-            self._thread.join(10)
+            self._thread.join(60)
             self._thread = None
+        self._loop.close()
 
 
 @dataclass

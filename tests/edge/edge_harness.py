@@ -43,7 +43,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def eventually(done: Callable[[], bool], what: str, within_s: float = 10.0) -> None:
+def eventually(done: Callable[[], bool], what: str, within_s: float = 40.0) -> None:
     deadline = time.monotonic() + within_s
     while not done():
         assert time.monotonic() < deadline, f"not within {within_s} s: {what}"

@@ -47,6 +47,8 @@ from mediagate._gen.mediagate.v1 import (
     uploads_pb2_grpc,
     videos_pb2,
     videos_pb2_grpc,
+    webhooks_pb2,
+    webhooks_pb2_grpc,
 )
 from mediagate.envoy import BROKEN_STREAM
 
@@ -56,6 +58,7 @@ MODULES = [
     (system_pb2, system_pb2_grpc),
     (uploads_pb2, uploads_pb2_grpc),
     (videos_pb2, videos_pb2_grpc),
+    (webhooks_pb2, webhooks_pb2_grpc),
 ]
 # Bounded receive windows: a slow handler stops the sender instead of filling this process (16 MiB against 68 MiB).
 OPTIONS = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 1 << 20), ("grpc.so_reuseport", 0)]

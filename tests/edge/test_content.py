@@ -56,7 +56,7 @@ def test_poison_before_the_first_byte_is_no_success(edge: Edge, protocol: str) -
 
 def test_downloads_keep_the_connection(edge: Edge) -> None:
     """To close behind each download would also show a failure, at the cost of a new connection for each."""
-    with socket.create_connection(("127.0.0.1", edge.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", edge.port), timeout=20) as connection:
         for _ in range(3):
             stub = content(3, [3])["x-stub"]
             connection.sendall(f"GET {FILE} HTTP/1.1\r\nHost: x\r\nx-stub: {stub}\r\n\r\n".encode())
@@ -121,7 +121,7 @@ def test_a_late_failure_says_nothing_in_http2_trailers(edge: Edge) -> None:
 
 
 def test_events_arrive_as_they_are_written(edge: Edge) -> None:
-    waits = [0.0, 0.3, 0.3]
+    waits = [0.0, 1.5, 1.5]
     chunks = [
         {"text": "", "wait": 0.2},
         *({"text": f"id: {n}\ndata: {{}}\n\n", "wait": w} for n, w in enumerate(waits)),
@@ -136,9 +136,9 @@ def test_events_arrive_as_they_are_written(edge: Edge) -> None:
         assert "content-length" not in reply.headers
         arrivals = [time.monotonic() - asked for piece in reply.iter_raw() if piece.startswith(b"id")]
     # The empty first message sends the headers before there is an event.
-    assert 0.2 <= headers_after < 0.4
-    written = [0.2, 0.5, 0.8]
-    assert all(at <= arrival < at + 0.2 for at, arrival in zip(written, arrivals, strict=True))
+    assert 0.2 <= headers_after < 1.7
+    written = [0.2, 1.7, 3.2]
+    assert all(at <= arrival < at + 1.5 for at, arrival in zip(written, arrivals, strict=True))
 
 
 def test_a_client_that_goes_ends_the_call(edge: Edge) -> None:
@@ -163,7 +163,7 @@ def test_clients_that_do_not_read_stop_nobody_else(edge: Edge) -> None:
         before = time.monotonic()
         for _ in range(20):
             assert edge.get("/v1/files/file-1").status == 200
-        assert time.monotonic() - before < 4
+        assert time.monotonic() - before < 16
     finally:
         for connection in idle:
             connection.close()

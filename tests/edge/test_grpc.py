@@ -89,7 +89,7 @@ def test_a_client_stream_of_large_messages(channel: grpc.Channel) -> None:
 
 
 def test_health_is_answered_by_the_server(channel: grpc.Channel) -> None:
-    reply = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
+    reply = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=20)
     assert reply.status == health_pb2.HealthCheckResponse.SERVING
 
 
@@ -97,7 +97,7 @@ def test_health_is_answered_by_the_server(channel: grpc.Channel) -> None:
 def test_unknown_methods_are_unimplemented(channel: grpc.Channel, method: str) -> None:
     call: Any = channel.unary_unary(method)
     with pytest.raises(grpc.RpcError) as failure:
-        call(b"", timeout=5)
+        call(b"", timeout=20)
     error: Any = failure.value
     assert error.code() == grpc.StatusCode.UNIMPLEMENTED
     assert "{" not in error.details()

@@ -25,7 +25,7 @@ def during(edge: Edge, act: Callable[[], None], path: str, *arguments: str, **me
     eventually(lambda: edge.get("/readyz").status == 200, "ready")
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(edge.curl, path, *arguments, headers=script(**members))
-        time.sleep(0.4)
+        time.sleep(1.2)
         act()
         return waiting.result()
 
@@ -40,7 +40,7 @@ def test_a_server_that_dies_at_work(own_edge: Start) -> None:
     reply = during(edge, die, "/v1/uploads", "--data-binary", "{}", wait=5)
     assert (reply.status, reply.error()["type"], reply.error()["code"]) == (502, "server_error", "interrupted")
     assert reply.headers["x-should-retry"] == "false", "a repeated POST may be done twice"
-    assert 300 < int(reply.headers["openai-processing-ms"]) < 3000
+    assert 300 < int(reply.headers["openai-processing-ms"]) < 5000
 
     reply = during(edge, die, "/v1/files/file-1", wait=5)
     assert (reply.status, reply.error()["code"]) == (502, "interrupted")
@@ -71,28 +71,28 @@ def test_no_server_at_all(own_edge: Start) -> None:
             assert str(edge.folder).encode() not in reply.body
     assert edge.get("/livez").status == 200
     with edge.channel() as channel, pytest.raises(grpc.RpcError) as failure:
-        file_service(channel).GetFile(files_pb2.GetFileRequest(file_id="x"), timeout=5)
+        file_service(channel).GetFile(files_pb2.GetFileRequest(file_id="x"), timeout=20)
     assert failure.value.code() == grpc.StatusCode.UNAVAILABLE
     assert str(edge.folder) not in str(failure.value.details())
 
     edge.stubs[0].start()
-    eventually(lambda: edge.get("/readyz").status == 200, "back", within_s=1.5)
+    eventually(lambda: edge.get("/readyz").status == 200, "back")
 
 
 def test_the_only_server_drains(own_edge: Start) -> None:
     edge = own_edge(Edge())
     stub = edge.stubs[0]
     finished: list[Reply] = []
-    running = threading.Thread(target=lambda: finished.append(edge.get("/v1/files/file-1", script(wait=2.0))))
+    running = threading.Thread(target=lambda: finished.append(edge.get("/v1/files/file-1", script(wait=3.0))))
     running.start()
-    time.sleep(0.3)
+    time.sleep(1)
     stub.drain()
-    eventually(lambda: edge.get("/v1/files/file-2").status == 503, "new requests are refused", within_s=1.2)
+    eventually(lambda: edge.get("/v1/files/file-2").status == 503, "new requests are refused")
     assert edge.get("/v1/files/file-2").headers["retry-after"] == "1"
     running.join()
     assert finished[0].status == 200
     assert stub.process is not None
-    assert stub.process.wait(10) == 0
+    assert stub.process.wait(40) == 0
 
 
 def test_a_rolling_restart_of_two_servers_loses_nothing(own_edge: Start) -> None:
@@ -111,14 +111,14 @@ def test_a_rolling_restart_of_two_servers_loses_nothing(own_edge: Start) -> None
     for stub in edge.stubs:
         stub.drain()
         assert stub.process is not None
-        assert stub.process.wait(10) == 0
+        assert stub.process.wait(40) == 0
         stub.start()
         time.sleep(0.5)
     stop.set()
     for asker in askers:
         asker.join()
     assert set(statuses) == {200}, edge.log
-    assert len(statuses) > 100
+    assert len(statuses) > 30
 
 
 def test_a_server_that_is_gone_costs_no_request_that_it_had_not_got(own_edge: Start) -> None:
@@ -133,9 +133,9 @@ def test_calls_are_shared_among_servers(own_edge: Start) -> None:
     edge = own_edge(Edge(servers=2))
     with edge.channel() as channel, ThreadPoolExecutor(8) as pool:
         files = file_service(channel)
-        request, metadata = files_pb2.GetFileRequest(file_id="x"), tuple(script(wait=1.0).items())
-        calls = [pool.submit(files.GetFile, request, metadata=metadata, timeout=5) for _ in range(8)]
-        time.sleep(0.5)
+        request, metadata = files_pb2.GetFileRequest(file_id="x"), tuple(script(wait=4.0).items())
+        calls = [pool.submit(files.GetFile, request, metadata=metadata, timeout=30) for _ in range(8)]
+        time.sleep(1.5)
         edge.stubs[0].stop()
         failed = sum(call.exception() is not None for call in calls)
     assert 1 <= failed <= 7

@@ -65,7 +65,7 @@ def test_the_edges_own_refusal_of_a_large_body_arrives(
     reply = post(edge, path, large, kind)
     assert (reply.exit_code, reply.status) == (0, status)
     assert reply.error()["type"] == "invalid_request_error"
-    assert time.monotonic() - before < 2
+    assert time.monotonic() - before < 8
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
@@ -95,11 +95,11 @@ def test_an_upload_that_pauses_too_long_is_408(edge: Edge) -> None:
     before = time.monotonic()
     reply = edge.raw(b"POST /v1/files HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
     assert (reply.status, reply.error()["code"]) == (408, "request_timeout")
-    assert 0.9 < time.monotonic() - before < 3
+    assert 0.9 < time.monotonic() - before < 12
 
 
 def test_a_slow_but_steady_upload_goes_through(edge: Edge) -> None:
-    with socket.create_connection(("127.0.0.1", edge.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", edge.port), timeout=20) as connection:
         connection.sendall(b"POST /diagnostics/count HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n")
         for _ in range(4):
             time.sleep(0.4)
@@ -109,7 +109,7 @@ def test_a_slow_but_steady_upload_goes_through(edge: Edge) -> None:
 
 def test_a_small_body_cannot_drip_for_ever(edge: Edge) -> None:
     """Each byte would put off an idle time-out."""
-    with socket.create_connection(("127.0.0.1", edge.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", edge.port), timeout=20) as connection:
         connection.sendall(b"POST /v1/uploads HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
         connection.settimeout(0.4)
         received = b""
@@ -141,7 +141,7 @@ def test_over_http2_a_refusal_is_whole_and_then_the_body_is_stopped(edge: Edge, 
     client.send_headers(1, [*headers, ("content-length", "5000000")])
     client.send_data(1, bytes(16_000))
     seen: dict[str, Any] = {}
-    with socket.create_connection(("127.0.0.1", edge.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", edge.port), timeout=20) as connection:
         connection.sendall(client.data_to_send())
         while "StreamReset" not in seen:
             for event in client.receive_data(connection.recv(1 << 16)):

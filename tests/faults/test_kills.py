@@ -7,7 +7,6 @@ import hashlib
 import itertools
 import os
 import random
-import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -114,15 +113,7 @@ def kill_at_random(gateway: Gateway) -> None:
     rng = random.Random(SEED)
     for _ in range(KILLS):
         time.sleep(rng.uniform(0.05, 0.5))
-        name = rng.choice(VICTIMS)
-        end = time.monotonic() + 20
-        while time.monotonic() < end:
-            with suppress(LookupError, ProcessLookupError):
-                os.kill(gateway.child(name), signal.SIGKILL)
-                break
-            time.sleep(0.02)
-        else:
-            raise TimeoutError(f"{name} does not come back")
+        gateway.kill(rng.choice(VICTIMS))
         gateway.wait_ready()
 
 

@@ -13,8 +13,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 PATIENCE_S = 60.0
@@ -75,9 +77,13 @@ class Dev:
             return None
         return answer.raise_for_status().content
 
+    @property
+    def database_url(self) -> str:
+        return f"postgresql://postgres@/mediagate?host={self.data_dir / 'run' / 'pg'}"
+
     def is_ready(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+            return httpx.get(f"{self.url}/readyz", timeout=10).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -205,35 +211,41 @@ def test_requests_that_run_at_ctrl_c_finish(dev: Dev) -> None:
     data = os.urandom(24 * MIB)
     file_id = dev.upload(data)
     outcome: dict[str, object] = {}
+    reading, unready = threading.Event(), threading.Event()
+    options: dict[str, Any] = {"timeout": PATIENCE_S, "verify": False}
 
     def read_slowly() -> None:
         got = b""
-        with httpx.stream("GET", f"{dev.url}/v1/files/{file_id}/content", headers=dev.headers, timeout=30) as answer:
+        with httpx.stream("GET", f"{dev.url}/v1/files/{file_id}/content", headers=dev.headers, **options) as answer:
             for piece in answer.iter_raw(MIB):
                 got += piece
-                time.sleep(0.1)
+                reading.set()
+                unready.wait(PATIENCE_S)
         outcome["download"] = got == data
 
     def form() -> Iterator[bytes]:
         yield b'--B\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nuser_data\r\n'
         yield b'--B\r\ncontent-disposition: form-data; name="file"; filename="b.bin"\r\n\r\n'
-        for _ in range(20):
+        while not unready.wait(0.1):
             yield b"x" * 65536
-            time.sleep(0.1)
         yield b"\r\n--B--\r\n"
 
     def write_slowly() -> None:
         headers = {**dev.headers, "content-type": "multipart/form-data; boundary=B"}
-        outcome["upload"] = httpx.post(f"{dev.url}/v1/files", headers=headers, content=form(), timeout=30).status_code
+        outcome["upload"] = httpx.post(f"{dev.url}/v1/files", headers=headers, content=form(), **options).status_code
+
+    def writing() -> bool:
+        with psycopg.connect(dev.database_url) as connection:
+            return bool(connection.execute("SELECT FROM file WHERE state = 'receiving'").fetchall())
 
     threads = [threading.Thread(target=work) for work in (read_slowly, write_slowly)]
     for thread in threads:
         thread.start()
-    time.sleep(0.5)
+    eventually(reading.is_set, "the download runs")
+    eventually(writing, "the upload runs")
     process.send_signal(signal.SIGINT)
-    began = time.monotonic()
-    eventually(lambda: not dev.is_ready(), "readiness goes down")
-    assert time.monotonic() - began < 1
+    eventually(lambda: not dev.is_ready(), "readiness goes down while they run")
+    unready.set()
     for thread in threads:
         thread.join()
     assert outcome == {"download": True, "upload": 200}

@@ -24,8 +24,9 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
+from mediagate.core import ids
 from tests.api.wire import FORM_TYPE, field, file_part, form, sql, stored
-from tests.conftest import Gateway
+from tests.conftest import MEDIA_PORT, Gateway
 
 SOMEBODY = "somebody-else"
 PNG = base64.b64decode(
@@ -116,10 +117,14 @@ MATRIX: Mapping[str, list[Row] | str] = {
         sent("image", as_json(**SMALL, input_reference={"file_id": "ID"})),
         sent("image", as_form(*SMALL_FIELDS, ("input_reference[file_id]", "ID"))),
     ],
+    "VideoService.EstimateVideo": [Row("image", lambda one: {**SMALL, "input_reference": {"file_id": one}})],
+    "VideoService.EstimateVideoHttp": [sent("image", as_json(**SMALL, input_reference={"file_id": "ID"}))],
     "VideoService.ListVideos": LISTS,
     "VideoService.GetVideo": [by_id("video_id", "video"), by_id("video_id", "video", wait="1s")],
     "VideoService.WatchVideo": [by_id("video_id", "video")],
     "VideoService.WatchVideoHttp": [by_id("video_id", "video")],
+    "VideoService.WatchVideos": LISTS,
+    "VideoService.WatchVideosHttp": LISTS,
     "VideoService.CancelVideo": [by_id("video_id", "video", "OK", "FAILED_PRECONDITION")],
     "VideoService.DeleteVideo": [Row("video", lambda one: {"video_id": one}, consumes=True)],
     "VideoService.GetVideoContentHttp": [by_id("video_id", "video"), by_id("video_id", "video", variant="thumbnail")],
@@ -152,6 +157,23 @@ MATRIX: Mapping[str, list[Row] | str] = {
     ],
     "VideoService.GetCharacter": [by_id("character_id", "character")],
     "VideoService.ListVideoModels": NO_OBJECT,
+    "VideoService.TakeProviderCallback": "has no caller: its token is the video's own",
+    "WebhookService.CreateWebhookEndpoint": NO_OBJECT,
+    "WebhookService.ListWebhookEndpoints": LISTS,
+    "WebhookService.GetWebhookEndpoint": [by_id("webhook_endpoint_id", "endpoint")],
+    "WebhookService.UpdateWebhookEndpoint": [by_id("webhook_endpoint_id", "endpoint", progress_interval_s=5)],
+    "WebhookService.DeleteWebhookEndpoint": [by_id("webhook_endpoint_id", "endpoint")],
+    "WebhookService.RotateWebhookSecret": [by_id("webhook_endpoint_id", "endpoint")],
+    # Nobody listens there, so the owner is told just that.
+    "WebhookService.TestWebhookEndpoint": [
+        by_id("webhook_endpoint_id", "endpoint", "INVALID_ARGUMENT", event_type="video.failed")
+    ],
+    "WebhookService.ListWebhookEventTypes": NO_OBJECT,
+    "WebhookService.ListWebhookDeliveries": [by_id("webhook_endpoint_id", "endpoint")],
+    "WebhookService.RedeliverWebhookEvent": [
+        Row("endpoint", lambda one: {"webhook_endpoint_id": one, "event_id": "OWN EVENT"}),
+        Row("event", lambda one: {"webhook_endpoint_id": "OWN ENDPOINT", "event_id": one}),
+    ],
     "ModelService.ListModels": NO_OBJECT,
     "ModelService.GetModel": NO_OBJECT,
     "SystemService.GetReadiness": NO_OBJECT,
@@ -194,7 +216,7 @@ class World:
     def id_of(self, kind: str, fate: str, *, consumed: bool = False) -> str:
         """An object's id: for its owner a new one, unless it is a video that is not consumed; for others always one."""
         if fate == "random":
-            return {"character": "char_", **KINDS}[kind] + RANDOM
+            return {"character": "char_", "endpoint": "we_", "event": "evt_", **KINDS}[kind] + RANDOM
         if fate == "own":
             return self._clip if kind == "video" and not consumed else self._make(kind)
         key = (kind, fate)
@@ -216,6 +238,11 @@ class World:
             return part
         if kind == "video":
             return self._video()
+        if kind == "endpoint":
+            url = f"http://127.0.0.1:{MEDIA_PORT}/hook"
+            return self.sdk.webhooks.create(name="a", url=url, event_types=["batch.failed"]).id
+        if kind == "event":
+            return self._event()
         content_type, body = as_form(("name", "Ada"), ("video[file_id]", self._make("film")))("")
         response = self.http.post("/v1/videos/characters", content=body, headers={"content-type": content_type})
         return str(response.json()["id"])
@@ -228,12 +255,25 @@ class World:
         assert video.status == "completed", video.error
         return video.id
 
+    def _event(self) -> str:
+        """An event that no endpoint gets, so that nothing is sent while others look."""
+        event_id = ids.EVENT.new()
+        sql(
+            self.gateway,
+            "INSERT INTO webhook_event (id, owner_id, type, data_id, body, created_at)"
+            " VALUES (%s, 'master', 'batch.failed', 'batch_1', '{}', now())",
+            event_id,
+        )
+        return event_id
+
     def _give_away(self, kind: str, object_id: str) -> None:
         if kind == "part":
             upload = self._whole_parts.pop(object_id)
             sql(self.gateway, "UPDATE upload SET owner_id = %s WHERE id = %s", SOMEBODY, upload)
             return
-        table = {"image": "file", "film": "file"}.get(kind, kind)
+        table = {"image": "file", "film": "file", "endpoint": "webhook_endpoint", "event": "webhook_event"}.get(
+            kind, kind
+        )
         sql(self.gateway, f"UPDATE {table} SET owner_id = %s WHERE id = %s", SOMEBODY, object_id)
 
     def _delete(self, kind: str, object_id: str) -> None:
@@ -241,6 +281,10 @@ class World:
             self.sdk.files.delete(object_id)
         elif kind == "video":
             self.sdk.videos.delete(object_id)
+        elif kind == "endpoint":
+            self.sdk.webhooks.delete(object_id)
+        elif kind == "event":
+            sql(self.gateway, "DELETE FROM webhook_event WHERE id = %s", object_id)
         elif kind == "upload":
             sql(self.gateway, "DELETE FROM upload WHERE id = %s", object_id)
         elif kind == "part":
@@ -263,7 +307,7 @@ class World:
         kind = {(False, False): "unary_unary", (False, True): "unary_stream", (True, False): "stream_unary"}[streams]
         call = getattr(self.channel, kind)(path, one, many)
         try:
-            answer = call(iter(messages) if streams[0] else messages[0], metadata=self.gateway.metadata, timeout=20)
+            answer = call(iter(messages) if streams[0] else messages[0], metadata=self.gateway.metadata, timeout=80)
             if streams[1]:
                 next(iter(answer))
                 answer.cancel()
@@ -275,7 +319,16 @@ class World:
 
     def _filled(self, tree: Any, object_id: str) -> Any:
         """With a part's own upload, where it is the caller's, and otherwise always the same one."""
-        return json.loads(json.dumps(tree).replace("OWN UPLOAD", self._whole_parts.get(object_id, self._pending)))
+        text = json.dumps(tree).replace("OWN UPLOAD", self._whole_parts.get(object_id, self._pending))
+        if "OWN E" in text:
+            text = text.replace("OWN EVENT", self._own("event")).replace("OWN ENDPOINT", self._own("endpoint"))
+        return json.loads(text)
+
+    def _own(self, kind: str) -> str:
+        """One object of the caller's, always the same."""
+        if (kind, "own") not in self._made:
+            self._made[kind, "own"] = self._make(kind)
+        return self._made[kind, "own"]
 
     def over_rest(self, method: MethodDescriptor, row: Row, object_id: str) -> list[tuple[int, Any, bytes]]:
         """Status, headers and body of the answer on each of the RPC's paths."""

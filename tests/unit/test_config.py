@@ -122,6 +122,14 @@ def test_the_peers_file_loads_and_what_it_does_not_use_is_a_warning(tmp_path: Pa
             "model_list: [{model_name: a, litellm_params: {model: a/b, deep: {list: [os.environ/NOT_SET]}}}]",
             ["model_list[0].litellm_params.deep.list[0]: the environment variable NOT_SET is not set"],
         ),
+        (
+            "model_list: [{model_name: a, litellm_params: {model: a/b}, model_info: {sizes: [big]}}]",
+            ['model_list[0].model_info: sizes is not right: [\'big\']; write it like ["1280x720", "720x1280"]'],
+        ),
+        (
+            "model_list: [{model_name: a, litellm_params: {model: a/b}, model_info: {operations: [create, fly]}}]",
+            ["model_list[0].model_info: operations is not right: ['create', 'fly']; write it like [create, remix]"],
+        ),
         ("model_list: []\nmodel_list: []", ["line 2, column 1: the key model_list is given twice"]),
         ("limits: [a\nserver: b", ["line 2, column 7: expected ',' or ']', but got ':'"]),
         ("\tlimits: {}", ["line 1, column 1: found character '\\t' that cannot start any token"]),

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
 
 from mediagate._gen.mediagate.v1 import files_pb2, models_pb2, uploads_pb2, videos_pb2
-from mediagate.core.lifecycle import OVER, FileState, ReplicaState, status_of
+from mediagate.core.lifecycle import OVER, FileState, file_status_of, status_of
 from mediagate.core.objects import Character, File, Page, Replica, Upload, UploadPart, Video
-from mediagate.providers.base import VideoModel
 from mediagate.providers.files import ObjectState, ProviderFile
-from mediagate.routing.catalog import Deployment
 from mediagate.videos.feed import FeedItem
+from mediagate.videos.watch_videos import cursor_of
 
 NULL = Value(null_value=NULL_VALUE)
+_OUTPUT = frozenset(videos_pb2.VideoOutput.DESCRIPTOR.fields_by_name)
 
 
 def unix(time: datetime) -> int:
@@ -64,11 +64,8 @@ def file_status(file: File) -> tuple[str, str | None]:
         return "uploaded", None
     if file.state is FileState.FAILED:
         return "error", file.failure
-    if ReplicaState.READY in states or not states:
-        return "processed", None
-    if states & {ReplicaState.PROCESSING, ReplicaState.WRITING, ReplicaState.PENDING}:
-        return "uploaded", None
-    return "error", "No provider has a usable copy of the file any more."
+    status = file_status_of(states)
+    return status, "No provider has a usable copy of the file any more." if status == "error" else None
 
 
 def _replica(replica: Replica) -> files_pb2.Replica:
@@ -156,6 +153,7 @@ def video_to_proto(video: Video) -> videos_pb2.Video:
         seconds=str(video.seconds),
         remixed_from_video_id=text_or_null(video.source_video_id),
         error=_error(video),
+        usage=_usage(video),
         mediagate=_details(video),
     )
 
@@ -167,6 +165,40 @@ def _error(video: Video) -> Value:
     return Value(struct_value=error)
 
 
+def usage_of(video: Video) -> dict[str, Any] | None:
+    """The wire's VideoUsage; None where nothing was made and nothing is charged."""
+    if video.output is None and not video.cost_usd:
+        return None
+    usage: dict[str, Any] = {"duration_seconds": (video.output or {}).get("duration_seconds", 0.0)}
+    if video.cost_usd is not None:
+        usage["cost_usd"] = video.cost_usd
+    return usage
+
+
+def cost_of(video: Video) -> dict[str, Any] | None:
+    """The wire's VideoCost; None where no price is known."""
+    if video.estimate_usd is None and video.cost_usd is None:
+        return None
+    cost: dict[str, Any] = {
+        "estimate_usd": video.estimate_usd,
+        # An end that nobody knows settles nothing.
+        "held_usd": 0.0 if video.cost_usd is not None else video.estimate_usd or 0.0,
+        "charged_usd": video.cost_usd or 0.0,
+        "source": video.cost_source,
+    }
+    return {name: value for name, value in cost.items() if value is not None}
+
+
+def _output(made: Mapping[str, Any]) -> dict[str, Any]:
+    """What callers see of it: the rest is for content's headers."""
+    return {name: value for name, value in made.items() if name in _OUTPUT}
+
+
+def _usage(video: Video) -> videos_pb2.VideoUsage | None:
+    usage = usage_of(video)
+    return None if usage is None else videos_pb2.VideoUsage(**usage)
+
+
 def _details(video: Video) -> videos_pb2.VideoDetails:
     details = videos_pb2.VideoDetails(
         seq=video.seq,
@@ -174,7 +206,14 @@ def _details(video: Video) -> videos_pb2.VideoDetails:
         kind=video.kind,
         progress_source=video.progress_source,
         user=video.end_user,
+        start_by=None if video.start_by is None else unix(video.start_by),
+        cancel_at=None if video.cancel_at is None else unix(video.cancel_at),
     )
+    if video.hold is not None:
+        details.hold.CopyFrom(videos_pb2.VideoHold(**video.hold))
+    cost = cost_of(video)
+    if cost is not None:
+        details.cost.CopyFrom(videos_pb2.VideoCost(**cost))
     if video.position is not None:
         details.position = video.position
     if video.eta is not None:
@@ -182,7 +221,7 @@ def _details(video: Video) -> videos_pb2.VideoDetails:
     if video.failure is not None:
         details.failure.CopyFrom(videos_pb2.VideoFailure(**video.failure))
     if video.output is not None:
-        details.output.CopyFrom(videos_pb2.VideoOutput(**video.output))
+        details.output.CopyFrom(videos_pb2.VideoOutput(**_output(video.output)))
     if video.cancellation is not None:
         details.cancellation.CopyFrom(videos_pb2.VideoCancellation(**video.cancellation))
     elif video.cancel_requested_at is not None:
@@ -211,10 +250,12 @@ def event_to_proto(item: FeedItem) -> videos_pb2.VideoEvent:
     if item.video is not None:
         message.video.CopyFrom(video_to_proto(item.video))
     if event.type == "phase":
-        failure = payload.pop("failure", None)
+        failure, hold = payload.pop("failure", None), payload.pop("hold", None)
         change = videos_pb2.VideoPhaseChange(**payload)
         if failure:
             change.failure.CopyFrom(videos_pb2.VideoFailure(**failure))
+        if hold:
+            change.hold.CopyFrom(videos_pb2.VideoHold(**hold))
         message.phase.CopyFrom(change)
     elif event.type == "progress":
         message.progress.CopyFrom(videos_pb2.VideoProgress(**payload))
@@ -222,6 +263,8 @@ def event_to_proto(item: FeedItem) -> videos_pb2.VideoEvent:
         message.attempt.CopyFrom(videos_pb2.VideoAttempt(**payload))
     elif event.type == "output":
         message.output.CopyFrom(videos_pb2.VideoOutput(**payload))
+    elif event.type == "cost":
+        message.cost.CopyFrom(videos_pb2.VideoCostChange(**payload))
     return message
 
 
@@ -244,11 +287,26 @@ def event_to_sse(item: FeedItem) -> bytes:
         }
         if item.video is not None:
             body["video"] = video_to_json(item.video)
-        elif event.type != "end":
+        elif event.payload:
             body[event.type] = _as_edge(event.payload)
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
         item.encoded["sse"] = f"id: {event.seq}\nevent: {event.type}\ndata: {text}\n\n".encode()
     return item.encoded["sse"]  # type: ignore[no-any-return]
+
+
+def owners_event_to_grpc(item: FeedItem) -> bytes:
+    """The encoded event of a watch of all videos, with its cursor."""
+    if "owners_grpc" not in item.encoded:
+        message = event_to_proto(item)
+        message.cursor = cursor_of(item.event)
+        item.encoded["owners_grpc"] = message.SerializeToString()
+    return item.encoded["owners_grpc"]  # type: ignore[no-any-return]
+
+
+def owners_event_to_sse(item: FeedItem) -> bytes:
+    """The same as the lines of a `text/event-stream`, whose `id:` is the cursor."""
+    _, _, rest = event_to_sse(item).partition(b"\n")
+    return b"id: " + cursor_of(item.event).encode() + b"\n" + rest
 
 
 def _as_edge(value: Any) -> Any:
@@ -266,13 +324,17 @@ def video_to_json(video: Video) -> dict[str, Any]:
         "position": video.position,
         "eta": video.eta,
         "failure": video.failure,
-        "output": video.output,
+        "output": _output(video.output) if video.output else None,
         "cancellation": video.cancellation
         or ({"stopped": "pending", "charged": False} if video.cancel_requested_at else None),
         "user": video.end_user,
+        "hold": video.hold,
+        "cost": cost_of(video),
+        "start_by": None if video.start_by is None else unix(video.start_by),
+        "cancel_at": None if video.cancel_at is None else unix(video.cancel_at),
     }
     details.update({key: _as_edge(value) for key, value in optional.items() if value is not None})
-    failure = video.failure
+    failure, usage = video.failure, usage_of(video)
     return {
         "id": video.id,
         "object": "video",
@@ -287,6 +349,7 @@ def video_to_json(video: Video) -> dict[str, Any]:
         "seconds": str(video.seconds),
         "remixed_from_video_id": video.source_video_id,
         "error": {"code": failure["code"], "message": failure["message"]} if failure else None,
+        **({} if usage is None else {"usage": _as_edge(usage)}),
         "mediagate": details,
     }
 
@@ -299,30 +362,6 @@ def character_to_proto(character: Character) -> videos_pb2.Character:
 def model_to_proto(name: str, created: datetime) -> models_pb2.Model:
     """OpenAI's Model object."""
     return models_pb2.Model(id=name, object="model", created=unix(created), owned_by="mediagate")
-
-
-def video_models_to_proto(models: Sequence[tuple[Deployment, VideoModel]]) -> videos_pb2.ListVideoModelsResponse:
-    """Each public video model once."""
-    by_name: dict[str, videos_pb2.VideoModel] = {}
-    for deployment, model in models:
-        by_name.setdefault(
-            deployment.model_name,
-            videos_pb2.VideoModel(
-                id=deployment.model_name,
-                object="video.model",
-                provider=deployment.provider,
-                sizes=model.sizes,
-                seconds=[str(seconds) for seconds in model.seconds],
-                default_size=model.default_size,
-                default_seconds=str(model.default_seconds),
-                inputs=model.inputs,
-                operations=[kind.value for kind in model.kinds],
-                prompt_chars_max=model.prompt_chars_max,
-                usd_per_second=model.usd_per_second,
-                description=model.description,
-            ),
-        )
-    return videos_pb2.ListVideoModelsResponse(object="list", data=by_name.values())
 
 
 def is_finished(video: Video) -> bool:

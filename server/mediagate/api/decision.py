@@ -1,8 +1,9 @@
-"""Where the content of a file comes from: the edge asks before it sends a download anywhere.
+"""Where the content of a file or a video comes from: the edge asks before it sends a download anywhere.
 
-Serves `envoy.service.auth.v3.Authorization` for `GET /files/{id}/content`. The answer is one of three: fetch the bytes
-from this origin with these credentials, without this process; go on to `GetFileContentHttp`, which reads them here; or
-a refusal, which is the same reply that the method itself would have sent. `mediagate.envoy` has the contract.
+Serves `envoy.service.auth.v3.Authorization` for `GET /files/{id}/content` and `GET /videos/{id}/content`. The answer is
+one of three: fetch the bytes from this origin with these credentials, without this process; go on to the method, which
+reads them here; or a refusal, which is the same reply that the method itself would have sent. `mediagate.envoy` has the
+contract.
 
 The edge asks again where an origin answered anything but the content. What it was told the first time comes back with
 why, so that no state is kept between the two.
@@ -16,7 +17,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import grpc
 import httpx
@@ -25,7 +26,7 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 from envoy.type.v3 import http_status_pb2
 from google.rpc import code_pb2, status_pb2
 
-from mediagate._gen.mediagate.v1 import files_pb2
+from mediagate._gen.mediagate.v1 import files_pb2, videos_pb2
 from mediagate.access.authenticate import Authenticate
 from mediagate.api.content import content_headers, is_known, wanted_range
 from mediagate.api.errors import as_mediagate_error, trailing_metadata
@@ -41,9 +42,12 @@ from mediagate.files.find_origin import FindOrigin, Found, as_file
 from mediagate.files.get_file import GetFile
 from mediagate.files.open_content import require_content
 from mediagate.files.provider_files import ProviderFiles
+from mediagate.providers.base import VideoVariant
 from mediagate.providers.http import status_error, transport_error
+from mediagate.videos.find_output import FindOutput
 
 METHOD: Final = "/mediagate.v1.FileService/GetFileContentHttp"
+VIDEO_METHOD: Final = "/mediagate.v1.VideoService/GetVideoContentHttp"
 AGAIN: Final = "x-edge-again"
 FAILURE: Final = "x-edge-failure"
 # What the caller said and the decision needs; an origin gets none of it.
@@ -56,6 +60,8 @@ WHOLE: Final = "whole"
 """The origin was asked for a range and sent everything."""
 REFUSED: Final = ("401", "403")
 """Statuses that speak of the whole account, though a retry does not help."""
+DEAD_LINK: Final = ("401", "403", "404", "410")
+"""How an origin answers a link that is over."""
 HASTY_S: Final = 1.0
 """A failure that comes sooner is a refusal or a break, which is cheap to try again."""
 PATIENCE_S: Final = 6.0
@@ -124,9 +130,11 @@ class ContentDecision:
     find_origin: FindOrigin
     provider_files: ProviderFiles
     targets: TargetReader
+    find_output: FindOutput | None = None
     hasty_s: float = HASTY_S
     patience_s: float = PATIENCE_S
     variables: PathVariables = field(default_factory=lambda: PathVariables.of(METHOD))
+    video_variables: PathVariables = field(default_factory=lambda: PathVariables.of(VIDEO_METHOD))
 
     async def Check(self, request: CheckRequest, context: grpc.aio.ServicerContext[Any, Any]) -> CheckResponse:
         """Decide about one download. Every failure is a refusal with our envelope; none ends the call."""
@@ -154,6 +162,10 @@ class ContentDecision:
 
     async def _file(self, who: Principal, asked: Asked) -> File | None:
         """One of ours, or a provider's own where the request names the provider; None for what the method must say."""
+        output = videos_pb2.GetVideoContentHttpRequest()
+        self.video_variables.apply(asked.path, output)
+        if output.video_id:
+            return await self._output(who, asked, output.video_id)
         message = files_pb2.GetFileContentHttpRequest()
         self.variables.apply(asked.path.partition("?")[0], message)
         if ids.FILE.matches(message.file_id):
@@ -166,20 +178,28 @@ class ContentDecision:
         account = self.provider_files.account(who, named)
         return as_file(await self.provider_files.get(who, named, message.file_id), account, who)
 
+    async def _output(self, who: Principal, asked: Asked, video_id: str) -> File | None:
+        """A finished video, or a picture of it that was made here."""
+        given = parse_qs(urlsplit(asked.path).query, keep_blank_values=True).get("variant", [VideoVariant.VIDEO.value])
+        if self.find_output is None or len(given) != 1 or given[0] not in set(VideoVariant):
+            return None
+        return await self.find_output.run(who, video_id, VideoVariant(given[0]))
+
     async def _find(self, asked: Asked, file: File, *, ranged: bool) -> Found | None:
         """Where the bytes come from, None for this process. Raises what the last failure means where none is left."""
         if not asked.tried:
             return await self.find_origin.run(file, ranged=ranged)
         account, spent_s = asked.tried[-1], time.time() - asked.since
         hasty = asked.status == UNREACHED and spent_s < self.hasty_s
+        stale = asked.status in DEAD_LINK and self.find_origin.forget_link(file, account)
         self._note(asked, file)
         tried = set(asked.tried)
         try:
             if len(asked.tried) < ORIGINS_MAX:
                 return await self.find_origin.run(file, ranged=ranged, tried=tried)
         except Unavailable:
-            if hasty and asked.tried.count(account) == 1:
-                # It may have closed a connection that was kept just when this request came.
+            if (hasty or stale) and asked.tried.count(account) == 1:
+                # It may have closed a connection that was kept just when this request came, and links die.
                 return await self.find_origin.run(file, ranged=ranged, tried=tried - {account})
         if asked.passes and not hasty:
             raise _meaning(asked, self.find_origin.title(account), slow=spent_s >= self.patience_s)

@@ -33,6 +33,7 @@ OPEN_METHODS = frozenset(
         "/mediagate.v1.DiagnosticsService/Ping",
         "/mediagate.v1.DiagnosticsService/CountBytes",
         "/mediagate.v1.DiagnosticsService/StreamZeros",
+        "/mediagate.v1.VideoService/TakeProviderCallback",
     }
 )
 LONG_POLL = "/mediagate.v1.VideoService/GetVideo"

@@ -10,6 +10,7 @@ from mediagate.api.call import Call
 from mediagate.api.files import FileServicer
 from mediagate.api.idempotency import Recovery
 from mediagate.api.videos import VideoServicer
+from mediagate.api.webhooks import WebhookServicer
 from mediagate.core import ids
 from mediagate.core.errors import NotFound
 from mediagate.core.lifecycle import VideoPhase
@@ -23,7 +24,11 @@ _MAKE_CHARACTERS = ("CreateCharacter", "CreateCharacterHttp")
 
 
 def recoveries(
-    files: FileServicer, videos: VideoServicer, get_upload: GetUpload, abandon_file: AbandonFile
+    files: FileServicer,
+    videos: VideoServicer,
+    get_upload: GetUpload,
+    abandon_file: AbandonFile,
+    webhooks: WebhookServicer,
 ) -> dict[str, Recovery]:
     """By full method name. Methods that answer the same when they are repeated need none."""
     found = Found(files, videos, get_upload)
@@ -38,6 +43,8 @@ def recoveries(
         **{f"/mediagate.v1.VideoService/{name}": Recovery(found.character, ids.CHARACTER) for name in _MAKE_CHARACTERS},
         "/mediagate.v1.VideoService/CancelVideo": Recovery(found.cancelled_video),
         "/mediagate.v1.VideoService/DeleteVideo": Recovery(found.deleted_video),
+        "/mediagate.v1.WebhookService/CreateWebhookEndpoint": Recovery(webhooks.made, ids.WEBHOOK_ENDPOINT),
+        "/mediagate.v1.WebhookService/DeleteWebhookEndpoint": Recovery(webhooks.deleted),
     }
 
 

@@ -16,6 +16,7 @@ from mediagate._gen.mediagate.v1 import (
     system_pb2_grpc,
     uploads_pb2_grpc,
     videos_pb2_grpc,
+    webhooks_pb2_grpc,
 )
 from mediagate.api.decision import ContentDecision
 from mediagate.api.pipeline import HandlerCollector, Pipeline
@@ -36,6 +37,7 @@ _ADDERS: dict[str, Callable[[Any, Any], None]] = {
     "mediagate.v1.FileService": files_pb2_grpc.add_FileServiceServicer_to_server,
     "mediagate.v1.UploadService": uploads_pb2_grpc.add_UploadServiceServicer_to_server,
     "mediagate.v1.VideoService": videos_pb2_grpc.add_VideoServiceServicer_to_server,
+    "mediagate.v1.WebhookService": webhooks_pb2_grpc.add_WebhookServiceServicer_to_server,
     "mediagate.v1.ModelService": models_pb2_grpc.add_ModelServiceServicer_to_server,
     "mediagate.v1.SystemService": system_pb2_grpc.add_SystemServiceServicer_to_server,
     "mediagate.v1.DiagnosticsService": system_pb2_grpc.add_DiagnosticsServiceServicer_to_server,

@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
+from google.protobuf import json_format
 
 from mediagate._gen.mediagate.v1 import files_pb2, videos_pb2, videos_pb2_grpc
 from mediagate.api import convert
 from mediagate.api.bodies import Body, media_type
 from mediagate.api.call import Call
 from mediagate.api.content import Download, head_http, http_body, stream_grpc, stream_http
+from mediagate.api.offers import forecast_to_proto, video_models_to_proto
 from mediagate.api.pipeline import check
 from mediagate.core.durations import parse_duration_s
 from mediagate.core.errors import InvalidField, InvalidRequest, UnsupportedMediaType
 from mediagate.core.forms import FormLimits
 from mediagate.core.limits import echo
 from mediagate.core.objects import Video
-from mediagate.providers.base import Content, VideoVariant
+from mediagate.providers.base import VideoVariant
 from mediagate.routing.catalog import ModelCatalog
+from mediagate.videos.callbacks import TakeCallback
 from mediagate.videos.cancel_video import CancelVideo
 from mediagate.videos.characters import CreateCharacter, GetCharacter
+from mediagate.videos.cost import Costs
 from mediagate.videos.create_video import CreateVideo, DeriveVideo, ReadForm
 from mediagate.videos.delete_video import DeleteVideo
+from mediagate.videos.estimate_video import EstimateVideo
+from mediagate.videos.feed import FeedItem
 from mediagate.videos.get_video import GetVideo
 from mediagate.videos.list_videos import ListVideos
 from mediagate.videos.open_content import OpenVideoContent
 from mediagate.videos.watch_video import WatchVideo
+from mediagate.videos.watch_videos import WatchVideos, time_of
 
 EVENT_STREAM = "text/event-stream"
 KEEP_ALIVE = http_body(b": keep-alive\n\n", "")
-_EXTENSIONS = {"video/mp4": "mp4", "image/webp": "webp", "image/jpeg": "jpg", "image/png": "png"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,7 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
 
     read_form: ReadForm
     create_video: CreateVideo
+    estimate_video: EstimateVideo
     remix_video: DeriveVideo
     edit_video: DeriveVideo
     extend_video: DeriveVideo
@@ -51,23 +58,31 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
     delete_video: DeleteVideo
     open_content: OpenVideoContent
     watch_video: WatchVideo
+    watch_videos: WatchVideos
+    take_callback: TakeCallback
     create_character: CreateCharacter
     get_character: GetCharacter
     catalog: ModelCatalog
+    costs: Costs
     form_limits: FormLimits
     wait_s_max: float
     poll_after_ms: int
 
     async def CreateVideo(self, request: videos_pb2.CreateVideoRequest, call: Call) -> videos_pb2.Video:
-        fields = _plain(request, "prompt", "model", "seconds", "size", "user")
-        source = request.input_reference.WhichOneof("source")
-        if source is not None:
-            fields["input_reference"] = {source: getattr(request.input_reference, source)}
-        return self._answer(await self.create_video.run(call.principal, fields, video_id=call.object_id), call)
+        return self._answer(
+            await self.create_video.run(call.principal, _creation(request), video_id=call.object_id), call
+        )
 
     async def CreateVideoHttp(self, bodies: AsyncIterator[HttpBody], call: Call) -> videos_pb2.Video:
         async with self._fields(bodies, call, "input_reference") as fields:
             return self._answer(await self.create_video.run(call.principal, fields, video_id=call.object_id), call)
+
+    async def EstimateVideo(self, request: videos_pb2.CreateVideoRequest, call: Call) -> videos_pb2.VideoEstimate:
+        return forecast_to_proto(await self.estimate_video.run(call.principal, _creation(request)))
+
+    async def EstimateVideoHttp(self, bodies: AsyncIterator[HttpBody], call: Call) -> videos_pb2.VideoEstimate:
+        async with self._fields(bodies, call, "input_reference") as fields:
+            return forecast_to_proto(await self.estimate_video.run(call.principal, fields))
 
     async def ListVideos(self, request: videos_pb2.ListVideosRequest, call: Call) -> videos_pb2.ListVideosResponse:
         page = await self.list_videos.run(
@@ -93,6 +108,29 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
             async for item in items:
                 if item is not None:
                     yield convert.event_to_grpc(item)
+
+    async def WatchVideos(self, request: videos_pb2.WatchVideosRequest, call: Call) -> AsyncIterator[bytes]:
+        async with aclosing(self._all_events(request, call, request.after)) as items:
+            async for item in items:
+                if item is not None:
+                    yield convert.owners_event_to_grpc(item)
+
+    async def WatchVideosHttp(self, request: videos_pb2.WatchVideosRequest, call: Call) -> AsyncIterator[bytes]:
+        after = call.header("last-event-id") or request.after
+        events = self._all_events(request, call, after)
+        call.respond([("cache-control", "no-cache"), ("x-accel-buffering", "no")])
+        # Whoever has no video yet shall see that the stream is open.
+        yield http_body(b": open\n\n", EVENT_STREAM)
+        async with aclosing(events) as items:
+            async for item in items:
+                yield KEEP_ALIVE if item is None else http_body(convert.owners_event_to_sse(item), "")
+
+    def _all_events(
+        self, request: videos_pb2.WatchVideosRequest, call: Call, after: str
+    ) -> AsyncGenerator[FeedItem | None]:
+        end_user = request.user if request.HasField("user") else None
+        since = time_of(after) if after else None
+        return self.watch_videos.run(call.principal, after=since, end_user=end_user)
 
     async def WatchVideoHttp(self, request: videos_pb2.WatchVideoRequest, call: Call) -> AsyncIterator[bytes]:
         last = call.header("last-event-id") or ""
@@ -134,7 +172,8 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
             yield message
 
     async def RemixVideo(self, request: videos_pb2.RemixVideoRequest, call: Call) -> videos_pb2.Video:
-        fields = {"prompt": request.prompt, "video": {"id": request.video_id}}
+        fields = {**_typed(request), "video": {"id": request.video_id}}
+        del fields["video_id"]
         return self._answer(await self.remix_video.run(call.principal, fields, video_id=call.object_id), call)
 
     async def RemixVideoHttp(
@@ -156,7 +195,7 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
         raise InvalidRequest("The request has no body. Send multipart/form-data or JSON.")
 
     async def EditVideo(self, request: videos_pb2.EditVideoRequest, call: Call) -> videos_pb2.Video:
-        fields = {**_plain(request, "prompt", "model"), "video": _reference(request.video)}
+        fields = {**_typed(request), "video": _reference(request.video)}
         return self._answer(await self.edit_video.run(call.principal, fields, video_id=call.object_id), call)
 
     async def EditVideoHttp(self, bodies: AsyncIterator[HttpBody], call: Call) -> videos_pb2.Video:
@@ -164,7 +203,7 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
             return self._answer(await self.edit_video.run(call.principal, fields, video_id=call.object_id), call)
 
     async def ExtendVideo(self, request: videos_pb2.ExtendVideoRequest, call: Call) -> videos_pb2.Video:
-        fields = {**_plain(request, "prompt", "model", "seconds"), "video": _reference(request.video)}
+        fields = {**_typed(request), "video": _reference(request.video)}
         return self._answer(await self.extend_video.run(call.principal, fields, video_id=call.object_id), call)
 
     async def ExtendVideoHttp(self, bodies: AsyncIterator[HttpBody], call: Call) -> videos_pb2.Video:
@@ -182,10 +221,16 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
     async def GetCharacter(self, request: videos_pb2.GetCharacterRequest, call: Call) -> videos_pb2.Character:
         return convert.character_to_proto(await self.get_character.run(call.principal, request.character_id))
 
+    async def TakeProviderCallback(
+        self, request: videos_pb2.TakeProviderCallbackRequest, _call: Call
+    ) -> videos_pb2.TakeProviderCallbackResponse:
+        await self.take_callback.run(request.video_id, request.token)
+        return videos_pb2.TakeProviderCallbackResponse()
+
     async def ListVideoModels(
         self, _request: videos_pb2.ListVideoModelsRequest, _call: Call
     ) -> videos_pb2.ListVideoModelsResponse:
-        return convert.video_models_to_proto(self.catalog.video_deployments())
+        return video_models_to_proto(self.catalog.video_deployments(), self.costs)
 
     @asynccontextmanager
     async def _fields(
@@ -211,8 +256,8 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
     ) -> Download:
         _require_id(request)
         variant = VideoVariant(request.variant or "video")
-        video, content = await self.open_content.run(call.principal, request.video_id, variant)
-        return _download(video, content, variant)
+        opened = await self.open_content.run(call.principal, request.video_id, variant)
+        return Download(opened.content, opened.filename, opened.content_type, opened.etag)
 
     async def _character(self, fields: dict[str, Any], call: Call) -> videos_pb2.Character:
         character = await self.create_character.run(call.principal, fields, character_id=call.object_id)
@@ -232,17 +277,29 @@ def _require_id(request: Any) -> None:
         )
 
 
-def _download(video: Video, content: Content, variant: VideoVariant) -> Download:
-    extension = _EXTENSIONS.get(content.content_type, "bin")
-    suffix = "" if variant is VideoVariant.VIDEO else f"-{variant.value}"
-    # What a video is never changes, so its id tells as much as a tag of the provider's.
-    tag = content.etag.strip('"') or f"{video.id}{suffix}"
-    return Download(content, f"{video.id}{suffix}.{extension}", content.content_type, f'"{tag}"')
+def _creation(request: videos_pb2.CreateVideoRequest) -> dict[str, Any]:
+    fields = _typed(request)
+    source = request.input_reference.WhichOneof("source")
+    if source is not None:
+        fields["input_reference"] = {source: getattr(request.input_reference, source)}
+    return fields
 
 
-def _plain(request: Any, *names: str) -> dict[str, Any]:
-    """The fields that are set."""
-    return {name: getattr(request, name) for name in names if getattr(request, name)}
+def _typed(request: Any) -> dict[str, Any]:
+    """The plain fields that are set, and what is for the provider."""
+    fields = {field.name: value for field, value in request.ListFields() if field.message_type is None}
+    if request.HasField("extra_body"):
+        fields["extra_body"] = _whole(json_format.MessageToDict(request.extra_body))
+    return fields
+
+
+def _whole(value: Any) -> Any:
+    """A `Struct` has no whole numbers; those that came as such become some again."""
+    if isinstance(value, dict):
+        return {key: _whole(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_whole(member) for member in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _reference(reference: videos_pb2.VideoReference) -> dict[str, str]:

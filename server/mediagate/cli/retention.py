@@ -49,12 +49,12 @@ async def _run(settings: Settings, action: Action) -> tuple[int, int]:
     """How many buckets had another rule, and how many accounts failed."""
     import os
 
-    from mediagate.accounts import accounts_and_deployments
+    from mediagate.accounts import accounts_of
     from mediagate.cli.failures import tell
     from mediagate.composition import file_stores
     from mediagate.files.retention import Retention
 
-    stores = file_stores(settings, accounts_and_deployments(settings, os.environ)[0])
+    stores = file_stores(settings, accounts_of(settings, os.environ).files)
     rules = Retention(stores)
     changes = failures = 0
     try:

@@ -8,12 +8,12 @@ from typing import Final
 from mediagate.core.errors import InvalidField
 from mediagate.core.limits import echo
 
-_DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|)")
-_UNIT_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
+_DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|)")
+_UNIT_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 
 
 def parse_duration_s(text: str, *, max_s: float, param: str = "wait") -> float:
-    """Return the seconds that `500ms`, `30s`, `1.5m` or `15` (seconds) stand for.
+    """Return the seconds that `500ms`, `30s`, `1.5m`, `2h` or `15` (seconds) stand for.
 
     Raises `InvalidField(param)` for anything else and for more than `max_s`: a shorter wait than the caller asked for
     would look like an answer that came too early.

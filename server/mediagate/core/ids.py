@@ -96,6 +96,7 @@ PART: Final = IdKind("part_", "UploadPart")
 VIDEO: Final = IdKind("video_", "Video")
 CHARACTER: Final = IdKind("char_", "Character")
 EVENT: Final = IdKind("evt_", "Event")
+WEBHOOK_ENDPOINT: Final = IdKind("we_", "WebhookEndpoint")
 
 FILE_ID, new_file_id, is_file_id, parse_file_id = FILE.pattern, FILE.new, FILE.matches, FILE.parse
 UPLOAD_ID, new_upload_id, is_upload_id, parse_upload_id = UPLOAD.pattern, UPLOAD.new, UPLOAD.matches, UPLOAD.parse

@@ -6,7 +6,7 @@ is a fault of ours and never an answer to a caller.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum, auto
 from typing import Final, TypeVar
 
@@ -144,6 +144,14 @@ REPLICA_TRANSITIONS: Final[Mapping[tuple[ReplicaState, ReplicaEvent], ReplicaSta
     (ReplicaState.LOST, ReplicaEvent.DELETE_REQUESTED): ReplicaState.DELETING,
     (ReplicaState.DELETING, ReplicaEvent.GONE): ReplicaState.DELETED,
 }
+
+
+def file_status_of(replicas: Collection[ReplicaState]) -> str:
+    """Return OpenAI's word for a file whose bytes came, by the states of its copies."""
+    if ReplicaState.READY in replicas or not replicas:
+        return "processed"
+    working = (ReplicaState.PROCESSING, ReplicaState.WRITING, ReplicaState.PENDING)
+    return "uploaded" if any(state in replicas for state in working) else "error"
 
 
 class UploadState(StrEnum):

@@ -90,12 +90,18 @@ class UploadPart:
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A video that was asked for, from the first row to its end."""
+    """A video that was asked for, from the first row to its end. `account` has its job; every later call goes there.
+
+    Times to be over by: `start_by` for the provider's queue, `cancel_at` for the whole; `deadline_at` is the gateway's
+    own. `hold` says why it waits here: `{reason, position, of}`. `estimate_usd` is held until the end, `cost_usd` is
+    what it came to and `cost_source` who says so. `archive_file_id` is our own copy of the finished video.
+    """
 
     id: str
     owner_id: str
     model: str
     deployment: str
+    account: str
     provider: str
     provider_model: str
     kind: str
@@ -125,6 +131,16 @@ class Video:
     failure: Mapping[str, Any] | None = None
     output: Mapping[str, Any] | None = None
     end_user: str | None = None
+    audio: bool | None = None
+    extra: Mapping[str, Any] | None = None
+    start_by: datetime | None = None
+    cancel_at: datetime | None = None
+    hold: Mapping[str, Any] | None = None
+    max_cost_usd: float | None = None
+    estimate_usd: float | None = None
+    cost_usd: float | None = None
+    cost_source: str | None = None
+    archive_file_id: str | None = None
 
     @property
     def size(self) -> str:

@@ -24,11 +24,12 @@ In the initial metadata of a reply:
 `x-content-length`  the length of the content. Whoever sends it must send all of it, or end with BROKEN_STREAM.
 others              become headers.
 
-Content that lies elsewhere (`EdgeSettings.content_by_decision`). Before GET or HEAD of a file's content goes anywhere
-the edge asks `envoy.service.auth.v3.Authorization/Check`, which no client can reach through it. The server answers
+Content that lies elsewhere (`EdgeSettings.content_by_decision`). Before GET or HEAD of a file's or a video's content
+goes anywhere the edge asks `envoy.service.auth.v3.Authorization/Check`, which no client can reach through it. The
+server answers
 
 a refusal                     its status, and the metadata of an abort as headers. 304 is one too.
-OK alone                      the request goes on to `GetFileContentHttp`, as without the question.
+OK alone                      the request goes on to its method, as without the question.
 OK with `x-edge-cluster`      `origins-http` or `origins-https`: the request goes to the host in `:authority`, with the
                               `:path` and the headers of the answer and no other; all that the client sent are to be in
                               `headers_to_remove`. The reply has the origin's bytes, length, range and date, and else

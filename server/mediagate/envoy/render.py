@@ -190,8 +190,9 @@ def route_lines(routes: list[dict[str, Any]]) -> str:
 
 
 def content_routes(paths: list[dict[str, Any]], settings: EdgeSettings) -> list[dict[str, Any]]:
-    """The routes of files' content, with the filters by which the server is asked first; none where it is not."""
-    content = [path for path in paths if path["regex"].endswith("/files/[^/]+/content")]
+    """The routes of files' and videos' content, with the filters by which the server is asked first; none where it is
+    not."""
+    content = [path for path in paths if path["regex"].endswith(("/files/[^/]+/content", "/videos/[^/]+/content"))]
     if not settings.content_by_decision:
         return []
     return [

@@ -21,6 +21,7 @@ from mediagate.core.clock import Clock
 from mediagate.core.errors import InvalidField, MediagateError, PayloadTooLarge, TruncatedUpload
 from mediagate.core.lifecycle import FILE_TRANSITIONS, FileEvent, FileState, ReplicaState, advance
 from mediagate.core.objects import File, Principal, Replica
+from mediagate.core.webhooks import FILE_FAILED
 from mediagate.files.ahead import ahead
 from mediagate.files.find_source import FindSource, Source
 from mediagate.files.intake import FileFacts, IncomingFile, Intake, Placement
@@ -33,6 +34,7 @@ from mediagate.providers.files import CopiesObjects, FileOperation
 from mediagate.routing.targets import Named, Targets, Wish
 from mediagate.store.files import FileRepository
 from mediagate.store.replicas import ReplicaRepository
+from mediagate.webhooks.emit import emit_about_files
 
 log = structlog.get_logger(__name__)
 PROGRESS_S = 1.0
@@ -122,7 +124,7 @@ class CopyFile:
         if not isinstance(source, str) or not source:
             raise InvalidField(
                 "'source' is a required field: where the bytes are, such as s3://bucket/key, gs://bucket/key, "
-                "https://host/path or the id of a file. To send bytes, use multipart/form-data.",
+                "https://host/path or the id of a file or of a video. To send bytes, use multipart/form-data.",
                 param="source",
             )
         wish = Wish()
@@ -237,7 +239,8 @@ class CopyFile:
         log.warning("copy_failed", file_id=file_id, error=type(failure).__name__)
         why = failure.message if isinstance(failure, MediagateError) else "The copy could not be made."
         async with self.intake.db.transaction() as tx:
-            await FileRepository(tx.connection).fail(file_id, why)
+            if await FileRepository(tx.connection).fail(file_id, why):
+                await emit_about_files(tx, [file_id], [FILE_FAILED], now=self.clock.now())
 
     async def _copy(self, file: File, request: CopyRequest, *, anew: bool) -> File:
         """Make the copy. `anew` first removes what an attempt before this one has left, whose process died."""

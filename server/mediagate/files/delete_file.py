@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from mediagate.core import ids
 from mediagate.core.clock import Clock
 from mediagate.core.objects import Principal
+from mediagate.core.webhooks import FILE_DELETED
 from mediagate.files.remove_file import enqueue_removal
 from mediagate.store.database import Database
 from mediagate.store.files import FileRepository
+from mediagate.webhooks.emit import emit_about_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,4 +27,5 @@ class DeleteFile:
         async with self.db.transaction() as tx:
             if not await FileRepository(tx.connection).entomb(who.owner_id, file_id, now=self.clock.now()):
                 raise ids.FILE.not_found(file_id)
+            await emit_about_files(tx, [file_id], [FILE_DELETED], now=self.clock.now())
             await enqueue_removal(tx, file_id)

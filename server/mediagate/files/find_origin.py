@@ -13,8 +13,8 @@ from mediagate.core.clock import Clock
 from mediagate.core.errors import MediagateError, Unavailable
 from mediagate.core.lifecycle import FileState, ReplicaState
 from mediagate.core.objects import File, Principal, Replica
-from mediagate.providers.files import Origin, ProviderFile, ServesDirectly
-from mediagate.routing.stores import FileStores
+from mediagate.providers.files import ForgetsLinks, Origin, ProviderFile, ServesDirectly
+from mediagate.routing.places import Places
 
 log = structlog.get_logger(__name__)
 # A copy that failed is asked last for this long; then it has another chance.
@@ -74,7 +74,7 @@ class FindOrigin:
     """Prefers copies that the edge can stream to those that pass this process, and healthy ones to those that failed a
     moment ago; a copy that passes this process is better than one that failed."""
 
-    def __init__(self, stores: FileStores, clock: Clock, health: Health | None = None) -> None:
+    def __init__(self, stores: Places, clock: Clock, health: Health | None = None) -> None:
         self._stores = stores
         self._clock = clock
         self._health = health or Health()
@@ -118,6 +118,16 @@ class FindOrigin:
         for replica in file.replicas:
             if replica.account == account:
                 self._health.note(account if whole_account else (account, replica.ref))
+
+    def forget_link(self, file: File, account: str) -> bool:
+        """Have the provider in `account` asked anew where the content is; False where it does not remember that."""
+        forgot = False
+        for replica in file.replicas:
+            provider = self._stores.account(account) if replica.account == account else None
+            if isinstance(provider, ForgetsLinks):
+                provider.forget(replica.ref or "")
+                forgot = True
+        return forgot
 
     async def _origin(self, replica: Replica, provider: ServesDirectly) -> Origin | None:
         """None where the provider does not hand this copy out, or cannot tell how."""

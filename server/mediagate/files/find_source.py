@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -15,7 +15,7 @@ from mediagate.files.open_content import OpenContent
 from mediagate.net.fetcher import Fetcher
 from mediagate.providers.base import Content
 from mediagate.providers.files import CopiesObjects
-from mediagate.routing.sources import FileSource, ObjectSource, SourceRules, UrlSource, parse_source
+from mediagate.routing.sources import FileSource, ObjectSource, SourceRules, UrlSource, VideoSource, parse_source
 from mediagate.routing.stores import FileStores
 
 
@@ -36,6 +36,10 @@ class Source:
         return next((uri for uri in self.uris if provider.copies(uri)), None)
 
 
+OpenVideo = Callable[[Principal, str], Awaitable[Source]]
+"""Opens a finished video of the caller's by its id."""
+
+
 @dataclass(frozen=True, slots=True)
 class FindSource:
     """Opens sources."""
@@ -45,6 +49,7 @@ class FindSource:
     open_content: OpenContent
     fetcher: Fetcher
     rules: SourceRules
+    videos: OpenVideo
 
     @asynccontextmanager
     async def open(self, who: Principal, text: str, *, allowed: bool = False) -> AsyncIterator[Source]:
@@ -52,7 +57,7 @@ class FindSource:
         was checked before.
 
         Raises `InvalidField` for what is no source or does not exist, `PermissionDenied` outside the allow-list,
-        `NotFound` for an id that is no file of the caller's.
+        `NotFound` for an id that is no file or video of the caller's.
         """
         parsed = parse_source(text)
         if not allowed:
@@ -60,6 +65,8 @@ class FindSource:
         match parsed:
             case FileSource(file_id):
                 yield await self._file(who, file_id)
+            case VideoSource(video_id):
+                yield await self.videos(who, video_id)
             case ObjectSource():
                 yield await self._object(parsed)
             case UrlSource(url):
@@ -75,7 +82,7 @@ class FindSource:
             file.filename,
             file.content_type,
             file.sha256,
-            _uris(file),
+            ready_uris(file),
         )
 
     async def _object(self, source: ObjectSource) -> Source:
@@ -108,6 +115,7 @@ class FindSource:
         return found
 
 
-def _uris(file: File) -> tuple[str, ...]:
+def ready_uris(file: File) -> tuple[str, ...]:
+    """Where the copies of a file lie, as stores name them."""
     ready = (replica for replica in file.replicas if replica.state is ReplicaState.READY)
     return tuple(replica.ref for replica in ready if replica.ref is not None and "://" in replica.ref)

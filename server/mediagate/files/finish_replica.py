@@ -13,6 +13,7 @@ from mediagate.core.objects import File, Replica
 from mediagate.files.ahead import ahead
 from mediagate.files.open_content import OpenContent
 from mediagate.files.tasks import BYTES_QUEUE, FOLLOW_REPLICA, REPAIR_REPLICA, replica_lock
+from mediagate.files.webhooks import settle_and_announce
 from mediagate.providers.base import Content
 from mediagate.providers.files import BlobWriter, NewFile, ObjectState, StoredBlob
 from mediagate.routing.stores import FileStores
@@ -51,9 +52,8 @@ class FollowReplica:
             expires_at = found.expires_at or replica.expires_at
         state = advance(REPLICA_TRANSITIONS, replica.state, event)
         async with self.db.transaction() as tx:
-            await ReplicaRepository(tx.connection).settle(
-                replace(replica, state=state, expires_at=expires_at), now=self.clock.now()
-            )
+            settled = replace(replica, state=state, expires_at=expires_at)
+            await settle_and_announce(tx, settled, now=self.clock.now())
 
     async def _ask_later(self, replica: Replica, waited_s: int) -> None:
         async with self.db.transaction() as tx:
@@ -116,7 +116,7 @@ class RepairReplica:
             self.stores.replica_end(account, self.clock.now(), blob.expires_at),
         )
         async with self.db.transaction() as tx:
-            kept = await ReplicaRepository(tx.connection).settle(ready, now=self.clock.now())
+            kept = await settle_and_announce(tx, ready, now=self.clock.now())
             if kept and ready.state is ReplicaState.PROCESSING:
                 await tx.enqueue(
                     FOLLOW_REPLICA,

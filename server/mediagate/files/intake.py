@@ -24,6 +24,7 @@ from mediagate.core.lifecycle import (
     advance,
 )
 from mediagate.core.objects import File, Principal, Replica
+from mediagate.core.webhooks import FILE_DELETED
 from mediagate.files.digest import Digest
 from mediagate.files.leases import LEASE, Leases
 from mediagate.files.proof import Proof, Received
@@ -31,11 +32,13 @@ from mediagate.files.sniff import HEAD_BYTES, content_type_of
 from mediagate.files.steps import Steps
 from mediagate.files.tasks import BYTES_QUEUE, FOLLOW_REPLICA, REMOVE_FILE, REPAIR_REPLICA, replica_lock
 from mediagate.files.tee import Tee
+from mediagate.files.webhooks import announce_new
 from mediagate.providers.files import FileOperation, FileProvider, NewFile, Progress, StoredBlob
 from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database, Transaction
 from mediagate.store.files import FileRepository
 from mediagate.store.replicas import ReplicaRepository
+from mediagate.webhooks.emit import emit_about_files
 
 FOLLOW_AFTER_S = 1
 
@@ -203,13 +206,14 @@ class IncomingFile:
         return NewFile(
             key=self.id,
             filename=placement.filename,
-            content_type=self._content_type(placement.filename),
+            content_type=self.content_type(placement.filename),
             purpose=placement.purpose,
             size_bytes=placement.size_bytes,
             life_s=placement.life_s,
         )
 
-    def _content_type(self, filename: str) -> str:
+    def content_type(self, filename: str) -> str:
+        """What the bytes that came so far are, by themselves, or by the name where they do not say."""
         if not self._flowing and self._placement.content_type is not None:
             return self._placement.content_type
         return content_type_of(self._head, filename)
@@ -259,7 +263,7 @@ class IncomingFile:
             purpose=facts.purpose,
             size_bytes=received.size_bytes,
             sha256=received.sha256,
-            content_type=self._content_type(facts.filename),
+            content_type=self.content_type(facts.filename),
             state=advance(FILE_TRANSITIONS, FileState.RECEIVING, FileEvent.BYTES_VERIFIED),
             created_at=self._began_at,
             expires_at=end_of(self._began_at, facts.life_s, replicas),
@@ -292,6 +296,7 @@ class IncomingFile:
                 if not await FileRepository(tx.connection).finish(file):
                     raise _stood_still()
                 await settle_replicas(tx, file.replicas, self._intake.clock.now())
+                await announce_new(tx, file, now=self._intake.clock.now())
                 if also is not None:
                     await also(tx)
         except MediagateError:
@@ -323,6 +328,7 @@ class IncomingFile:
             # First the tombstone: a file that can be found can be read.
             async with self._intake.db.transaction() as tx:
                 await FileRepository(tx.connection).retract(self.id)
+                await emit_about_files(tx, [self.id], [FILE_DELETED], now=self._intake.clock.now())
         if await self._tee.abort():
             async with self._intake.db.transaction() as tx:
                 await FileRepository(tx.connection).retract(self.id)

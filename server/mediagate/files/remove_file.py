@@ -12,6 +12,7 @@ from mediagate.core.clock import Clock
 from mediagate.core.errors import MediagateError
 from mediagate.core.lifecycle import ReplicaState
 from mediagate.core.objects import Replica
+from mediagate.core.webhooks import FILE_EXPIRED
 from mediagate.files.tasks import DROP_PARTS, REMOVE_REPLICA, replica_lock
 from mediagate.providers.files import DeletesMany, FileProvider
 from mediagate.routing.stores import FileStores
@@ -19,6 +20,7 @@ from mediagate.store.database import Database, Transaction
 from mediagate.store.files import FileRepository
 from mediagate.store.replicas import ReplicaRepository
 from mediagate.store.uploads import UploadRepository
+from mediagate.webhooks.emit import emit_about_files
 
 log = structlog.get_logger(__name__)
 BATCH = 1000
@@ -52,6 +54,7 @@ class RemoveReplicas:
         if replica is not None:
             await self._remove(self.stores.account(account), replica)
         async with self.db.transaction() as tx:
+            await FileRepository(tx.connection).hold([file_id])
             await ReplicaRepository(tx.connection).remove(file_id, account)
             await FileRepository(tx.connection).purge([file_id])
 
@@ -68,6 +71,7 @@ class RemoveReplicas:
             by_account.setdefault(replica.account, []).append(replica)
         failed = await asyncio.gather(*(self._from_account(name, items) for name, items in by_account.items()))
         async with self.db.transaction() as tx:
+            await FileRepository(tx.connection).hold(sorted({*file_ids, *(replica.file_id for replica in replicas)}))
             for (account, removed), stuck in zip(by_account.items(), failed, strict=True):
                 gone = {replica.file_id for replica in removed} - stuck
                 await ReplicaRepository(tx.connection).remove_many(account, sorted(gone))
@@ -142,6 +146,7 @@ class SweepFiles:
         async with self.db.transaction() as tx:
             files = FileRepository(tx.connection)
             over = await files.entomb_expired(now=now, limit=BATCH)
+            await emit_about_files(tx, over, [FILE_EXPIRED], now=now)
             # A receiver that was only slow meets the tombstone, and takes back what it writes after this.
             over += await files.entomb_leaseless(now=now, limit=BATCH)
             ended = await UploadRepository(tx.connection).expire(now=now, limit=BATCH)

@@ -28,10 +28,19 @@ class Spool:
         await asyncio.shield(asyncio.to_thread(self._write, chunk))
 
     def _write(self, chunk: bytes) -> None:
+        self._opened().write(chunk)
+
+    def _opened(self) -> IO[bytes]:
         if self._file is None:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 (closed by `close`)
-        self._file.write(chunk)
+        return self._file
+
+    def fileno(self) -> int:
+        """The descriptor of the file, with all that came so far in it; good until `close`."""
+        file = self._opened()
+        file.flush()
+        return file.fileno()
 
     async def read(self) -> AsyncIterator[bytes]:
         """Yield all bytes from the beginning."""

@@ -1,7 +1,7 @@
 """The jobs, each a thin call into the product, and the worker that runs them.
 
 Three queues: `tracking` holds one long job per running video and takes thousands at once; `default` holds short work,
-`bytes` what moves whole files.
+`bytes` what moves whole files, `webhooks` what waits for servers of callers.
 A job that lost its process is run again by another, so every job may be repeated.
 """
 
@@ -44,11 +44,15 @@ from mediagate.store.videos import VideoRepository
 from mediagate.videos.delete_video import RemoveVideo
 from mediagate.videos.tasks import REMOVE_VIDEO, TRACK_VIDEO, TRACKING_QUEUE, WAKE_CHANNEL
 from mediagate.videos.track_video import Leash, TrackVideo
+from mediagate.webhooks.deliver import DeliverWebhooks, DeliveryJob
+from mediagate.webhooks.tasks import DELIVER_WEBHOOKS, WEBHOOK_QUEUE, WEBHOOK_RETRY_QUEUE
+from mediagate.webhooks.upkeep import ResumeDeliveries, SweepEvents
 
 log = structlog.get_logger(__name__)
 TRACKING_CONCURRENCY = 10_000
 WORK_CONCURRENCY = 8
 BYTES_CONCURRENCY = 4
+WEBHOOK_CONCURRENCY = 64
 RESUME_BATCH = 500
 SHUTDOWN_S = 15.0
 # Far longer than any request takes from keeping an input to committing what it is for.
@@ -89,6 +93,9 @@ class Operations:
     resume_removals: ResumeRemovals
     reconcile: Reconcile
     retention: Retention
+    deliver_webhooks: DeliverWebhooks
+    sweep_events: SweepEvents
+    resume_deliveries: ResumeDeliveries
 
 
 class Worker:
@@ -107,6 +114,7 @@ class Worker:
     def _register(self) -> None:
         self._register_video_jobs()
         self._register_file_jobs()
+        self._register_webhook_jobs()
         self._register_maintenance()
 
     def _register_video_jobs(self) -> None:
@@ -147,6 +155,15 @@ class Worker:
         async def drop_parts(upload_id: str) -> None:
             await operations.drop_parts.run(upload_id)
 
+    def _register_webhook_jobs(self) -> None:
+        operations, app = self._operations, self._app
+
+        @app.task(name=DELIVER_WEBHOOKS, queue=WEBHOOK_QUEUE, retry=RETRY, pass_context=True)
+        async def deliver_webhooks(context: JobContext, endpoint_id: str) -> None:
+            assert context.job.id is not None
+            job = DeliveryJob(context.job.id, among_failing=context.job.queue == WEBHOOK_RETRY_QUEUE)
+            await operations.deliver_webhooks.run(endpoint_id, job, self._stopping.is_set)
+
     def _register_maintenance(self) -> None:
         operations = self._operations
 
@@ -154,6 +171,8 @@ class Worker:
             while await operations.sweep_files.run():
                 pass
             while await operations.sweep_keys.run():
+                pass
+            while await operations.sweep_events.run():
                 pass
 
         # Seconds come last here.
@@ -187,6 +206,7 @@ class Worker:
     async def _resume(self) -> None:
         """Give work back its job where the job was lost, and remove inputs for which no video came to be."""
         await self._operations.resume_removals.run()
+        await self._operations.resume_deliveries.run()
         await enqueue_unfinished(self._operations.db, limit=RESUME_BATCH)
         before = datetime.now(UTC) - UNUSED_INPUT_AGE
         async with self._operations.db.reading() as connection:
@@ -240,6 +260,8 @@ class Worker:
                 self._job_worker("tracking", [TRACKING_QUEUE], TRACKING_CONCURRENCY),
                 self._job_worker("work", ["default", "builtin"], WORK_CONCURRENCY),
                 self._job_worker("bytes", [BYTES_QUEUE], BYTES_CONCURRENCY),
+                self._job_worker("webhooks", [WEBHOOK_QUEUE], WEBHOOK_CONCURRENCY),
+                self._job_worker("webhooks again", [WEBHOOK_RETRY_QUEUE], WEBHOOK_CONCURRENCY),
             ]
             await listener.start()
             rescue = asyncio.create_task(

@@ -69,6 +69,28 @@ class Answer:
         await self.session.close()
 
 
+def session_to(
+    addresses: Sequence[str], rules: FetchRules, tls: ssl.SSLContext | None, *, read_bytes: int = READ_BYTES
+) -> aiohttp.ClientSession:
+    """A session for one request, which can reach `addresses` and no others. `read_bytes` is what it reads ahead."""
+    connector = aiohttp.TCPConnector(
+        resolver=_Pinned(addresses),
+        socket_factory=lambda info: _open_socket(info, frozenset(addresses)),
+        ssl=True if tls is None else tls,
+        use_dns_cache=False,
+        force_close=True,
+    )
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        auto_decompress=False,
+        read_bufsize=read_bytes,
+        timeout=aiohttp.ClientTimeout(total=None, connect=rules.connect_s),
+        headers={"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"},
+    )
+
+
 async def get(
     target: Target,
     addresses: Sequence[str],
@@ -78,22 +100,7 @@ async def get(
 ) -> Answer:
     """Send one GET to one of `addresses`; redirects are not followed. Raises what aiohttp raises, and
     `TimeoutError`."""
-    connector = aiohttp.TCPConnector(
-        resolver=_Pinned(addresses),
-        socket_factory=lambda info: _open_socket(info, frozenset(addresses)),
-        ssl=True if tls is None else tls,
-        use_dns_cache=False,
-        force_close=True,
-    )
-    session = aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        auto_decompress=False,
-        read_bufsize=READ_BYTES,
-        timeout=aiohttp.ClientTimeout(total=None, connect=rules.connect_s),
-        headers={"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"},
-    )
+    session = session_to(addresses, rules, tls)
     try:
         async with asyncio.timeout(rules.connect_s + rules.silence_s):
             response = await session.get(target.url, headers=headers, allow_redirects=False)

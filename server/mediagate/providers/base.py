@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -83,17 +84,25 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class MediaInput:
-    """Bytes that go into a video: a reference image or a source video. `open` may be called again after a failure."""
+    """Bytes that go into a video: a reference image or a source video. `open` may be called again after a failure.
+    `uris` are the stores' own names of the same bytes, such as `gs://bucket/name`, for a provider that reads them."""
 
     content_type: str
     size_bytes: int
     open: Callable[[], AsyncIterator[bytes]]
+    uris: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class VideoRequest:
     """One video to make. `token` is the same for every attempt at the same video: a provider that can, uses it so that
-    two submits make one job."""
+    two submits make one job.
+
+    `seconds` of an extension are those to add. `source_video` has the bytes that a remix, an edit or an extension
+    starts from; `source_ref` is the provider's own job that made them, where this account did. `audio` is None where
+    the caller does not say. `extra` holds the members of the caller's body that are not mediagate's: they go into the
+    provider's body as they are, over what the provider's adapter sets.
+    """
 
     token: str
     kind: VideoKind
@@ -104,28 +113,38 @@ class VideoRequest:
     height: int
     image: MediaInput | None = None
     source_video: MediaInput | None = None
+    source_ref: str | None = None
+    audio: bool | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    callback_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class VideoOutput:
-    """A finished video, measured in the file itself."""
+    """A finished video, measured in the file itself. `sha256` is lower-case hexadecimal, empty where nobody read all
+    bytes."""
 
     duration_s: float
     width: int
     height: int
     size_bytes: int
+    has_audio: bool = False
+    sha256: str = ""
+    content_type: str = "video/mp4"
 
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """One answer to one poll."""
+    """One answer to one poll. `poll_after_s` is the provider's own hint. `cost_usd` is what the provider says that the
+    job costs; None where it does not say. `expires_at` is when its output goes, where the provider says."""
 
     state: JobState
     progress_percent: float | None = None
     position: int | None = None
     poll_after_s: float | None = None
     failure: Failure | None = None
+    cost_usd: float | None = None
+    expires_at: datetime | None = None
     output: VideoOutput | None = None
 
 
@@ -137,13 +156,33 @@ class SubmitRefused(Exception):
         self.failure = failure
 
 
+class ProviderBusy(Exception):
+    """The provider surely did not take the job, and may take it later: its rate or parallel limit is reached, or nobody
+    could connect to it. `retry_after_s` is the provider's own hint."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class FateUnknown(Exception):
     """The provider did not answer, or its answer says nothing about the job. Never a verdict."""
 
 
+class Audio(StrEnum):
+    """Whether a model's videos have sound."""
+
+    NEVER = "never"
+    ALWAYS = "always"
+    OPTIONAL = "optional"
+    """As the request says; with sound where it does not."""
+
+
 @dataclass(frozen=True, slots=True)
 class VideoModel:
-    """What one model can make, and what a second of it costs."""
+    """What one model can make. Empty `sizes` or `seconds`: any, since the provider does not say. `sizes` are
+    `WIDTHxHEIGHT`, so that they stand for aspect ratio and resolution at once. `extend_seconds` are the lengths that an
+    extension can add, where they are not `seconds`."""
 
     name: str
     sizes: tuple[str, ...]
@@ -152,21 +191,40 @@ class VideoModel:
     default_seconds: int
     prompt_chars_max: int
     inputs: tuple[str, ...]
-    usd_per_second: float
     kinds: tuple[VideoKind, ...]
+    audio: Audio = Audio.NEVER
+    extend_seconds: tuple[int, ...] = ()
     description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoSpec:
-    """What a video provider is, for the support matrix, validation and tracking."""
+    """What a video provider is, for the support matrix, validation and tracking.
+
+    `models` are those with known limits. `any_model` stands for every other name, for providers that serve models which
+    nobody can list here; None where only `models` exist. `shut_down` names models that are gone, with the day.
+    `idempotent_submit`: two submits with one token make one job, so a submit without an answer may be repeated.
+    `parallel_max`: jobs that one account may have at the same time, where the provider says. `output_life_s`: how long
+    a finished video stays at the provider. `cancels`: a running job can be stopped there. `reserved` are members of a
+    body, at any depth, that no caller may set: where outputs go, which stored objects of the account are read.
+    """
 
     name: str
+    title: str
+    source: str
     models: Mapping[str, VideoModel]
-    idempotent_submit: bool
-    reports_progress: bool
-    poll_interval_s: float
-    deadline_s: float
+    any_model: VideoModel | None = None
+    shut_down: Mapping[str, str] = field(default_factory=dict)
+    idempotent_submit: bool = False
+    reports_progress: bool = False
+    reports_cost: bool = False
+    cancels: bool = False
+    calls_back: bool = False
+    reserved: frozenset[str] = frozenset()
+    parallel_max: int | None = None
+    output_life_s: int | None = None
+    poll_interval_s: float = 10.0
+    deadline_s: float = 3600.0
 
 
 class VideoProvider(Protocol):
@@ -175,8 +233,8 @@ class VideoProvider(Protocol):
     spec: VideoSpec
 
     async def submit(self, request: VideoRequest) -> str:
-        """Start the job and return its `ref`. Raises `SubmitRefused` where it surely did not start, `FateUnknown`
-        where that cannot be known."""
+        """Start the job and return its `ref`. Raises `SubmitRefused` where it surely did not start, `ProviderBusy`
+        where it did not and may later, `FateUnknown` where that cannot be known."""
         ...
 
     async def poll(self, ref: str) -> JobStatus:
@@ -184,13 +242,20 @@ class VideoProvider(Protocol):
         ...
 
     async def cancel(self, ref: str) -> bool:
-        """Ask the provider to stop; True where it did stop before the end. Raises `FateUnknown`."""
+        """Ask the provider to stop; True where it did stop before the end, False where the job goes on or has ended.
+        Raises `FateUnknown`."""
         ...
 
     async def delete(self, ref: str) -> None:
-        """Remove the job and its outputs; what is absent is already deleted."""
+        """Remove the job and its outputs; what is absent is already deleted. A provider that cannot remove them leaves
+        them to their own expiry."""
         ...
 
     async def open(self, ref: str, variant: VideoVariant) -> Content:
-        """Raises `FileNotFoundError` where the output is gone."""
+        """The finished video. A link that has expired is asked for again. Raises `FileNotFoundError` where the output
+        is gone, and for pictures of the video where the provider makes none."""
+        ...
+
+    async def close(self) -> None:
+        """Close connections."""
         ...

@@ -273,6 +273,15 @@ class ServesDirectly(Protocol):
         ...
 
 
+@runtime_checkable
+class ForgetsLinks(Protocol):
+    """A provider that remembers for a while where an object is."""
+
+    def forget(self, ref: str) -> None:
+        """Ask anew the next time: what was remembered is dead."""
+        ...
+
+
 def marked_name(filename: str, key: str) -> str:
     """A file name that carries our key, for providers that give an object no other member to hold it: `report.pdf` is
     `report--KEY.pdf` there. The extension stays, because providers go by it."""

@@ -123,9 +123,10 @@ class ProviderHttp:
 
     @asynccontextmanager
     async def stream(self, method: str, path: str, **options: Any) -> AsyncIterator[httpx.Response]:
-        """Send a request once; the body of the answer is not read yet. Raises as `call` does."""
+        """Send a request once; the body of the answer is not read yet. `anonymous` leaves the credentials out. Raises
+        as `call` does."""
         given = options.pop("headers", None) or {}
-        headers = {**await self.headers(), **given}
+        headers = dict(given) if options.pop("anonymous", False) else {**await self.headers(), **given}
         try:
             response = await self._send(method, self.url(path), headers, options)
             try:
@@ -180,7 +181,7 @@ def json_of(response: httpx.Response, title: str) -> dict[str, Any]:
     """The body as a JSON object. Raises `ProviderFailed` for anything else, which an answer that was cut is."""
     try:
         tree = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ProviderFailed(f"{title} gave an answer that cannot be read.", code="provider_bad_answer") from None
     if not isinstance(tree, dict):
         raise ProviderFailed(f"{title} gave an answer that cannot be read.", code="provider_bad_answer")
@@ -246,7 +247,7 @@ def provider_message(response: httpx.Response) -> str:
     """The provider's own sentence about a refusal, in the shapes that are in use; empty where there is none."""
     try:
         tree: Any = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     error = tree.get("error", tree) if isinstance(tree, dict) else tree
     if isinstance(error, dict):

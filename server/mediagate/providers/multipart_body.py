@@ -1,4 +1,4 @@
-"""A form with one file, written around bytes that pass: what stands before them, and what stands behind them.
+"""A form with one file or none, written around bytes that pass: what stands before them, and what stands behind them.
 
 The form is `multipart/form-data` of RFC 7578, with names escaped as the HTML standard has browsers do it
 (https://html.spec.whatwg.org/multipage/form-control-infrastructure.html, "multipart/form-data encoding algorithm").
@@ -20,13 +20,14 @@ class MultipartBody:
 
     `fields` come before the file, so that a server which reads the form as it arrives knows them first; a name may come
     more than once when pairs are given. `content_type` of the file falls back to octet-stream where it could break
-    the part's header. The whole body is `overhead_bytes` longer than the file.
+    the part's header. Where `file_name` is None the form has its fields alone, and nothing goes between `head` and
+    `tail`. The whole body is `overhead_bytes` longer than the file.
     """
 
     def __init__(
         self,
         fields: Mapping[str, str] | Iterable[tuple[str, str]],
-        file_name: str,
+        file_name: str | None,
         *,
         file_field: str = "file",
         content_type: str = "application/octet-stream",
@@ -37,13 +38,14 @@ class MultipartBody:
         lines: list[str] = []
         for name, value in pairs:
             lines += [f"--{boundary}", f'Content-Disposition: form-data; name="{_escaped(name)}"', "", value]
-        lines += [
-            f"--{boundary}",
-            f'Content-Disposition: form-data; name="{_escaped(file_field)}"; filename="{_escaped(file_name)}"',
-            f"Content-Type: {content_type if _MEDIA_TYPE.fullmatch(content_type) else 'application/octet-stream'}",
-            "",
-            "",
-        ]
+        if file_name is not None:
+            lines += [
+                f"--{boundary}",
+                f'Content-Disposition: form-data; name="{_escaped(file_field)}"; filename="{_escaped(file_name)}"',
+                f"Content-Type: {content_type if _MEDIA_TYPE.fullmatch(content_type) else 'application/octet-stream'}",
+                "",
+                "",
+            ]
         self.head = "\r\n".join(lines).encode(errors="replace")
         self.tail = f"\r\n--{boundary}--\r\n".encode()
         self.content_type = f"multipart/form-data; boundary={boundary}"

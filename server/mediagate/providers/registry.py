@@ -1,4 +1,4 @@
-"""Every file provider by name. Its code, and the SDK that it needs, is loaded only where an account uses it."""
+"""Every provider by name. Its code, and the SDK that it needs, is loaded only where an account uses it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Final, cast
 
 from mediagate.providers.account import Account
+from mediagate.providers.base import VideoProvider, VideoSpec
 from mediagate.providers.files import FileProvider, FileSpec
 
 FILE_PROVIDERS: Final = (
@@ -17,6 +18,20 @@ FILE_PROVIDERS: Final = (
     "mistral",
     "openai",
     "openai_compatible",
+    "vertex_ai",
+    "xai",
+)
+VIDEO_PROVIDERS: Final = (
+    "azure",
+    "bedrock",
+    "fal",
+    "gemini",
+    "local",
+    "openai",
+    "openai_compatible",
+    "openrouter",
+    "replicate",
+    "runwayml",
     "vertex_ai",
     "xai",
 )
@@ -34,3 +49,16 @@ def build_files(account: Account) -> FileProvider:
     `ValueError` with a sentence for an account that lacks what the provider needs."""
     file_spec(account.provider)
     return cast(FileProvider, import_module(f"mediagate.providers.{account.provider}.files").build(account))
+
+
+def video_spec(provider: str) -> VideoSpec:
+    """What `provider` can make. Raises `KeyError` for a name that is none."""
+    if provider not in VIDEO_PROVIDERS:
+        raise KeyError(provider)
+    return cast(VideoSpec, import_module(f"mediagate.providers.{provider}.spec").VIDEOS)
+
+
+def build_videos(account: Account) -> VideoProvider:
+    """The provider's videos for one account; raises as `build_files` does."""
+    video_spec(account.provider)
+    return cast(VideoProvider, import_module(f"mediagate.providers.{account.provider}.videos").build(account))

@@ -38,3 +38,13 @@ def life_within(life_s: int | None, least_s: int, most_s: int) -> int | None:
     """The life to ask a provider for that knows only lives from `least_s` to `most_s` seconds. A shorter one becomes
     `least_s`; of a longer one it is told nothing. Either way the file is removed in time by us."""
     return None if life_s is None or life_s > most_s else max(life_s, least_s)
+
+
+def flag_of(account: Account, name: str) -> bool:
+    """An option that is `true` or `false`; false where it is not given. Raises `ValueError` for anything else."""
+    given = account.option(name)
+    words = {None: False, "true": True, "false": False}
+    word = None if given is None else given.lower()
+    if word not in words:
+        raise ValueError(f"{name} must be true or false")
+    return words[word]

@@ -2,32 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from mediagate.core.errors import InvalidField, NotFound, Unsupported
 from mediagate.core.limits import echo
-from mediagate.providers.base import VideoModel, VideoProvider
+from mediagate.core.objects import Video
+from mediagate.providers.base import Audio, VideoKind, VideoModel, VideoProvider, VideoSpec
+from mediagate.providers.registry import video_spec
+
+MODE = "video_generation"
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """One way to serve a public model: a model of one provider through one account. `id` is stable across restarts. A
-    `*` at the end of `model_name` stands for any text, which a `*` at the end of `provider_model` repeats."""
+    `*` at the end of `model_name` stands for any text, which a `*` at the end of `provider_model` repeats. `account`
+    has its files, `video_account` makes its videos; `info` is what the configuration says of the model."""
 
     id: str
     model_name: str
     provider: str
     provider_model: str
     account: str = "local"
+    video_account: str = "local"
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    def named(self, name: str) -> Deployment:
+        """The same with what `name` has in the place of the `*`."""
+        if not self.model_name.endswith("*"):
+            return self
+        rest = name[len(self.model_name) - 1 :]
+        model = self.provider_model
+        return replace(self, model_name=name, provider_model=model[:-1] + rest if model.endswith("*") else model)
 
 
 class ModelCatalog:
-    """What the configuration's `model_list` names."""
+    """What the configuration's `model_list` names. `videos` are the providers by account."""
 
-    def __init__(self, deployments: Sequence[Deployment], video_providers: Mapping[str, VideoProvider]) -> None:
+    def __init__(
+        self,
+        deployments: Sequence[Deployment],
+        videos: Mapping[str, VideoProvider],
+        spec_of: Callable[[str], VideoSpec] = video_spec,
+        parallel_max: Callable[[str], int | None] = lambda _: None,
+    ) -> None:
         self._deployments = deployments
-        self._providers = video_providers
+        self._videos = videos
+        self._spec_of = spec_of
+        self._parallel_max = parallel_max
 
     def names(self) -> list[str]:
         """Every public name once, in the order of the configuration."""
@@ -58,11 +82,11 @@ class ModelCatalog:
         return name
 
     def video_deployments(self) -> list[tuple[Deployment, VideoModel]]:
-        """The deployments that make videos, with what each can."""
+        """The deployments that make videos, with what each can; patterns, which stand for no one model, are left
+        out."""
         found = []
         for deployment in self._deployments:
-            provider = self._providers.get(deployment.provider)
-            model = provider.spec.models.get(deployment.provider_model) if provider else None
+            model = None if deployment.model_name.endswith("*") else self._model(deployment)
             if model is not None:
                 found.append((deployment, model))
         return found
@@ -70,15 +94,25 @@ class ModelCatalog:
     def video(self, name: str | None) -> tuple[Deployment, VideoModel]:
         """The deployment for a new video; the first video model where none is named.
 
-        Raises `InvalidField` for a name that is none, `Unsupported` for a model that makes no videos.
+        Raises `InvalidField` for a name that is none and for a model that was shut down, `Unsupported` for a model that
+        makes no videos.
         """
-        available = self.video_deployments()
-        for deployment, model in available:
-            if name is None or deployment.model_name == name:
+        if name is None:
+            first = next(iter(self.video_deployments()), None)
+            if first is not None:
+                return first
+        candidates = [] if name is None else [found.named(name) for found in self.deployments_of(name)]
+        for deployment in candidates:
+            model = self._model(deployment)
+            if model is not None:
                 return deployment, model
-        choices = ", ".join(dict.fromkeys(deployment.model_name for deployment, _ in available)) or "none"
-        if name is not None and name in self.names():
-            raise Unsupported(f"The model '{echo(name)}' makes no videos. Video models: {choices}.", param="model")
+        choices = ", ".join(dict.fromkeys(found.model_name for found, _ in self.video_deployments())) or "none"
+        for deployment in candidates:
+            self._require_alive(deployment, choices)
+        if candidates:
+            raise Unsupported(
+                f"The model '{echo(name or '')}' makes no videos. Video models: {choices}.", param="model"
+            )
         raise InvalidField(
             f"The model '{echo(name or '')}' does not exist. Video models: {choices}.",
             param="model",
@@ -86,6 +120,88 @@ class ModelCatalog:
             model=echo(name or ""),
         )
 
-    def provider(self, name: str) -> VideoProvider:
-        """The provider that has a video. Raises `KeyError` where the configuration no longer has it."""
-        return self._providers[name]
+    def video_of(self, source: Video) -> tuple[Deployment, VideoModel]:
+        """The deployment that made a video, whatever else has its name by now. Raises as `video` does."""
+        candidates = [found.named(source.model) for found in self.deployments_of(source.model)]
+        made_by = Deployment(
+            source.deployment,
+            source.model,
+            source.provider,
+            source.provider_model,
+            video_account=source.account,
+            info={"mode": MODE},
+        )
+        # An account that the configuration no longer has takes nothing new.
+        for deployment in [*candidates, made_by] if source.account in self._videos else candidates:
+            model = self._model(deployment)
+            if (
+                model is not None
+                and deployment.provider_model == source.provider_model
+                and (deployment.video_account == source.account)
+            ):
+                return deployment, model
+        return self.video(source.model)
+
+    def _require_alive(self, deployment: Deployment, choices: str) -> None:
+        spec = self._spec(deployment.provider)
+        day = spec.shut_down.get(deployment.provider_model) if spec else None
+        if spec is not None and day is not None:
+            raise InvalidField(
+                f"The model '{echo(deployment.model_name)}' was shut down by {spec.title} on {day}. "
+                f"Video models: {choices}.",
+                param="model",
+                code="model_shut_down",
+                model=echo(deployment.model_name),
+            )
+
+    def _model(self, deployment: Deployment) -> VideoModel | None:
+        """What a deployment can make; None where it makes no videos."""
+        spec = self._spec(deployment.provider)
+        if spec is None or deployment.provider_model in spec.shut_down:
+            return None
+        model = spec.models.get(deployment.provider_model)
+        if model is None and spec.any_model is not None and deployment.info.get("mode") == MODE:
+            model = replace(spec.any_model, name=deployment.provider_model)
+        return None if model is None else told(model, deployment.info)
+
+    def _spec(self, provider: str) -> VideoSpec | None:
+        try:
+            return self._spec_of(provider)
+        except KeyError:
+            return None
+
+    def reserved(self, provider: str) -> frozenset[str]:
+        """The members of a body that no caller may set for this provider."""
+        spec = self._spec(provider)
+        return spec.reserved if spec else frozenset()
+
+    def provider(self, account: str) -> VideoProvider:
+        """The provider that has a video. Raises `KeyError` where the configuration no longer has its account,
+        `ProviderRefused` where that lacks what the provider needs."""
+        return self._videos[account]
+
+    def parallel_max(self, account: str) -> int | None:
+        """How many videos one account may have at the same time; None where nobody says."""
+        return self._parallel_max(account)
+
+
+def told(model: VideoModel, info: Mapping[str, Any]) -> VideoModel:
+    """The model with what the configuration's `model_info` says of it in the place of what its provider's spec says."""
+    changes: dict[str, Any] = {}
+    if isinstance(info.get("sizes"), list):
+        changes["sizes"] = tuple(map(str, info["sizes"]))
+        changes["default_size"] = changes["sizes"][0]
+    if isinstance(info.get("seconds"), list):
+        changes["seconds"] = tuple(map(int, info["seconds"]))
+        changes["default_seconds"] = changes["seconds"][0]
+    if isinstance(info.get("inputs"), list):
+        changes["inputs"] = tuple(map(str, info["inputs"]))
+    if isinstance(info.get("operations"), list):
+        changes["kinds"] = tuple(map(VideoKind, info["operations"]))
+    if "default_size" in info:
+        changes["default_size"] = str(info["default_size"])
+    if "default_seconds" in info:
+        changes["default_seconds"] = int(info["default_seconds"])
+    if "audio" in info:
+        changes["audio"] = Audio(info["audio"])
+    return replace(model, **changes)

@@ -63,7 +63,14 @@ class UrlSource:
     url: str
 
 
-Source: TypeAlias = ObjectSource | FileSource | UrlSource
+@dataclass(frozen=True, slots=True)
+class VideoSource:
+    """A finished video of the caller, or what claims to be one."""
+
+    video_id: str
+
+
+Source: TypeAlias = ObjectSource | FileSource | VideoSource | UrlSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +111,14 @@ class SourceRules:
 
 
 def parse_source(text: str) -> Source:
-    """Read a source: `s3://bucket/key`, `bedrock://…`, `gs://…`, `vertex_ai://…`, `https://…` or `file-…`.
+    """Read a source: `s3://bucket/key`, `bedrock://…`, `gs://…`, `vertex_ai://…`, `https://…`, `file-…` or `video_…`.
 
     A key is taken as it is: nothing in it is decoded, and `?` and `#` belong to it. Raises `InvalidField`.
     """
     if text.startswith("file-") and len(text) <= _FILE_ID_CHARS_MAX:
         return FileSource(text)
+    if text.startswith("video_") and len(text) <= _FILE_ID_CHARS_MAX:
+        return VideoSource(text)
     match = _SCHEME.match(text)
     scheme = match[1].lower() if match else ""
     if match and scheme in ("https", "http"):
@@ -117,7 +126,7 @@ def parse_source(text: str) -> Source:
     if not match or scheme not in _SCHEMES:
         raise _refused(
             f"{echo(text) or 'an empty text'} is none. It must be s3://bucket/key, gs://bucket/key, https://... or the "
-            "id of a file"
+            "id of a file or of a video"
         )
     bucket, _, key = text[match.end() :].partition("/")
     try:

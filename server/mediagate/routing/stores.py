@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -21,7 +21,8 @@ class FileStores:
     """Every account by its id. A provider is built when it is first used, once.
 
     `default` are the accounts that a file goes to where the caller names none, `scratch` is the one for bytes on their
-    way. The first account of a provider in the configuration is the one that the provider's name stands for.
+    way. The first account of a provider in the configuration is the one that the provider's name stands for. A retired
+    account serves the copies that it has, and has no name by which it could be given new ones.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class FileStores:
         build: Callable[[Account], FileProvider] = build_files,
     ) -> None:
         self._accounts = {account.id: account for account in accounts}
+        self._retired: dict[str, Account] = {}
         self._build = build
         self._built: dict[str, FileProvider] = {}
         self.default = tuple(default)
@@ -43,12 +45,16 @@ class FileStores:
         """Every account, in the order of the configuration."""
         return self._accounts
 
+    def retire(self, accounts: Iterable[Account]) -> None:
+        """Keep accounts that the configuration no longer has; those that it has stay as they are."""
+        self._retired.update({account.id: account for account in accounts if account.id not in self._accounts})
+
     def account(self, account_id: str) -> FileProvider:
-        """The provider of one account. Raises `KeyError` where the configuration no longer has it, `ProviderRefused`
-        where it lacks what the provider needs."""
+        """The provider of one account. Raises `KeyError` where nobody knows it any more, `ProviderRefused` where it
+        lacks what the provider needs."""
         provider = self._built.get(account_id)
         if provider is None:
-            account = self._accounts[account_id]
+            account = self._known(account_id)
             try:
                 provider = self._built[account_id] = self._build(account)
             except ValueError as error:
@@ -84,13 +90,16 @@ class FileStores:
     def replica_end(self, account_id: str, created_at: datetime, expires_at: datetime | None) -> datetime | None:
         """When a copy is gone by the rules of its store: what the store says of it (`expires_at`), how long it keeps
         any file, and the account's retention."""
-        account, spec = self._accounts[account_id], self.account(account_id).spec
+        account, spec = self._known(account_id), self.account(account_id).spec
         ends = [] if expires_at is None else [expires_at]
         if spec.life_s is not None:
             ends.append(created_at + timedelta(seconds=spec.life_s))
         if account.retention_days is not None:
             ends.append(created_at + timedelta(days=account.retention_days))
         return min(ends, default=None)
+
+    def _known(self, account_id: str) -> Account:
+        return self._accounts.get(account_id) or self._retired[account_id]
 
     async def close(self) -> None:
         """Close every provider that was built."""

@@ -195,6 +195,12 @@ class FileRepository:
         row = (await self._connection.execute(query)).first()
         return row is not None and row.state == FileState.PROCESSED.value
 
+    async def hold(self, file_ids: Sequence[str]) -> None:
+        """Let nobody else change these until the transaction ends. Whoever removes replicas does this first: the
+        deletion of a file's row takes its replicas' rows with it, in this order."""
+        query = select(FILE.c.id).where(one_of(FILE.c.id, file_ids)).order_by(FILE.c.id).with_for_update()
+        await self._connection.execute(query)
+
     async def known(self, file_ids: Sequence[str]) -> set[str]:
         """Those that have a row, in whatever state."""
         query = select(FILE.c.id).where(FILE.c.id.in_(file_ids))

@@ -116,6 +116,7 @@ class VideoRow(SQLModel, table=True):
     __table_args__ = (
         Index("video_listed", "owner_id", "id", postgresql_where=text("deleted_at IS NULL")),
         Index("video_running", "id", postgresql_where=text("ended_at IS NULL AND deleted_at IS NULL")),
+        Index("video_at_account", "account", "id", postgresql_where=text("ended_at IS NULL")),
         Index(
             "video_finished",
             "provider",
@@ -132,6 +133,7 @@ class VideoRow(SQLModel, table=True):
     owner_id: str
     model: str
     deployment: str
+    account: str
     provider: str
     provider_model: str
     kind: str
@@ -163,6 +165,37 @@ class VideoRow(SQLModel, table=True):
     failure: dict[str, Any] | None = _json()
     output: dict[str, Any] | None = _json()
     end_user: str | None = None
+    audio: bool | None = None
+    extra: dict[str, Any] | None = _json()
+    start_by: datetime | None = _time(nullable=True)
+    cancel_at: datetime | None = _time(nullable=True)
+    hold: dict[str, Any] | None = _json()
+    max_cost_usd: float | None = None
+    estimate_usd: float | None = None
+    cost_usd: float | None = None
+    cost_source: str | None = None
+    archive_file_id: str | None = None
+
+
+class VideoPictureRow(SQLModel, table=True):
+    """A picture of a finished video that was made here, as an internal file."""
+
+    __tablename__ = "video_picture"
+
+    video_id: str = Field(primary_key=True, sa_type=ID, foreign_key="video.id", ondelete="CASCADE")
+    variant: str = Field(primary_key=True)
+    file_id: str
+
+
+class AccountMemoryRow(SQLModel, table=True):
+    """What an account was, sealed with a key that is not in the database, for jobs that outlive it."""
+
+    __tablename__ = "account_memory"
+
+    id: str = Field(primary_key=True)
+    provider: str
+    sealed: bytes
+    updated_at: datetime = _time()
 
 
 class VideoEventRow(SQLModel, table=True):
@@ -195,6 +228,66 @@ class CharacterRow(SQLModel, table=True):
     name: str
     file_id: str
     created_at: datetime = _time()
+
+
+class WebhookEndpointRow(SQLModel, table=True):
+    """Where an owner's events go. `old_secrets` still sign until they expire; an endpoint with a `disabled_reason` gets
+    nothing. `wake_at` is when a job will look for what is due by then."""
+
+    __tablename__ = "webhook_endpoint"
+    __table_args__ = (Index("webhook_endpoint_listed", "owner_id", "id"),)
+
+    id: str = Field(primary_key=True, sa_type=ID)
+    owner_id: str
+    name: str
+    url: str
+    event_types: list[str] = Field(sa_column=Column(ARRAY(TEXT), nullable=False))
+    secret: str
+    old_secrets: list[dict[str, Any]] = Field(sa_column=Column(JSONB, nullable=False))
+    progress_interval_s: float
+    failures: int
+    disabled_reason: str | None = None
+    created_at: datetime = _time()
+    updated_at: datetime = _time()
+    wake_at: datetime | None = _time(nullable=True)
+
+
+class WebhookEventRow(SQLModel, table=True):
+    """Something that happened and that an endpoint wants to know. Every attempt sends `body` as it is."""
+
+    __tablename__ = "webhook_event"
+    __table_args__ = (Index("webhook_event_of_object", "data_id", "type", "created_at"),)
+
+    id: str = Field(primary_key=True, sa_type=ID)
+    owner_id: str
+    type: str
+    data_id: str
+    body: bytes
+    created_at: datetime = _time()
+
+
+class WebhookDeliveryRow(SQLModel, table=True):
+    """One event on its way to one endpoint. `claimed_by` is the job that sends it until `claimed_until`; `tries` counts
+    the attempts since `started_at`. No foreign key leads to the endpoint: what happens must not wait for its deletion.
+    """
+
+    __tablename__ = "webhook_delivery"
+    __table_args__ = (
+        Index("webhook_delivery_due", "endpoint_id", "next_attempt_at", postgresql_where=text("state = 'pending'")),
+        Index("webhook_delivery_claimed", "endpoint_id", postgresql_where=text("claimed_until IS NOT NULL")),
+        Index("webhook_delivery_of_event", "event_id"),
+    )
+
+    endpoint_id: str = Field(primary_key=True, sa_type=ID)
+    event_id: str = Field(primary_key=True, sa_type=ID, foreign_key="webhook_event.id", ondelete="CASCADE")
+    state: str
+    attempts: int
+    tries: int
+    started_at: datetime = _time()
+    next_attempt_at: datetime | None = _time(nullable=True)
+    claimed_by: int | None = Field(default=None, sa_type=BigInteger)
+    claimed_until: datetime | None = _time(nullable=True)
+    log: list[dict[str, Any]] = Field(sa_column=Column(JSONB, nullable=False))
 
 
 class IdempotencyRow(SQLModel, table=True):

@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, any_, bindparam, extract, func, insert, select, text, update
+from sqlalchemy import ColumnElement, any_, bindparam, extract, func, insert, or_, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -60,6 +60,19 @@ class VideoRepository:
         query = select(*_COLUMNS).where(*conditions).order_by(order).limit(limit + 1)
         rows = (await self._connection.execute(query)).all()
         return Page(tuple(_video(row) for row in rows[:limit]), has_more=len(rows) > limit)
+
+    async def alive(self, owner_id: str, *, ended_since: datetime | None, limit: int) -> list[Video]:
+        """The owner's videos that have not ended, and those that have since a time; the newest, by their ids."""
+        over: ColumnElement[bool] = VIDEO.c.ended_at.is_(None)
+        if ended_since is not None:
+            over = or_(over, VIDEO.c.ended_at >= ended_since)
+        query = (
+            select(*_COLUMNS)
+            .where(VIDEO.c.owner_id == owner_id, VIDEO.c.deleted_at.is_(None), over)
+            .order_by(VIDEO.c.id.desc())
+            .limit(limit)
+        )
+        return [_video(row) for row in reversed((await self._connection.execute(query)).all())]
 
     async def change(self, before: Video, values: Mapping[str, Any]) -> bool:
         """Compare-and-set: write `values` if nobody wrote, deleted or cancelled since `before`; False otherwise."""
@@ -133,18 +146,23 @@ class VideoRepository:
         return [row.id for row in (await self._connection.execute(query, {"limit": limit})).all()]
 
     async def uses_input(self, file_id: str) -> bool:
-        """Whether a video, deleted or not, or a character was made from a file."""
+        """Whether a video, deleted or not, or a character was made from a file, or the file from a video."""
         query = text(
-            "SELECT EXISTS (SELECT 1 FROM video v WHERE v.image_file_id = :id OR v.source_file_id = :id)"
+            "SELECT EXISTS (SELECT 1 FROM video v WHERE :id IN (v.image_file_id, v.source_file_id, v.archive_file_id))"
+            " OR EXISTS (SELECT 1 FROM video_picture p WHERE p.file_id = :id)"
             " OR EXISTS (SELECT 1 FROM character c WHERE c.file_id = :id)"
         )
         return bool((await self._connection.execute(query, {"id": file_id})).scalar_one())
 
     async def unused_inputs(self, *, before: datetime, limit: int) -> list[str]:
-        """Inputs kept before a time for which no video and no character came to be."""
+        """Inputs kept before a time for which no video and no character came to be, and copies and pictures that no
+        video has."""
         query = text(
             "SELECT f.id FROM file f WHERE f.internal AND f.state = 'processed' AND f.created_at < :before"
-            " AND NOT EXISTS (SELECT 1 FROM video v WHERE v.image_file_id = f.id OR v.source_file_id = f.id)"
+            " AND NOT EXISTS (SELECT 1 FROM video v WHERE v.image_file_id = f.id)"
+            " AND NOT EXISTS (SELECT 1 FROM video v WHERE v.source_file_id = f.id)"
+            " AND NOT EXISTS (SELECT 1 FROM video v WHERE v.archive_file_id = f.id)"
+            " AND NOT EXISTS (SELECT 1 FROM video_picture p WHERE p.file_id = f.id)"
             " AND NOT EXISTS (SELECT 1 FROM character c WHERE c.file_id = f.id) LIMIT :limit"
         )
         return [row.id for row in (await self._connection.execute(query, {"before": before, "limit": limit})).all()]
@@ -215,6 +233,10 @@ class VideoLookup:
         """A video of its owner."""
         video = await self._batched.get(video_id)
         return None if video is None or video.owner_id != owner_id else video
+
+    async def find(self, video_id: str) -> Video | None:
+        """A video whoever owns it, for jobs."""
+        return await self._batched.get(video_id)
 
     async def _load(self, video_ids: Sequence[str]) -> dict[str, Video]:
         rows = await self._db.fetch(_FIND, {"ids": list(video_ids)})

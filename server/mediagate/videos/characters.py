@@ -13,8 +13,8 @@ from mediagate.core.objects import Character, Principal
 from mediagate.files.get_file import GetFile
 from mediagate.store.database import Database
 from mediagate.store.videos import VideoRepository
-from mediagate.videos.create_video import text_field
 from mediagate.videos.inputs import require_media
+from mediagate.videos.read_fields import text_field
 
 NAME_CHARS_MAX = 80
 

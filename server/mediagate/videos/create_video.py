@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,12 +15,9 @@ from mediagate.files.get_file import GetFile
 from mediagate.files.intake import IncomingFile
 from mediagate.providers.base import VideoKind
 from mediagate.videos.inputs import KeepInput, require_media
-from mediagate.videos.start_video import StartVideo, VideoDraft
-
-NAME_CHARS_MAX = 256
-"""Most characters of a model's name and of the caller's own mark."""
-# What PostgreSQL, protobuf and UTF-8 cannot hold, and JSON can.
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+from mediagate.videos.plan_video import VideoDraft
+from mediagate.videos.read_fields import text_field, wishes
+from mediagate.videos.start_video import StartVideo
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,24 +111,32 @@ class CreateVideo:
 
         Raises `InvalidField` and what `StartVideo` raises; then nothing that came with the fields is left.
         """
+        draft = await self.draft(who, fields)
+        try:
+            return await self.start.run(who, draft, video_id=video_id)
+        except BaseException:
+            await self.drop(draft)
+            raise
+
+    async def draft(self, who: Principal, fields: Mapping[str, Any]) -> VideoDraft:
+        """What `fields` ask for, its image kept as a file. Raises `InvalidField`; then nothing is left of it."""
         image = await self._image(who, fields.get("input_reference"))
         try:
-            return await self.start.run(
-                who,
-                VideoDraft(
-                    prompt=text_field(fields, "prompt", required=True) or "",
-                    model=text_field(fields, "model", chars_max=NAME_CHARS_MAX),
-                    seconds=text_field(fields, "seconds"),
-                    size=text_field(fields, "size"),
-                    image_file_id=image,
-                    end_user=text_field(fields, "user", chars_max=NAME_CHARS_MAX),
-                ),
-                video_id=video_id,
+            return VideoDraft(
+                prompt=text_field(fields, "prompt", required=True) or "",
+                seconds=text_field(fields, "seconds"),
+                image_file_id=image,
+                **wishes(fields),
             )
         except BaseException:
             if image is not None:
                 await self.keep.drop(image)
             raise
+
+    async def drop(self, draft: VideoDraft) -> None:
+        """Leave nothing of a draft of which no video comes; a file that is the caller's own stays."""
+        if draft.image_file_id is not None:
+            await self.keep.drop(draft.image_file_id)
 
     async def _image(self, who: Principal, reference: Any) -> str | None:
         """The id of the file that holds the image."""
@@ -192,38 +196,13 @@ class DeriveVideo:
             VideoDraft(
                 prompt=text_field(fields, "prompt", required=True) or "",
                 kind=self.kind,
-                model=text_field(fields, "model", chars_max=NAME_CHARS_MAX),
                 seconds=seconds,
-                size=text_field(fields, "size"),
                 source_video_id=source_id,
                 source_file_id=file_id,
-                end_user=text_field(fields, "user", chars_max=NAME_CHARS_MAX),
+                **wishes(fields),
             ),
             video_id=video_id,
         )
-
-
-def text_field(
-    fields: Mapping[str, Any], name: str, *, required: bool = False, chars_max: int | None = None
-) -> str | None:
-    """A field as text; whole numbers are taken as their digits, since people send `seconds: 4`.
-
-    Raises `InvalidField`.
-    """
-    value = fields.get(name)
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if value is None or value == "":
-        if required:
-            raise InvalidField(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
-        return None
-    if not isinstance(value, str):
-        raise InvalidField(f"Invalid type for '{name}': expected a string.", param=name, code="invalid_type")
-    if _UNSTORABLE.search(value):
-        raise InvalidField(f"'{name}' holds NUL or half a surrogate pair.", param=name)
-    if chars_max is not None and len(value) > chars_max:
-        raise InvalidField(f"'{name}' may have at most {chars_max} characters.", param=name)
-    return value
 
 
 async def _file(get_file: GetFile, who: Principal, file_id: str, param: str) -> File:

@@ -11,8 +11,9 @@ from mediagate.files.tasks import REMOVE_FILE
 from mediagate.routing.catalog import ModelCatalog
 from mediagate.store.database import VIDEO_CHANNEL, Database
 from mediagate.store.files import FileRepository
+from mediagate.store.outputs import PictureRepository
 from mediagate.store.videos import VideoRepository
-from mediagate.videos.tasks import REMOVE_VIDEO, WAKE_CHANNEL
+from mediagate.videos.tasks import REMOVE_VIDEO, WAKE_CHANNEL, news
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class DeleteVideo:
             await tx.enqueue(REMOVE_VIDEO, lock=video_id, video_id=video_id)
             await tx.notify(WAKE_CHANNEL, video_id)
             # No event has this number: watchers look for it and find the video gone.
-            await tx.notify(VIDEO_CHANNEL, f"{video_id} {seq + 1}")
+            await tx.notify(VIDEO_CHANNEL, news(video_id, seq + 1, seq + 1, who.owner_id, deleted=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +44,20 @@ class RemoveVideo:
     catalog: ModelCatalog
 
     async def run(self, video_id: str) -> None:
-        """Stop the job at the provider, remove outputs and internal inputs, then the row."""
+        """Remove our copies of the outputs and internal inputs, stop the job at the provider and remove its outputs,
+        then the row."""
         async with self.db.reading() as connection:
             video = await VideoRepository(connection).entombed(video_id)
         if video is None:
             return
-        if video.provider_ref is not None:
-            await self.catalog.provider(video.provider).delete(video.provider_ref)
+        # First what is ours: a provider may be away for long.
         async with self.db.transaction() as tx:
             files = FileRepository(tx.connection)
-            for file_id in (video.image_file_id, video.source_file_id):
+            pictures = await PictureRepository(tx.connection).of(video_id)
+            for file_id in (video.image_file_id, video.source_file_id, video.archive_file_id, *pictures.values()):
                 if file_id is not None and await files.entomb_internal(file_id):
                     await tx.enqueue(REMOVE_FILE, lock=file_id, file_id=file_id)
+        if video.provider_ref is not None:
+            await self.catalog.provider(video.account).delete(video.provider_ref)
+        async with self.db.transaction() as tx:
             await VideoRepository(tx.connection).purge(video_id)

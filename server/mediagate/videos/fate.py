@@ -5,6 +5,7 @@ Each change is one compare-and-set on the number of the newest event, so that wh
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -12,9 +13,11 @@ from mediagate.core.clock import Clock
 from mediagate.core.lifecycle import OVER, VIDEO_TRANSITIONS, PhaseEvent, VideoPhase, advance
 from mediagate.core.objects import Video
 from mediagate.core.progress import Percentiles, percentiles, progress
-from mediagate.providers.base import Failure, FailureStage, JobState, JobStatus, VideoOutput
+from mediagate.providers.base import Failure, FailureStage, JobState, JobStatus
 from mediagate.store.database import Database
 from mediagate.store.videos import VideoRepository
+from mediagate.videos.cost import UNSETTLED, Bill, Costs
+from mediagate.videos.finish_video import Finished
 from mediagate.videos.journal import Happening, Journal, phase_change, progress_made
 
 HISTORY_JOBS = 200
@@ -42,8 +45,11 @@ UNDELIVERED = Failure(
     retryable=True,
     charged=True,
 )
-NO_PROVIDER = Failure(
-    FailureStage.GATEWAY, "provider_removed", "The provider of this video is no longer configured.", retryable=False
+CANCEL_AFTER = Failure(
+    FailureStage.DEADLINE, "cancel_after", "The video was not finished within 'cancel_after'.", retryable=True
+)
+START_TIMEOUT = Failure(
+    FailureStage.DEADLINE, "start_timeout", "The provider did not begin within 'start_timeout'.", retryable=True
 )
 NO_INPUT = Failure(
     FailureStage.INPUT, "input_gone", "An input of this video was deleted before it was used.", retryable=False
@@ -75,7 +81,15 @@ class Fate:
 
     db: Database
     journal: Journal
+    costs: Costs
     clock: Clock
+
+    async def held(self, video: Video, hold: Mapping[str, Any]) -> None:
+        """Write down that it waits here, for what and at which position, where that is news."""
+        if video.phase is VideoPhase.HELD and video.hold == hold:
+            return
+        after = advanced(video, PhaseEvent.DEFERRED, hold=hold, submit_started_at=None)
+        await self.journal.write(video, after, [phase_change(video.phase, after)])
 
     async def load(self, video_id: str) -> Video | None:
         """The video as it is now."""
@@ -84,7 +98,7 @@ class Fate:
 
     async def submitting(self, video: Video) -> Video | None:
         """Write down an attempt before it is made; None where somebody else changed the video meanwhile."""
-        intent = replace(video, attempts=video.attempts + 1, submit_started_at=self.clock.now())
+        intent = replace(video, attempts=video.attempts + 1, submit_started_at=self.clock.now(), hold=None)
         if video.phase is not VideoPhase.SUBMITTING:
             intent = advanced(intent, PhaseEvent.SUBMIT_STARTED)
         attempt = Happening("attempt", {"number": intent.attempts, "provider": video.provider})
@@ -138,50 +152,68 @@ class Fate:
         after = advanced(video, PhaseEvent.ARCHIVING, position=None, eta=None)
         return await self.journal.write(video, after, [phase_change(video.phase, after)])
 
-    async def ready(self, video: Video, output: VideoOutput, size_bytes: int) -> None:
+    async def ready(self, found: Finished, status: JobStatus) -> None:
         """End it well, with what was made."""
+        video, output = found.video, found.output
         made: dict[str, Any] = {
             "duration_seconds": output.duration_s,
             "width": output.width,
             "height": output.height,
-            "bytes": size_bytes,
+            "bytes": output.size_bytes,
+            "has_audio": output.has_audio,
         }
+        bill = self.costs.delivered(video, status, output)
         after = advanced(
             video,
             PhaseEvent.VERIFIED,
-            output=made,
+            output={**made, "sha256": output.sha256, "content_type": output.content_type},
+            expires_at=found.expires_at,
             progress=100,
             progress_source=video.progress_source or "reported",
             completed_at=self.clock.now(),
             seconds=max(1, round(output.duration_s)),
-            cancellation=_cancellation(video, "local_only", charged=True),
+            cancellation=_cancellation(video, "local_only", charged=True, bill=bill),
+            **bill.changes,
         )
-        await self.journal.write(video, after, [Happening("output", made), phase_change(video.phase, after)])
+        happenings = [Happening("output", made), *bill.lines, phase_change(video.phase, after)]
+        await self.journal.write(video, after, happenings)
 
-    async def cancelled(self, video: Video, *, stopped: str, charged: bool = False) -> None:
+    async def cancelled(
+        self, video: Video, *, stopped: str, charged: bool = False, status: JobStatus | None = None
+    ) -> None:
         """End it by a cancel. `stopped` says who did: `provider`, or `local_only`."""
+        failure = replace(_CANCELLED, charged=charged)
+        # What nobody stopped and nobody is known to charge may still be made.
+        lost = stopped == "local_only" and not charged
+        bill = UNSETTLED if lost else self.costs.ended(video, failure, status)
         after = advanced(
             video,
             PhaseEvent.CANCELLED,
-            failure=_plain(replace(_CANCELLED, charged=charged)),
-            cancellation=_cancellation(video, stopped, charged=charged),
+            failure=_plain(failure),
+            cancellation=_cancellation(video, stopped, charged=charged, bill=bill),
             position=None,
             eta=None,
+            hold=None,
+            **bill.changes,
         )
-        await self.journal.write(video, after, [phase_change(video.phase, after)])
+        await self.journal.write(video, after, [*bill.lines, phase_change(video.phase, after)])
 
-    async def fail(self, video: Video, failure: Failure) -> None:
+    async def fail(self, video: Video, failure: Failure, status: JobStatus | None = None) -> None:
         """End it by a failure."""
-        unreached = failure is LOST or failure is NO_PROVIDER
+        stopped, bill = "provider", self.costs.ended(video, failure, status)
+        if failure is LOST:
+            stopped, bill = "local_only", UNSETTLED
         after = advanced(
             video,
             PhaseEvent.FAILED,
             failure=_plain(failure),
-            cancellation=_cancellation(video, "local_only" if unreached else "provider", charged=failure.charged),
+            cancellation=_cancellation(video, stopped, charged=failure.charged, bill=bill),
             position=None,
             eta=None,
+            hold=None,
+            **bill.changes,
         )
-        await self.journal.write(video, after, [phase_change(video.phase, after)])
+        await self.journal.write(video, after, [*bill.lines, phase_change(video.phase, after)])
 
     async def lost_contact(self, video_id: str) -> None:
         """Write down that the provider's answers say nothing, where the phase can say that."""
@@ -199,9 +231,12 @@ def advanced(video: Video, event: PhaseEvent, **changes: Any) -> Video:
     return replace(video, phase=advance(VIDEO_TRANSITIONS, video.phase, event), **changes)
 
 
-def _cancellation(video: Video, stopped: str, *, charged: bool) -> dict[str, Any] | None:
+def _cancellation(video: Video, stopped: str, *, charged: bool, bill: Bill) -> dict[str, Any] | None:
     """What came of a cancel; None where nobody asked."""
-    return None if video.cancel_requested_at is None else {"stopped": stopped, "charged": charged}
+    if video.cancel_requested_at is None:
+        return None
+    cost = {} if bill is UNSETTLED else {"cost_usd": bill.changes["cost_usd"]}
+    return {"stopped": stopped, "charged": charged, **cost}
 
 
 def _plain(failure: Failure) -> dict[str, Any]:

@@ -7,6 +7,9 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 import structlog
@@ -20,6 +23,8 @@ from mediagate.store.videos import VideoRepository
 log = structlog.get_logger(__name__)
 # A slow reader's backlog: phases are few, progress is coalesced, so this many means a reader that does not read.
 BACKLOG_MAX = 256
+DELETED = "deleted"
+"""The type of the event that ends a video in a watch of all: nothing else is known of it any more."""
 
 
 class FeedItem:
@@ -38,6 +43,7 @@ class Subscription:
     """One watcher's queue."""
 
     __slots__ = ("_closed", "_items", "_nudged", "_wake", "seq")
+    backlog_max = BACKLOG_MAX
 
     def __init__(self) -> None:
         self._items: deque[FeedItem] = deque()
@@ -50,10 +56,25 @@ class Subscription:
         """Queue items; progress that was not read yet gives way to newer progress, nothing else does."""
         for item in items:
             waiting = self._items
-            if item.event.type == "progress" and waiting and waiting[-1].event.type == "progress":
+            last = waiting[-1].event if waiting else None
+            if (
+                item.event.type == "progress"
+                and last is not None
+                and (last.type, last.video_id)
+                == (
+                    "progress",
+                    item.event.video_id,
+                )
+            ):
                 waiting.pop()
             waiting.append(item)
         self._wake.set()
+
+    def _is_new(self, event: VideoEvent) -> bool:
+        if event.seq <= self.seq:
+            return False
+        self.seq = event.seq
+        return True
 
     def nudge(self) -> None:
         """End a wait without an item: something happened to the video that is no event."""
@@ -68,7 +89,7 @@ class Subscription:
     @property
     def overflowing(self) -> bool:
         """Whether the reader has stopped reading."""
-        return len(self._items) > BACKLOG_MAX
+        return len(self._items) > self.backlog_max
 
     async def next(self, timeout_s: float | None = None) -> FeedItem | None:
         """The next item that is newer than `seq`, or None where it is worth while to look at the video itself.
@@ -78,8 +99,7 @@ class Subscription:
         while True:
             while self._items:
                 item = self._items.popleft()
-                if item.event.seq > self.seq:
-                    self.seq = item.event.seq
+                if self._is_new(item.event):
                     return item
             if self._closed:
                 raise Unavailable("The service is shutting down. Resume from the last event.", retry_after_s=1)
@@ -94,6 +114,34 @@ class Subscription:
                 return None
 
 
+class OwnersSubscription(Subscription):
+    """The queue of a watcher of all videos of one owner. `seqs` holds the newest number of each that has not ended."""
+
+    __slots__ = ("seqs",)
+    # Many videos may move at once.
+    backlog_max = 16 * BACKLOG_MAX
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seqs: dict[str, int] = {}
+
+    def _is_new(self, event: VideoEvent) -> bool:
+        if event.seq <= self.seqs.get(event.video_id, 0):
+            return False
+        self.seqs[event.video_id] = event.seq
+        return True
+
+
+@dataclass(slots=True)
+class Due:
+    """News of one video that were told and not yet delivered: the events from `first` to `last`."""
+
+    first: int
+    last: int
+    owner_id: str
+    deleted: bool = False
+
+
 class VideoFeed:
     """Hears of events by NOTIFY and hands them to the watchers of this process."""
 
@@ -101,7 +149,8 @@ class VideoFeed:
         self._db = db
         self._watched: dict[str, set[Subscription]] = {}
         self._delivered: dict[str, int] = {}
-        self._due: dict[str, int] = {}
+        self._owners: dict[str, set[OwnersSubscription]] = {}
+        self._due: dict[str, Due] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
@@ -139,14 +188,36 @@ class VideoFeed:
                 del self._watched[video_id]
                 self._delivered.pop(video_id, None)
 
+    @contextmanager
+    def subscribe_all(self, owner_id: str) -> Iterator[OwnersSubscription]:
+        """A queue of everything that happens to any video of an owner from now on."""
+        subscription = OwnersSubscription()
+        if self._closed:
+            subscription.close()
+        self._owners.setdefault(owner_id, set()).add(subscription)
+        try:
+            yield subscription
+        finally:
+            watchers = self._owners[owner_id]
+            watchers.discard(subscription)
+            if not watchers:
+                del self._owners[owner_id]
+
     def _subscriptions(self) -> list[Subscription]:
-        return [subscription for watchers in self._watched.values() for subscription in watchers]
+        return [*chain.from_iterable(self._watched.values()), *chain.from_iterable(self._owners.values())]
 
     def _on_payload(self, payload: str) -> None:
-        video_id, _, seq = payload.partition(" ")
-        if video_id in self._watched:
-            self._due[video_id] = max(self._due.get(video_id, 0), int(seq))
-            self._wake.set()
+        video_id, first, last, sign, owner_id = payload.split(" ", 4)
+        if video_id not in self._watched and owner_id not in self._owners:
+            return
+        known = self._due.get(video_id)
+        self._due[video_id] = Due(
+            min(int(first), known.first) if known else int(first),
+            max(int(last), known.last) if known else int(last),
+            owner_id,
+            deleted=sign == "-",
+        )
+        self._wake.set()
 
     async def _on_reconnect(self) -> None:
         # What was said meanwhile was not heard, deletions included: everybody looks for himself.
@@ -158,31 +229,37 @@ class VideoFeed:
             await self._wake.wait()
             self._wake.clear()
             due, self._due = self._due, {}
-            for video_id, seq in due.items():
+            for video_id, what in due.items():
                 try:
-                    await self._deliver(video_id, seq)
+                    await self._deliver(video_id, what)
                 except Exception:
                     log.exception("feed_delivery_failed", video_id=video_id)
-                    self._due.setdefault(video_id, seq)
+                    self._due.setdefault(video_id, what)
                     self._wake.set()
                     await asyncio.sleep(1)
 
-    async def _deliver(self, video_id: str, seq: int) -> None:
-        if video_id not in self._watched:
+    async def _deliver(self, video_id: str, due: Due) -> None:
+        after = due.first - 1
+        if video_id in self._watched:
+            delivered = self._delivered.get(video_id)
+            if delivered is None:
+                delivered = min(subscription.seq for subscription in self._watched[video_id])
+            # Whoever watches all has had what came before.
+            after = min(after, delivered) if due.owner_id in self._owners else delivered
+        if due.last <= after:
             return
-        delivered = self._delivered.get(video_id)
-        if delivered is None:
-            delivered = min(subscription.seq for subscription in self._watched[video_id])
-        if seq <= delivered:
-            return
-        items = await self._load(video_id, delivered)
+        items = await self._load(video_id, after)
         watchers = list(self._watched.get(video_id, ()))
         if items and watchers:
             self._delivered[video_id] = items[-1].event.seq
         for subscription in watchers:
             subscription.push(items)
-            if not items or items[-1].event.seq < seq:
+            if not items or items[-1].event.seq < due.last:
                 subscription.nudge()
+        if due.deleted:
+            items = [FeedItem(VideoEvent(video_id, due.last, datetime.now(UTC), DELETED))]
+        for all_of_owner in list(self._owners.get(due.owner_id, ())):
+            all_of_owner.push(items)
 
     async def _load(self, video_id: str, after_seq: int) -> list[FeedItem]:
         async with self._db.reading() as connection:

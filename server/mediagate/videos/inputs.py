@@ -51,14 +51,11 @@ class KeepInput:
         return self.video_bytes_max if field == "video" else self.image_bytes_max
 
     async def finish(self, incoming: IncomingFile, filename: str, field: str) -> File:
-        """Keep what came. Raises `InvalidField` where it is not the kind of media that the field takes."""
-        blob = await incoming.store()
-        file = await incoming.finish(blob, FileFacts(filename=filename, purpose="user_data"))
-        try:
-            return require_media(file, field)
-        except InvalidField:
-            await self.drop(file.id)
-            raise
+        """Keep what came. Raises `InvalidField` where it is not the kind of media that the field takes: before there is
+        a file, so that only the caller's `abort` removes it."""
+        _require_kind(incoming.content_type(filename), incoming.size_bytes, field)
+        received = await incoming.store()
+        return await incoming.finish(received, FileFacts(filename=filename, purpose="user_data"))
 
     async def drop(self, file_id: str) -> None:
         """Remove an input that was kept, unless a video or a character has it; what is no such input is left alone.
@@ -123,14 +120,19 @@ class KeepInput:
 
 def require_media(file: File, field: str) -> File:
     """Return `file`. Raises `InvalidField` where its bytes are not what `field` takes."""
+    _require_kind(file.content_type, file.size_bytes, field)
+    return file
+
+
+def _require_kind(content_type: str, size_bytes: int, field: str) -> None:
     kind = "video" if field == "video" else "image"
-    if file.content_type.startswith(f"{kind}/") and file.size_bytes:
-        return file
-    found = f"the file's bytes are {file.content_type}" if file.size_bytes else "the file is empty"
+    if content_type.startswith(f"{kind}/") and size_bytes:
+        return
+    found = f"the file's bytes are {content_type}" if size_bytes else "the file is empty"
     raise InvalidField(
         f"'{field}' must be {'a video' if kind == 'video' else 'an image'}; {found}.",
         param=field,
-        content_type=file.content_type,
+        content_type=content_type,
     )
 
 

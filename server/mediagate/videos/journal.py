@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from mediagate.core.clock import Clock
@@ -11,6 +11,8 @@ from mediagate.core.lifecycle import OVER, VideoPhase, status_of
 from mediagate.core.objects import Video, VideoEvent
 from mediagate.store.database import VIDEO_CHANNEL, Database, Transaction
 from mediagate.store.videos import VideoRepository
+from mediagate.videos.tasks import news
+from mediagate.videos.webhooks import VideoAnnouncer
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ def phase_change(before: VideoPhase | None, video: Video) -> Happening:
         payload["from"] = before.value
     if video.position is not None:
         payload["position"] = video.position
+    if video.hold is not None:
+        payload["hold"] = dict(video.hold)
     if video.failure is not None:
         payload["failure"] = dict(video.failure)
     return Happening("phase", payload)
@@ -47,14 +51,21 @@ class Journal:
 
     db: Database
     clock: Clock
+    announcer: VideoAnnouncer = field(default_factory=VideoAnnouncer)
 
-    async def open(self, tx: Transaction, video: Video) -> Video:
-        """Insert a new video with its first event."""
-        video = replace(video, seq=1)
-        happening = phase_change(None, video)
+    async def open(self, tx: Transaction, video: Video, more: Sequence[Happening] = ()) -> Video:
+        """Insert a new video with its first event and `more` behind it."""
+        happenings = (phase_change(None, video), *more)
+        video = replace(video, seq=len(happenings))
         repository = VideoRepository(tx.connection)
         await repository.add(video)
-        await repository.add_events([VideoEvent(video.id, 1, video.created_at, happening.type, happening.payload)])
+        await repository.add_events(
+            [
+                VideoEvent(video.id, number, video.created_at, happening.type, happening.payload)
+                for number, happening in enumerate(happenings, start=1)
+            ]
+        )
+        await tx.notify(VIDEO_CHANNEL, news(video.id, 1, video.seq, video.owner_id))
         return video
 
     async def write(self, before: Video, after: Video, happenings: Sequence[Happening]) -> Video | None:
@@ -89,5 +100,9 @@ class Journal:
                         for number, happening in enumerate(happenings, start=1)
                     ]
                 )
-                await tx.notify(VIDEO_CHANNEL, f"{after.id} {after.seq}")
+                await tx.notify(VIDEO_CHANNEL, news(after.id, before.seq + 1, after.seq, after.owner_id))
+            if ends:
+                await self.announcer.ended(tx, after, now=now)
+            elif any(happening.type == "progress" for happening in happenings):
+                await self.announcer.progressed(tx, after, now=now)
         return after

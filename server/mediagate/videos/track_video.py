@@ -9,49 +9,53 @@ included, is waited out in place: a video is never without its tracker, and neve
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from typing import TypeVar
+from datetime import datetime, timedelta
+from typing import NoReturn, TypeVar
 
 import structlog
 
 from mediagate.core.clock import Clock
+from mediagate.core.errors import ProviderRefused
 from mediagate.core.lifecycle import OVER, VideoPhase
-from mediagate.core.objects import Principal, Video
-from mediagate.files.open_content import OpenContent
+from mediagate.core.objects import Video
 from mediagate.providers.base import (
-    Content,
+    Failure,
     FateUnknown,
     JobState,
     JobStatus,
-    MediaInput,
+    ProviderBusy,
     SubmitRefused,
-    VideoKind,
     VideoProvider,
-    VideoRequest,
-    VideoVariant,
+    VideoSpec,
 )
 from mediagate.routing.catalog import ModelCatalog
 from mediagate.store.database import Database
 from mediagate.store.videos import VideoLookup
+from mediagate.videos.cost import Costs
 from mediagate.videos.fate import (
+    CANCEL_AFTER,
     DEADLINE,
     EMPTY_OUTPUT,
     LOST,
     NO_INPUT,
-    NO_PROVIDER,
     RUNNING_EVENTS,
+    START_TIMEOUT,
     UNDELIVERED,
     Fate,
     Usual,
 )
+from mediagate.videos.finish_video import Finishes
 from mediagate.videos.journal import Journal
+from mediagate.videos.line import LOOK_AGAIN_S, Line
+from mediagate.videos.provider_request import InputLost, MakeRequest
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 BACKOFF_S_MAX = 30.0
+BUSY_S_MAX = 60.0
 SOON_S = 0.02
 OWN_BACKOFF_S = 0.25
 OWN_BACKOFF_S_MAX = 5.0
@@ -60,10 +64,7 @@ ANSWER_S_MAX = 60.0
 SUBMIT_S_MAX = 900.0
 # What a provider has finished is paid for: only a day of silence ends the attempts to fetch it.
 DELIVERY_S_MAX = 86_400.0
-
-
-class _InputLost(Exception):
-    """An input could not be read to its end, so the provider has no whole request. An `OSError` would be its own."""
+_NOT_STARTED = (VideoPhase.HELD, VideoPhase.SUBMITTING, VideoPhase.PROVIDER_QUEUED)
 
 
 class Leash:
@@ -92,6 +93,15 @@ class Leash:
         self._pulled.clear()
 
 
+@dataclass(slots=True)
+class Run:
+    """What one tracker remembers of one video between its turns."""
+
+    usual: Usual
+    errors: int = 0
+    refusals: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class TrackVideo:
     """Submits once, polls once an interval, and settles once."""
@@ -100,96 +110,131 @@ class TrackVideo:
     videos: VideoLookup
     catalog: ModelCatalog
     journal: Journal
-    open_content: OpenContent
+    costs: Costs
+    make_request: MakeRequest
+    finish: Finishes
+    line: Line
     clock: Clock
     poll_interval_s: float | None
     fate: Fate = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "fate", Fate(self.db, self.journal, self.clock))
+        object.__setattr__(self, "fate", Fate(self.db, self.journal, self.costs, self.clock))
 
     async def run(self, video_id: str, leash: Leash) -> bool:
         """Return True when the video needs no more tracking, False when the leash was stopped before that."""
-        usual = Usual(self.db)
-        errors = 0
+        run = Run(Usual(self.db))
         while not leash.stopped:
             try:
-                video = await self.fate.load(video_id)
-                if video is None or video.phase in OVER:
+                video = await self.videos.find(video_id)
+                if video is None:
                     return True
-                wait_s, known = await self._turn(video, usual, errors)
-                errors = 0 if known else errors + 1
+                if video.phase in OVER:
+                    await self.line.wake(video.account)
+                    return True
+                wait_s, known = await self._turn(video, run)
+                run.errors = 0 if known else run.errors + 1
             except Exception as error:
                 # Nothing of this is news about the job: the database is away, or we are at fault.
-                errors += 1
-                log.warning("tracking_stumbled", video_id=video_id, error=type(error).__name__, exc_info=errors == 1)
-                wait_s = min(OWN_BACKOFF_S_MAX, OWN_BACKOFF_S * 2 ** min(errors - 1, 10))
+                run.errors += 1
+                log.warning(
+                    "tracking_stumbled", video_id=video_id, error=type(error).__name__, exc_info=run.errors == 1
+                )
+                wait_s = min(OWN_BACKOFF_S_MAX, OWN_BACKOFF_S * 2 ** min(run.errors - 1, 10))
             await leash.sleep(wait_s)
         return False
 
-    async def _turn(self, video: Video, usual: Usual, errors: int) -> tuple[float, bool]:
+    async def _turn(self, video: Video, run: Run) -> tuple[float, bool]:
         """One look at the job. Returns the seconds until the next one, and whether anything was learnt."""
-        try:
-            provider = self.catalog.provider(video.provider)
-        except KeyError:
-            await self.fate.fail(video, NO_PROVIDER)
-            return 0.0, True
-        interval_s = self.poll_interval_s or provider.spec.poll_interval_s
+        interval_s = self.poll_interval_s or BACKOFF_S_MAX
         known = True
         try:
-            interval_s = await self._step(video, provider, usual) or interval_s
+            provider = self._provider(video)
+            interval_s = self.poll_interval_s or provider.spec.poll_interval_s
+            interval_s = await self._step(video, provider, run) or interval_s
         except FateUnknown:
             known = False
-            interval_s = min(BACKOFF_S_MAX, interval_s * 2 ** min(errors + 1, 10))
+            interval_s = min(BACKOFF_S_MAX, interval_s * 2 ** min(run.errors + 1, 10))
             await self.fate.lost_contact(video.id)
         if video.phase is VideoPhase.ARCHIVING:
             return interval_s, known
-        left_s = (video.deadline_at - self.clock.now()).total_seconds()
-        return min(interval_s, max(left_s, 0.0) + SOON_S), known
+        ends = [end for end in (video.deadline_at, video.cancel_at, self._start_by(video)) if end is not None]
+        left_s = (min(ends) - self.clock.now()).total_seconds()
+        # An end that has passed and could not be carried out is tried again in its time.
+        return (min(interval_s, left_s + SOON_S) if left_s > 0 else interval_s), known
 
-    async def _step(self, video: Video, provider: VideoProvider, usual: Usual) -> float | None:
+    def _provider(self, video: Video) -> VideoProvider:
+        try:
+            return self.catalog.provider(video.account)
+        except (KeyError, ProviderRefused) as error:
+            if self._end_of(video) is DEADLINE:
+                return _Nobody()
+            raise FateUnknown("the account is not configured any more") from error
+
+    async def _step(self, video: Video, provider: VideoProvider, run: Run) -> float | None:
         """One call to the provider and what follows from it.
 
         Returns when to look again, in seconds, where that is not after the usual interval.
         """
-        if self._is_late(video):
-            await self._give_up(video, provider)
+        end = self._end_of(video)
+        if end is not None and await self._give_up(video, provider, end):
             return SOON_S
         if video.cancel_requested_at is not None and await self._cancel(video, provider):
             return SOON_S
         if video.provider_ref is None:
-            await self._submit(video, provider)
-            return SOON_S
+            return await self._submit(video, provider, run)
         status = await _answer(provider.poll(video.provider_ref), ANSWER_S_MAX)
         log.debug("video_polled", video_id=video.id, state=status.state.value)
-        await self._apply(video, provider, status, usual)
+        await self._apply(video, provider, status, run.usual)
         return status.poll_after_s if status.state in RUNNING_EVENTS else SOON_S
 
-    def _is_late(self, video: Video) -> bool:
-        grace_s = DELIVERY_S_MAX if video.phase is VideoPhase.ARCHIVING else 0.0
-        return self.clock.now() >= video.deadline_at + timedelta(seconds=grace_s)
+    def _end_of(self, video: Video) -> Failure | None:
+        """Which of its times is over."""
+        now = self.clock.now()
+        if video.phase is VideoPhase.ARCHIVING:
+            return UNDELIVERED if now >= video.deadline_at + timedelta(seconds=DELIVERY_S_MAX) else None
+        if now >= video.deadline_at:
+            return DEADLINE
+        if video.cancel_at is not None and now >= video.cancel_at:
+            return CANCEL_AFTER
+        start_by = self._start_by(video)
+        return START_TIMEOUT if start_by is not None and now >= start_by else None
 
-    async def _submit(self, video: Video, provider: VideoProvider) -> None:
+    def _start_by(self, video: Video) -> datetime | None:
+        if video.phase in _NOT_STARTED or (video.phase is VideoPhase.FATE_UNKNOWN and video.render_started_at is None):
+            return video.start_by
+        return None
+
+    async def _submit(self, video: Video, provider: VideoProvider, run: Run) -> float:
+        """Returns when to look again, in seconds."""
         if video.submit_started_at is not None and not provider.spec.idempotent_submit:
             # It may or may not have been taken, and asking again could pay twice.
             raise FateUnknown("an earlier submit has no known outcome")
         try:
-            request = await self._request(video)
+            request = await self.make_request.run(video)
         except FileNotFoundError:
             await self.fate.fail(video, NO_INPUT)
-            return
-        written = await self.fate.submitting(video)
+            return SOON_S
+        written, hold = await self.line.pass_through(video, lambda: self.fate.submitting(video))
+        if hold is not None:
+            await self.fate.held(video, hold)
+            return LOOK_AGAIN_S
         if written is None:
-            return
+            return SOON_S
         try:
             ref = await _answer(provider.submit(request), SUBMIT_S_MAX)
         except SubmitRefused as refused:
             await self.fate.fail(written, refused.failure)
-            return
-        except _InputLost:
+            return SOON_S
+        except InputLost:
             await self.fate.fail(written, NO_INPUT)
-            return
+            return SOON_S
+        except ProviderBusy as busy:
+            run.refusals += 1
+            await self.fate.held(written, {"reason": "provider_busy", "position": 1, "of": 1})
+            return max(busy.retry_after_s or 0.0, min(BUSY_S_MAX, 2.0**run.refusals))
         await self._accepted(written, provider, ref)
+        return SOON_S
 
     async def _accepted(self, video: Video, provider: VideoProvider, ref: str) -> None:
         """Write down the provider's job, however long that takes; one that nobody waits for any more is stopped.
@@ -209,9 +254,9 @@ class TrackVideo:
 
     async def _apply(self, video: Video, provider: VideoProvider, status: JobStatus, usual: Usual) -> None:
         if status.state is JobState.FAILED:
-            await self.fate.fail(video, status.failure or EMPTY_OUTPUT)
+            await self.fate.fail(video, status.failure or EMPTY_OUTPUT, status)
         elif status.state is JobState.CANCELLED:
-            await self.fate.cancelled(video, stopped="provider")
+            await self.fate.cancelled(video, stopped="provider", status=status)
         elif status.state is JobState.SUCCEEDED:
             await self._finish(video, provider, status)
         elif video.cancel_requested_at is not None:
@@ -221,16 +266,15 @@ class TrackVideo:
             await self.fate.running(video, status, usual)
 
     async def _finish(self, video: Video, provider: VideoProvider, status: JobStatus) -> None:
-        """`ready` is said only once the bytes can be fetched."""
+        """`ready` is said only once the bytes were read and are a whole video."""
         written = await self.fate.archiving(video)
         if written is None:
             return
-        assert written.provider_ref is not None
-        content = await _answer(_opened(provider, written.provider_ref), ANSWER_S_MAX)
-        if content is None or content.size_bytes == 0 or status.output is None:
-            await self.fate.fail(written, EMPTY_OUTPUT)
+        found = await self.finish.run(written, provider, status)
+        if isinstance(found, Failure):
+            await self.fate.fail(written, found, status)
         else:
-            await self.fate.ready(written, status.output, content.size_bytes)
+            await self.fate.ready(found, status)
 
     async def _cancel(self, video: Video, provider: VideoProvider) -> bool:
         """Tell the provider to stop; False where it did not, so that a poll says what became of the job."""
@@ -243,14 +287,21 @@ class TrackVideo:
             await self.fate.cancelled(video, stopped="provider")
         return stopped
 
-    async def _give_up(self, video: Video, provider: VideoProvider) -> None:
-        """The time is over: stop the provider where it can be reached, and say why the video ends."""
-        if video.phase is VideoPhase.ARCHIVING:
+    async def _give_up(self, video: Video, provider: VideoProvider, why: Failure) -> bool:
+        """A time is over: stop the provider where it can be reached, and say why the video ends. False where it goes
+        on: the provider cannot be stopped, and only its start was late."""
+        if why is UNDELIVERED:
             await self.fate.fail(video, UNDELIVERED)
-            return
+            return True
         if video.provider_ref is None:
-            await self.fate.fail(video, DEADLINE if video.submit_started_at is None else LOST)
-            return
+            known = video.submit_started_at is None
+            if not known and why is not DEADLINE:
+                # Whether there is a job is not known: what it costs is found out until the deadline.
+                return False
+            await self.fate.fail(video, why if known else LOST)
+            return True
+        if why is START_TIMEOUT and not provider.spec.cancels:
+            return False
         try:
             stopped = await _answer(provider.cancel(video.provider_ref), ANSWER_S_MAX)
             if not stopped:
@@ -258,83 +309,47 @@ class TrackVideo:
                 if status.state not in RUNNING_EVENTS:
                     # It finished in the last moment: a late success is delivered.
                     await self._apply(video, provider, status, Usual(self.db))
-                    return
+                    return True
         except FateUnknown:
+            if why is not DEADLINE:
+                raise
             await self.fate.fail(video, LOST)
-            return
+            return True
         if video.cancel_requested_at is not None:
             await self.fate.cancelled(video, stopped="provider" if stopped else "local_only", charged=not stopped)
         else:
             # What the provider cannot stop, it goes on to make and to charge for.
-            await self.fate.fail(video, replace(DEADLINE, charged=not stopped))
+            await self.fate.fail(video, replace(why, charged=not stopped))
+        return True
 
-    async def _request(self, video: Video) -> VideoRequest:
-        """Everything that the provider needs. Raises `FileNotFoundError` where an input is gone."""
-        owner = Principal(video.owner_id)
-        return VideoRequest(
-            token=video.id,
-            kind=VideoKind(video.kind),
-            model=video.provider_model,
-            prompt=video.prompt,
-            seconds=video.seconds,
-            width=video.width,
-            height=video.height,
-            image=await self._file_input(owner, video.image_file_id),
-            source_video=await self._video_input(video) or await self._file_input(owner, video.source_file_id),
-        )
 
-    async def _file_input(self, owner: Principal, file_id: str | None) -> MediaInput | None:
-        if file_id is None:
-            return None
-        file, content = await self.open_content.find(owner, file_id)
-        return _as_input(content, file.content_type)
+class _Nobody:
+    """Stands for a provider that the configuration no longer has, once it is too late to wait for it."""
 
-    async def _video_input(self, video: Video) -> MediaInput | None:
-        if video.source_video_id is None:
-            return None
-        source = await self.videos.get(video.owner_id, video.source_video_id)
-        if source is None or source.provider_ref is None:
-            raise FileNotFoundError(video.source_video_id)
-        try:
-            provider = self.catalog.provider(source.provider)
-        except KeyError:
-            raise FileNotFoundError(video.source_video_id) from None
-        content = await provider.open(source.provider_ref, VideoVariant.VIDEO)
-        return _as_input(content, content.content_type)
+    spec = VideoSpec(name="nobody", title="", source="", models={})
+
+    async def _unknown(self, *_: object) -> NoReturn:
+        raise FateUnknown("the account is not configured any more")
+
+    submit = poll = cancel = delete = open = _unknown
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 async def _answer(call: Awaitable[T], within_s: float) -> T:
     """Wait for a provider, but not for ever.
 
-    Raises `SubmitRefused`, what reading an input raises, and `FateUnknown` for whatever else it raises: an adapter that
-    stumbles over an answer has learnt nothing about the job either.
+    Raises `SubmitRefused`, `ProviderBusy`, what reading an input raises, and `FateUnknown` for whatever else it raises:
+    an adapter that stumbles over an answer has learnt nothing about the job either.
     """
     try:
         async with asyncio.timeout(within_s):
             return await call
-    except (SubmitRefused, FateUnknown, _InputLost):
+    except (SubmitRefused, ProviderBusy, FateUnknown, InputLost):
         raise
     except TimeoutError as error:
         raise FateUnknown("the provider did not answer in time") from error
     except Exception as error:
         log.warning("provider_call_failed", error=type(error).__name__, exc_info=True)
         raise FateUnknown("the call to the provider failed") from error
-
-
-async def _opened(provider: VideoProvider, ref: str) -> Content | None:
-    """The finished video, or None where there is none."""
-    try:
-        return await provider.open(ref, VideoVariant.VIDEO)
-    except FileNotFoundError:
-        return None
-
-
-def _as_input(content: Content, content_type: str) -> MediaInput:
-    async def read() -> AsyncIterator[bytes]:
-        try:
-            async for chunk in content.read(0, content.size_bytes):
-                yield chunk
-        except OSError as error:
-            raise _InputLost from error
-
-    return MediaInput(content_type=content_type, size_bytes=content.size_bytes, open=read)

@@ -1,4 +1,5 @@
-"""aimock, a server of another hand that speaks OpenAI's Files API: https://www.npmjs.com/package/@copilotkit/aimock.
+"""aimock, a server of another hand that speaks OpenAI's Files API, and the video APIs of OpenAI and OpenRouter:
+https://www.npmjs.com/package/@copilotkit/aimock.
 
 The lock file beside this pins it. npm installs it once, into a cache folder that is named after the lock file.
 """
@@ -7,13 +8,16 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -45,30 +49,31 @@ def installed() -> Path:
 
 
 @contextmanager
-def aimock_server() -> Iterator[str]:
-    """aimock on a free port; yields its address, without a path. It takes the key `KEY` only."""
+def aimock_server(fixtures: Sequence[Mapping[str, Any]] = ()) -> Iterator[str]:
+    """aimock on a free port; yields its address, without a path. It takes the key `KEY` only. `fixtures` are what it
+    answers where it has nothing of its own: `{"match": ..., "response": ...}`, the first that fits."""
     folder = installed()
     port = free_port()
     script = folder / "node_modules/@copilotkit/aimock/dist/cli.js"
-    fixtures = folder / "fixtures"
-    fixtures.mkdir(exist_ok=True)
-    (fixtures / "none.json").write_text('{"fixtures": []}')
-    process = subprocess.Popen(
-        ["node", script, "-p", str(port), "-f", fixtures, "--log-level", "silent", "--journal-max", "0"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "AIMOCK_API_KEYS": KEY},
-    )
-    try:
-        _wait_ready(process, f"http://127.0.0.1:{port}")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump({"fixtures": list(fixtures)}, file)
+        file.flush()
+        process = subprocess.Popen(
+            ["node", script, "-p", str(port), "-f", file.name, "--log-level", "silent", "--journal-max", "0"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "AIMOCK_API_KEYS": KEY},
+        )
+        try:
+            _wait_ready(process, f"http://127.0.0.1:{port}")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()
+            process.wait()
 
 
 def _wait_ready(process: subprocess.Popen[bytes], url: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         try:
             httpx.get(url, timeout=5)

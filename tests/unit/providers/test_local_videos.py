@@ -63,7 +63,7 @@ def clip(colour: str, frames: int, rate: int, size: tuple[int, int] = (320, 180)
     return file.getvalue()
 
 
-async def finished(videos: LocalVideos, ref: str, within_s: float = 20) -> JobStatus:
+async def finished(videos: LocalVideos, ref: str, within_s: float = 80) -> JobStatus:
     give_up_at = time.monotonic() + within_s
     while (status := await videos.poll(ref)).state not in FINAL:
         assert time.monotonic() < give_up_at, status

@@ -73,11 +73,11 @@ async def test_a_server_that_stops_reading_is_a_silent_one() -> None:
     began = time.monotonic()
     with pytest.raises(ProviderTimeout):
         await client.call("PUT", "x", repeatable=False, content=b"y" * 40 * MIB)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     await client.close()
     # The connection itself ends too, though its last bytes were never taken. The server's own end is the one left.
     while len(os.listdir("/proc/self/fd")) > before + 1:
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 40
         await asyncio.sleep(0.05)
     stop.set()
     server.close()

@@ -121,7 +121,13 @@ def test_where_nothing_listens_nothing_is_ready(tmp_path: Path) -> None:
         port = probe.getsockname()[1]
     assert not probes.answers_ready("127.0.0.1", port)
     assert not probes.takes_connections("127.0.0.1", port)
-    assert not probes.carries_anything(str(tmp_path / "admin.sock"))
+    path = str(tmp_path / "admin.sock")
+    assert not probes.carries_anything(path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as slow:
+        slow.bind(path)
+        assert not probes.carries_anything(path), "nobody listens"
+        slow.listen()
+        assert probes.carries_anything(path), "it has not answered yet"
 
 
 @pytest.mark.parametrize(

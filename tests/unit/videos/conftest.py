@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from mediagate.store import migrate
 from mediagate.store.database import Database, engine_url
 from mediagate.supervisor import places, postgres
 from mediagate.supervisor.processes import spawn
+from tests.unit.videos.world import Script, World
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +60,9 @@ async def db(database_url: str) -> AsyncIterator[Database]:
     database = Database(database_url)
     yield database
     await database.close()
+
+
+@pytest.fixture
+def world(db: Database) -> Callable[[Script], World]:
+    """Makes a world for a provider."""
+    return lambda provider: World(db, provider)

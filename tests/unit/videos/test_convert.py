@@ -40,8 +40,17 @@ outputs = st.fixed_dictionaries(
         "width": st.integers(1, 4096),
         "height": st.integers(1, 4096),
         "bytes": st.integers(1, 2**40),
+        "has_audio": st.booleans(),
     }
 )
+holds = st.fixed_dictionaries(
+    {
+        "reason": st.sampled_from(["provider_limit", "provider_busy"]),
+        "position": st.integers(1, 99),
+        "of": st.integers(1, 99),
+    }
+)
+amounts = st.sampled_from([None, 0.0, 0.4, 1.0, 3.2])
 videos: st.SearchStrategy[Video] = st.builds(
     Video,
     id=st.just("video_1"),
@@ -71,6 +80,12 @@ videos: st.SearchStrategy[Video] = st.builds(
     failure=failures,
     output=st.one_of(st.none(), outputs),
     end_user=st.one_of(st.none(), texts),
+    start_by=times,
+    cancel_at=times,
+    hold=st.one_of(st.none(), holds),
+    estimate_usd=amounts,
+    cost_usd=amounts,
+    cost_source=st.sampled_from([None, "provider", "table"]),
 )
 
 
@@ -108,7 +123,7 @@ def test_an_event_says_the_same_by_sse_and_by_grpc(video: Video, kind: str) -> N
         if video.eta
         else {"percent": 0, "source": "x"},
         "attempt": {"number": 1, "provider": "local"},
-        "output": video.output or {"duration_seconds": 1.0, "width": 1, "height": 1, "bytes": 1},
+        "output": video.output or {"duration_seconds": 1.0, "width": 1, "height": 1, "bytes": 1, "has_audio": False},
     }
     item = FeedItem(VideoEvent("video_1", 5, TIME, kind, payloads[kind]))
     lines = convert.event_to_sse(item).decode().split("\n")
@@ -120,7 +135,9 @@ def test_an_event_says_the_same_by_sse_and_by_grpc(video: Video, kind: str) -> N
 @given(texts)
 def test_no_text_breaks_the_lines_of_a_stream(prompt: str) -> None:
     video = Video(
-        **dict.fromkeys(("id", "owner_id", "model", "deployment", "provider", "provider_model", "kind"), "x"),
+        **dict.fromkeys(
+            ("id", "owner_id", "model", "deployment", "account", "provider", "provider_model", "kind"), "x"
+        ),
         phase=VideoPhase.HELD,
         prompt=prompt,
         seconds=1,

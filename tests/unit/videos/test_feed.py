@@ -119,7 +119,7 @@ class TestSubscription:
         subscription.push([item(1, "phase")])
         got = await subscription.next(5)
         assert got is not None
-        assert await asyncio.wait_for(subscription.next(5), 1) is None
+        assert await asyncio.wait_for(subscription.next(30), 20) is None
         subscription.push([item(2, "phase")])
         subscription.close()
         assert await subscription.next(5) is not None
@@ -141,7 +141,7 @@ class TestWatch:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
         await end(world, await move(world, video))
-        lives = await asyncio.wait_for(asyncio.gather(*watchers), 10)
+        lives = await asyncio.wait_for(asyncio.gather(*watchers), 40)
         assert lives == [[(1, "snapshot"), (2, "phase"), (3, "phase"), (4, "end")]] * 20
         assert not world.feed._watched
         assert not world.feed._delivered
@@ -158,7 +158,7 @@ class TestWatch:
         watchers = [asyncio.create_task(watch()) for _ in range(3)]
         await asyncio.sleep(0.1)
         await move(world, video)
-        items = await asyncio.wait_for(asyncio.gather(*watchers), 5)
+        items = await asyncio.wait_for(asyncio.gather(*watchers), 40)
         assert len({id(got) for got in items}) == 1
 
     async def test_what_no_notification_told_is_found_at_the_next_silence(self, world: World) -> None:
@@ -178,9 +178,9 @@ class TestWatch:
             query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%listener'"
             await tx.connection.execute(text(query))
         moved = await move(world, video)
-        got = await asyncio.wait_for(anext(run), 10)
+        got = await asyncio.wait_for(anext(run), 40)
         while got is None:
-            got = await asyncio.wait_for(anext(run), 10)
+            got = await asyncio.wait_for(anext(run), 40)
         assert got.event.seq == moved.seq
         await end(world, moved)
         assert [late.event.type async for late in run if late is not None] == ["phase", "end"]

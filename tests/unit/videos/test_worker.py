@@ -53,8 +53,10 @@ def operations(db: Database) -> Any:
         "remove_replicas",
         "remove_video",
         "repair_replica",
+        "resume_deliveries",
         "resume_removals",
         "retention",
+        "sweep_events",
         "sweep_files",
         "sweep_keys",
     ]
@@ -68,7 +70,7 @@ async def worker(database_url: str, operations: Any) -> AsyncIterator[Worker]:
     running = asyncio.create_task(made.run())
     yield made
     made.stop()
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, 40)
 
 
 async def write(db: Database, statement: str, **values: Any) -> list[Any]:
@@ -89,7 +91,7 @@ async def test_jobs_that_lost_their_process_run_again(db: Database, worker: Work
     async def beating() -> list[Any]:
         return await write(db, "SELECT max(id) FROM procrastinate_workers HAVING count(*) >= 2")
 
-    await until(db, beating, 10)
+    await until(db, beating, 40)
     ((ours,),) = await beating()
     await write(db, DOING, task=REMOVE_VIDEO, id="video_dead", worker=None)
     await write(db, DOING, task=REMOVE_VIDEO, id="video_unended", worker=ours)
@@ -97,12 +99,12 @@ async def test_jobs_that_lost_their_process_run_again(db: Database, worker: Work
     async def both() -> bool:
         return {"video_dead", "video_unended"} <= set(operations.remove_video.ids)
 
-    await until(db, both, 12)
+    await until(db, both, 48)
 
     async def gone() -> bool:
         return not await write(db, "SELECT 1 FROM procrastinate_jobs WHERE lock IN ('video_dead', 'video_unended')")
 
-    await until(db, gone, 5)
+    await until(db, gone, 20)
     assert [operations.remove_video.ids.count(name) for name in ("video_dead", "video_unended")] == [1, 1]
 
 

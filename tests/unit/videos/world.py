@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,15 +14,18 @@ from mediagate.core.objects import Principal, Video, VideoEvent
 from mediagate.files.get_file import GetFile
 from mediagate.files.open_content import OpenContent
 from mediagate.files.reconcile import Reconcile
+from mediagate.pricing.prices import Prices
 from mediagate.providers.base import (
     Content,
     Failure,
     FailureStage,
+    FateUnknown,
     JobState,
     JobStatus,
     VideoKind,
     VideoModel,
     VideoOutput,
+    VideoProvider,
     VideoRequest,
     VideoSpec,
     VideoVariant,
@@ -31,12 +35,20 @@ from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database
 from mediagate.store.files import FileLookup
 from mediagate.store.videos import VideoLookup, VideoRepository
+from mediagate.videos.callbacks import Callbacks
 from mediagate.videos.cancel_video import CancelVideo
+from mediagate.videos.cost import Costs
 from mediagate.videos.delete_video import DeleteVideo, RemoveVideo
 from mediagate.videos.feed import VideoFeed
+from mediagate.videos.find_kept import FindKept
+from mediagate.videos.finish_video import NO_OUTPUT, Finished
 from mediagate.videos.get_video import GetVideo
 from mediagate.videos.journal import Journal
-from mediagate.videos.start_video import StartVideo, VideoDraft
+from mediagate.videos.line import Line
+from mediagate.videos.open_output import OpenOutput
+from mediagate.videos.plan_video import PlanVideo, VideoDraft
+from mediagate.videos.provider_request import MakeRequest
+from mediagate.videos.start_video import StartVideo
 from mediagate.videos.track_video import Leash, TrackVideo
 
 OWNER = Principal("owner")
@@ -114,21 +126,59 @@ class Script:
         content: Content = await self._answer("open", self.opens)
         return content
 
+    async def close(self) -> None:
+        """Nothing is open."""
+
 
 def script(*, idempotent: bool = False, interval_s: float = 0.005, **answers: list[Answer]) -> Script:
     """A provider of one model."""
-    model = VideoModel("m", ("320x180",), (2,), "320x180", 2, 100, ("text",), 0.0, tuple(VideoKind))
-    return Script(VideoSpec("fake", {"m": model}, idempotent, True, interval_s, 100.0), **answers)
+    model = VideoModel("m", ("320x180",), (2,), "320x180", 2, 100, ("text",), tuple(VideoKind))
+    spec = VideoSpec(
+        name="fake",
+        title="Fake",
+        source="tests",
+        models={"m": model},
+        idempotent_submit=idempotent,
+        reports_progress=True,
+        cancels=True,
+        poll_interval_s=interval_s,
+        deadline_s=100.0,
+    )
+    return Script(spec, **answers)
+
+
+class Believes:
+    """Finishes a video with what its provider says of it, and looks at nothing but the length of its content."""
+
+    async def run(self, video: Video, provider: VideoProvider, status: JobStatus) -> Finished | Failure:
+        assert video.provider_ref is not None
+        try:
+            content = await provider.open(video.provider_ref, VideoVariant.VIDEO)
+        except FileNotFoundError:
+            return NO_OUTPUT
+        except Exception as error:
+            raise FateUnknown(str(error)) from error
+        if content.size_bytes == 0 or status.output is None:
+            return NO_OUTPUT
+        return Finished(video, replace(status.output, size_bytes=content.size_bytes), status.expires_at)
 
 
 class World:
     """Everything between a request and its end, without a process of its own."""
 
-    def __init__(self, db: Database, provider: Script) -> None:
+    def __init__(self, db: Database, provider: Script, costs: Costs | None = None) -> None:
         self.db = db
         self.clock = Clock()
         self.provider = provider
-        self.catalog = ModelCatalog([Deployment("d", "m", "fake", "m")], {"fake": provider})
+        self.parallel_max: int | None = None
+        # The database is for all tests, so each has an account of its own.
+        self.account = f"fake-{secrets.token_hex(4)}"
+        self.catalog = ModelCatalog(
+            [Deployment("d", "m", "fake", "m", video_account=self.account)],
+            {self.account: provider},
+            spec_of={"fake": provider.spec}.__getitem__,
+            parallel_max=lambda _: self.parallel_max,
+        )
         self.videos = VideoLookup(db)
         self.feed = VideoFeed(db)
         self.journal = Journal(db, self.clock)
@@ -139,14 +189,28 @@ class World:
         self.cancel_video = CancelVideo(db, self.get_video, self.clock)
         self.delete_video = DeleteVideo(db, self.clock)
         self.remove_video = RemoveVideo(db, self.catalog)
-        self.start = StartVideo(db, self.videos, self.catalog, self.journal, get_file, self.clock, 100.0)
-        self.tracker = TrackVideo(db, self.videos, self.catalog, self.journal, open_content, self.clock, None)
+        self.costs = costs or Costs(Prices({}, {}))
+        plan = PlanVideo(self.videos, self.catalog, get_file)
+        self.start = StartVideo(db, plan, self.costs, self.catalog, self.journal, self.clock, 100.0)
+        open_output = OpenOutput(self.catalog, FindKept(FileLookup(db), self.clock), open_content)
+        self.tracker = TrackVideo(
+            db,
+            self.videos,
+            self.catalog,
+            self.journal,
+            self.costs,
+            MakeRequest(self.videos, open_content, open_output, Callbacks("https://gateway.example", b"secret")),
+            Believes(),
+            Line(db, self.catalog),
+            self.clock,
+            None,
+        )
 
-    async def ask(self) -> Video:
+    async def ask(self, who: Principal = OWNER, **wishes: Any) -> Video:
         """A new video."""
-        return await self.start.run(OWNER, VideoDraft("a boat"))
+        return await self.start.run(who, VideoDraft("a boat", **wishes))
 
-    async def track(self, video: Video, timeout_s: float = 5) -> Video:
+    async def track(self, video: Video, timeout_s: float = 30) -> Video:
         """Track to the end; the video as it is then."""
         async with asyncio.timeout(timeout_s):
             assert await self.tracker.run(video.id, Leash())
@@ -180,7 +244,7 @@ class World:
 
     async def until(self, video: Video, phase: VideoPhase) -> Video:
         """The video once it is in a phase."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (found := await self.now(video)).phase is not phase:
                 assert found.phase not in OVER
                 await asyncio.sleep(0.005)

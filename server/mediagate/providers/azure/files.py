@@ -36,22 +36,28 @@ class AzureFiles(OpenAIFiles):
 
 def build(account: Account) -> AzureFiles:
     """One resource, by `api_base` and `api_version`. Raises `ValueError` without an endpoint or credentials."""
-    endpoint = account.api_base or account.env("AZURE_OPENAI_ENDPOINT", "AZURE_API_BASE")
-    if not endpoint:
-        raise ValueError("api_base is missing; set it in files_settings or AZURE_OPENAI_ENDPOINT")
-    version = account.api_version or account.env("OPENAI_API_VERSION", "AZURE_API_VERSION") or "v1"
-    root = _ENDING.sub("", endpoint.rstrip("/"))
+    root, version = place_of(account)
     v1 = version.lower() in _V1
     base_url = f"{root}/openai/v1" if v1 else f"{root}/openai"
     query = {} if v1 and version.lower() != "preview" else {"api-version": version}
-    credentials, token = _credentials(account)
+    credentials, token = credentials_of(account)
     http = ProviderHttp(FILES.title, base_url, credentials, silence_s=silence_of(account), explain=explain_for(FILES))
     # A dated version of before the v1 API knows no `expires_after` for files.
     return AzureFiles(FilesApi(FILES, http, query, form_bytes_max=FORM_BYTES_MAX, expires=v1), token)
 
 
-def _credentials(account: Account) -> tuple[Callable[[], Awaitable[Mapping[str, str]]], EntraToken | None]:
-    """What the configuration gives goes before what the environment gives; a key goes before a token."""
+def place_of(account: Account) -> tuple[str, str]:
+    """The resource's address and the API's version. Raises `ValueError` without an endpoint."""
+    endpoint = account.api_base or account.env("AZURE_OPENAI_ENDPOINT", "AZURE_API_BASE")
+    if not endpoint:
+        raise ValueError("api_base is missing; set it in files_settings or AZURE_OPENAI_ENDPOINT")
+    version = account.api_version or account.env("OPENAI_API_VERSION", "AZURE_API_VERSION") or "v1"
+    return _ENDING.sub("", endpoint.rstrip("/")), version
+
+
+def credentials_of(account: Account) -> tuple[Callable[[], Awaitable[Mapping[str, str]]], EntraToken | None]:
+    """What the configuration gives goes before what the environment gives; a key goes before a token. Raises
+    `ValueError` without any."""
     for key, bearer, application in (
         (account.api_key, account.option("azure_ad_token"), _application(account.option, str)),
         (

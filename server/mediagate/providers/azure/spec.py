@@ -1,11 +1,13 @@
-"""What Azure OpenAI's Files API can do."""
+"""What Azure OpenAI's Files API and Videos API can do."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from mediagate.core.limits import GIB
+from mediagate.providers.base import VideoSpec
 from mediagate.providers.files import FileOperation, FileSpec
+from mediagate.providers.openai.spec import ANY_VIDEO, SORA
 
 FILES: Final = FileSpec(
     name="azure",
@@ -18,4 +20,16 @@ FILES: Final = FileSpec(
         FileOperation.CONTENT: "not for every purpose",
     },
     file_bytes_max=8 * GIB,
+)
+
+VIDEOS: Final = VideoSpec(
+    name="azure",
+    title="Azure OpenAI",
+    source="https://learn.microsoft.com/azure/ai-foundry/openai/concepts/video-generation",
+    models={},
+    any_model=ANY_VIDEO,
+    shut_down=dict.fromkeys(("sora", *SORA), "2026-11-02"),
+    reports_progress=True,
+    output_life_s=86_400,
+    poll_interval_s=5.0,
 )

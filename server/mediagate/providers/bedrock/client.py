@@ -20,7 +20,7 @@ from botocore.session import Session
 
 from mediagate.providers.bedrock.buffers import BufferPool
 from mediagate.providers.bedrock.credentials import session_of
-from mediagate.providers.bedrock.failures import SDK_ERRORS, bad_answer, failure
+from mediagate.providers.bedrock.failures import SDK_ERRORS, TITLE, bad_answer, failure
 from mediagate.providers.bedrock.settings import REGION_DEFAULT, Settings
 from mediagate.providers.http import ATTEMPTS_MAX, CONNECT_S, repeated
 
@@ -116,14 +116,14 @@ class S3Client:
 
 
 @contextmanager
-def translated(*, only_bearer: bool = False) -> Iterator[None]:
+def translated(title: str = TITLE, *, only_bearer: bool = False) -> Iterator[None]:
     """Turn what the SDK raises inside into errors of ours; an answer that cannot be parsed stays what it is."""
     try:
         yield
     except ResponseParserError:
         raise
     except SDK_ERRORS as error:
-        raise failure(error, only_bearer=only_bearer) from error
+        raise failure(error, title, only_bearer=only_bearer) from error
 
 
 def _client_of(session: Session, settings: Settings) -> Any:

@@ -1,4 +1,4 @@
-"""What goes wrong at S3, as the errors that every provider has in common."""
+"""What goes wrong at Amazon, as the errors that every provider has in common."""
 
 from __future__ import annotations
 
@@ -40,7 +40,15 @@ _ELSEWHERE: Final = frozenset(
     {"PermanentRedirect", "TemporaryRedirect", "IllegalLocationConstraintException", "InvalidBucketName"}
 )
 _TOO_FAST: Final = frozenset(
-    {"SlowDown", "RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequests", "RequestThrottled"}
+    {
+        "SlowDown",
+        "RequestLimitExceeded",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequests",
+        "RequestThrottled",
+        "ServiceQuotaExceededException",
+    }
 )
 _DAMAGED: Final = frozenset(
     {"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "IncompleteBody"}
@@ -63,12 +71,13 @@ _MISCONFIGURED: Final = (
     sdk.ValidationError,
     sdk.EndpointProviderError,
     sdk.BaseEndpointResolverError,
+    sdk.InvalidEndpointConfigurationError,
     sdk.UnsupportedS3ArnError,
 )
 
 
-def credentials_refused(*, only_bearer: bool) -> ProviderRefused:
-    """The answer where S3 takes no credentials of this account."""
+def credentials_refused(title: str = TITLE, *, only_bearer: bool) -> ProviderRefused:
+    """The answer where S3, or the service of this title, takes no credentials of this account."""
     hint = (
         " A Bedrock API key opens no bucket: the account needs aws_access_key_id and aws_secret_access_key, a profile,"
         " a role, or the AWS default credentials."
@@ -76,7 +85,7 @@ def credentials_refused(*, only_bearer: bool) -> ProviderRefused:
         else ""
     )
     return ProviderRefused(
-        f"{TITLE} does not accept the gateway's credentials for this. The gateway's operator has to check them.{hint}",
+        f"{title} does not accept the gateway's credentials for this. The gateway's operator has to check them.{hint}",
         code="provider_credentials_refused",
     )
 
@@ -86,9 +95,9 @@ def damaged() -> ProviderFailed:
     return ProviderFailed(f"{TITLE} received other bytes than were sent. Try again.", code="provider_checksum_mismatch")
 
 
-def bad_answer() -> ProviderFailed:
-    """The answer where S3's makes no sense."""
-    return ProviderFailed(f"{TITLE} gave an answer that cannot be read.", code="provider_bad_answer")
+def bad_answer(title: str = TITLE) -> ProviderFailed:
+    """The answer where the service's makes no sense."""
+    return ProviderFailed(f"{title} gave an answer that cannot be read.", code="provider_bad_answer")
 
 
 def code_of(error: Exception | None) -> str:
@@ -102,37 +111,37 @@ def refusal_code(error: BaseException) -> str:
     return code_of(cause) if isinstance(cause, Exception) else ""
 
 
-def failure(error: Exception, *, only_bearer: bool = False) -> Exception:
+def failure(error: Exception, title: str = TITLE, *, only_bearer: bool = False) -> Exception:
     """What an exception of the SDK means: an error of ours, or `FileNotFoundError`."""
     if isinstance(error, ClientError):
-        return _refusal(error, only_bearer)
+        return _refusal(error, title, only_bearer)
     if isinstance(error, _NO_CREDENTIALS):
-        return credentials_refused(only_bearer=only_bearer)
+        return credentials_refused(title, only_bearer=only_bearer)
     if isinstance(error, _MISCONFIGURED):
-        return nowhere(TITLE)
-    return _transport(error)
+        return nowhere(title)
+    return _transport(error, title)
 
 
-def _refusal(error: ClientError, only_bearer: bool) -> Exception:
+def _refusal(error: ClientError, title: str, only_bearer: bool) -> Exception:
     code, answer = code_of(error), error.response.get("ResponseMetadata", {})
     status = int(answer.get("HTTPStatusCode", 500))
     headers: dict[str, Any] = answer.get("HTTPHeaders", {})
-    by_code = _by_code(code, headers)
+    by_code = _by_code(code, title, headers)
     if by_code is not None:
         return by_code
     if status in (401, 403) or code in _CREDENTIALS or code.startswith("KMS."):
-        return credentials_refused(only_bearer=only_bearer)
+        return credentials_refused(title, only_bearer=only_bearer)
     if 300 <= status < 400 or code in _ELSEWHERE:
-        return nowhere(TITLE)
+        return nowhere(title)
     said = "" if code.isdigit() else str(error.response.get("Error", {}).get("Message", ""))
-    return status_error(status, TITLE, said=said, retry_after=headers.get("retry-after"))
+    return status_error(status, title, said=said, retry_after=headers.get("retry-after"))
 
 
-def _by_code(code: str, headers: dict[str, Any]) -> MediagateError | None:
+def _by_code(code: str, title: str, headers: dict[str, Any]) -> MediagateError | None:
     if code in _TOO_FAST:
         wait_s = pause_of(headers.get("retry-after"))
         return RateLimited(
-            f"{TITLE} asks for a pause. Try again later.", code="provider_rate_limited", retry_after_s=wait_s
+            f"{title} asks for a pause. Try again later.", code="provider_rate_limited", retry_after_s=wait_s
         )
     if code in _DAMAGED:
         return damaged()
@@ -153,12 +162,12 @@ def _by_code(code: str, headers: dict[str, Any]) -> MediagateError | None:
     return None
 
 
-def _transport(error: Exception) -> MediagateError:
+def _transport(error: Exception, title: str) -> MediagateError:
     if isinstance(error, sdk.ReadTimeoutError):
-        return ProviderTimeout(f"{TITLE} did not answer in time. Try again later.", code="provider_timeout")
+        return ProviderTimeout(f"{title} did not answer in time. Try again later.", code="provider_timeout")
     # Every failure to connect, TLS and proxies included.
     if isinstance(error, sdk.ConnectionError):
-        return Unavailable(f"{TITLE} cannot be reached. Try again later.", code="provider_unavailable")
+        return Unavailable(f"{title} cannot be reached. Try again later.", code="provider_unavailable")
     if isinstance(error, sdk.HTTPClientError | sdk.IncompleteReadError | HTTPError | OSError):
-        return ProviderFailed(f"The connection to {TITLE} broke. Try again later.", code="provider_connection_lost")
-    return bad_answer()
+        return ProviderFailed(f"The connection to {title} broke. Try again later.", code="provider_connection_lost")
+    return bad_answer(title)

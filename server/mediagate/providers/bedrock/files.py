@@ -45,10 +45,12 @@ class BedrockFiles:
 
     spec = FILES
 
-    def __init__(self, settings: Settings, *, copy_limits: CopyLimits | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, copy_limits: CopyLimits | None = None, s3: S3Client | None = None
+    ) -> None:
         self._settings = settings
         self._copy_limits = copy_limits or CopyLimits()
-        self._s3 = S3Client(settings)
+        self._s3 = s3 or S3Client(settings)
 
     async def create(self, new: NewFile) -> S3Writer:
         """Begin an object; S3 hears of it with its first part, or with its end."""

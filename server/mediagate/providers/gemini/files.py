@@ -233,6 +233,12 @@ def _is_generated(tree: Tree) -> bool:
 
 def build(account: Account) -> GeminiFiles:
     """The account's files. Raises `ValueError` for an account without a key."""
+    server, version = server_of(account, explain=explain)
+    return GeminiFiles(server, version, account.option("spool_dir"))
+
+
+def server_of(account: Account, *, explain: http.Explain) -> tuple[http.ProviderHttp, str]:
+    """Where the account's API is, and its version. Raises `ValueError` for an account without a key."""
     key = account.api_key or account.env("GOOGLE_API_KEY", "GEMINI_API_KEY")
     if not key:
         raise ValueError("api_key is missing; set it in files_settings or GEMINI_API_KEY")
@@ -246,4 +252,4 @@ def build(account: Account) -> GeminiFiles:
     if versioned := _VERSIONED.fullmatch(base):
         base, version = versioned["root"], version or versioned["version"]
     server = http.ProviderHttp(FILES.title, base, headers, silence_s=silence_of(account), explain=explain)
-    return GeminiFiles(server, version or VERSION, account.option("spool_dir"))
+    return server, version or VERSION

@@ -1,10 +1,13 @@
-"""What the Gemini API's files can do."""
+"""What the Gemini API can do with files and videos."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
+from mediagate.providers.base import VideoSpec
 from mediagate.providers.files import FileOperation, FileSpec
+from mediagate.providers.interactions import omni
 
 FILES: Final = FileSpec(
     name="gemini",
@@ -17,4 +20,40 @@ FILES: Final = FileSpec(
     file_bytes_max=2 * 1024**3,
     life_s=48 * 3600,
     reads_uploads=False,
+)
+
+# Their replacements are the Omni models: https://ai.google.dev/gemini-api/docs/deprecations
+_SHUT_DOWN: Final = {
+    "2026-06-30": (
+        "veo-2.0-generate-001",
+        "veo-3.0-generate-001",
+        "veo-3.0-fast-generate-001",
+        "veo-3.0-generate-preview",
+        "veo-3.0-fast-generate-preview",
+    ),
+    "2026-09-30": ("gemini-omni-flash-preview",),
+    "2026-10-22": (
+        "veo-3.1-generate-preview",
+        "veo-3.1-fast-generate-preview",
+        "veo-3.1-lite-generate-preview",
+    ),
+}
+
+VIDEOS: Final = VideoSpec(
+    name="gemini",
+    title="Gemini",
+    source="https://ai.google.dev/gemini-api/docs/omni",
+    models={
+        "gemini-omni-1.2-flash": omni("gemini-omni-1.2-flash", 15),
+        "gemini-omni-1.1-flash": omni("gemini-omni-1.1-flash", 10),
+    },
+    any_model=replace(
+        omni("other", 15), seconds=(), extend_seconds=(), description="An Omni model that is not listed."
+    ),
+    shut_down={name: day for day, names in _SHUT_DOWN.items() for name in names},
+    cancels=True,
+    calls_back=True,
+    # How long the API keeps any of its files.
+    output_life_s=48 * 3600,
+    reserved=frozenset({"uri", "previous_interaction_id", "background", "store", "delivery", "webhook_config"}),
 )

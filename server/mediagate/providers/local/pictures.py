@@ -1,4 +1,4 @@
-"""What is drawn: backgrounds that move, the prompt over them, and the small pictures of a finished video.
+"""What is drawn: backgrounds that move, and the prompt over them.
 
 Frames are kept as the three planes that H.264 wants. Everything that does not change is drawn and converted once. A
 frame costs three crops and a few pastes, which is several times faster than drawing in RGB and converting each frame.
@@ -19,10 +19,6 @@ from mediagate.providers.local.video_job import FPS
 
 ZOOM: Final = 1.12
 PAN: Final = 1.25
-SHEET_COLUMNS: Final = 5
-SHEET_ROWS: Final = 4
-SHEET_TILE_PX: Final = 256
-THUMBNAIL_PX: Final = 480
 # A prompt may have 32,000 characters; more than these never fit on a frame.
 TEXT_CHARS_MAX: Final = 1200
 
@@ -172,23 +168,6 @@ class Overlay:
         self._luma.paste(235, (0, 0), glyphs)
         self._alpha = ImageChops.lighter(glyphs, Image.new("L", glyphs.size, 200 if over_video else 135))
         self._alpha_half = self._alpha.resize((width // 2, height // 2), Image.Resampling.BOX)
-
-
-def sheet(tiles: list[Image.Image]) -> Image.Image:
-    """Lay equally large pictures out in rows of five."""
-    width, height = tiles[0].size
-    whole = Image.new("RGB", (width * SHEET_COLUMNS, height * SHEET_ROWS))
-    for number, tile in enumerate(tiles):
-        whole.paste(tile, (number % SHEET_COLUMNS * width, number // SHEET_COLUMNS * height))
-    return whole
-
-
-def small(frame: av.VideoFrame, longest_px: int) -> Image.Image:
-    """Return a frame of a finished video as an RGB image whose longer side has at most `longest_px` pixels."""
-    scale = min(1.0, longest_px / max(frame.width, frame.height))
-    width, height = max(2, _even(frame.width * scale)), max(2, _even(frame.height * scale))
-    image: Image.Image = frame.reformat(width=width, height=height, format="rgb24").to_image()  # type: ignore[no-untyped-call]
-    return image
 
 
 def enlarged(size: tuple[int, int], factor: float) -> tuple[int, int]:

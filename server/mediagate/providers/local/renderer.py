@@ -13,13 +13,11 @@ import faulthandler
 import hashlib
 import json
 import os
-import resource
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -28,36 +26,18 @@ import av
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from PIL import Image
 
+from mediagate.media.modest import Watch, be_modest
+from mediagate.media.pictures import SHEET_COLUMNS, SHEET_ROWS, SHEET_TILE_PX, THUMBNAIL_PX, sheet, small
 from mediagate.providers.base import Failure, FailureStage, JobState, VideoKind, VideoOutput, VideoVariant
 from mediagate.providers.local import pictures
 from mediagate.providers.local.pictures import Overlay, Pan, Planes, Zoom
 from mediagate.providers.local.render_source import BadInput, SourceVideo, load_image
 from mediagate.providers.local.video_job import FPS, End, Job, JobSpec, Progress, StoredOutput
 
-WATCH_INTERVAL_S: Final = 0.1
 PROGRESS_INTERVAL_S: Final = 0.1
 FRAME_S_MAX: Final = 60
-MEMORY_BYTES_MAX: Final = 1536 * 1024 * 1024
 # One thread, so that the same prompt gives the same bytes on every machine. No look-ahead worth its memory.
 ENCODER: Final = {"preset": "superfast", "crf": "28", "g": str(2 * FPS), "bf": "0", "threads": "1"}
-
-
-class Watch(threading.Thread):
-    """Ends this process, at once and quietly, when the parent dies or the job ends or disappears."""
-
-    def __init__(self, parent: int, job: Job | None = None) -> None:
-        super().__init__(name="watch", daemon=True)
-        self._parent = parent
-        self._job = job
-        self._off = threading.Event()
-
-    def run(self) -> None:
-        while not self._off.wait(WATCH_INTERVAL_S):
-            if os.getppid() != self._parent or (self._job and (not self._job.exists() or self._job.has_ended())):
-                os._exit(0)
-
-    def stop(self) -> None:
-        self._off.set()
 
 
 class Scene:
@@ -170,7 +150,7 @@ def check(directory: Path, size: tuple[int, int]) -> dict[str, str]:
 
 
 def main(arguments: list[str]) -> int:
-    _be_modest()
+    be_modest()
     faulthandler.dump_traceback_later(FRAME_S_MAX, exit=True)
     parent = int(arguments[-1])
     if arguments[0] == "--check":
@@ -179,7 +159,7 @@ def main(arguments: list[str]) -> int:
         print(json.dumps(check(Path(arguments[1]), (int(width), int(height)))))
         return 0
     job = Job(Path(arguments[0]))
-    watch = Watch(parent, job)
+    watch = Watch(parent, lambda: not job.exists() or job.has_ended())
     watch.start()
     try:
         end = render(job, job.read_spec())
@@ -214,7 +194,7 @@ def _encode(job: Job, spec: JobSpec, scene: Scene, path: Path) -> bool:
 
 def _finish(job: Job, spec: JobSpec, path: Path, frames_total: int) -> VideoOutput:
     """Decode the finished file once: prove that it is what was asked for, and take the small pictures from it."""
-    places = pictures.SHEET_COLUMNS * pictures.SHEET_ROWS
+    places = SHEET_COLUMNS * SHEET_ROWS
     wanted = [place * frames_total // places for place in range(places)]
     tiles: list[Image.Image] = []
     frames = 0
@@ -225,16 +205,16 @@ def _finish(job: Job, spec: JobSpec, path: Path, frames_total: int) -> VideoOutp
         for frame in container.decode(stream):
             if (frame.width, frame.height) != (spec.width, spec.height):
                 raise RuntimeError("the encoder made another size")
-            tiles += [pictures.small(frame, pictures.SHEET_TILE_PX)] * wanted.count(frames)
+            tiles += [small(frame, SHEET_TILE_PX)] * wanted.count(frames)
             if frames == frames_total // 2:
-                thumbnail = pictures.small(frame, pictures.THUMBNAIL_PX)
+                thumbnail = small(frame, THUMBNAIL_PX)
                 thumbnail.save(job.output(VideoVariant.THUMBNAIL), "WEBP", quality=80)
             end_s = frame.time + 1 / FPS
             frames += 1
             faulthandler.dump_traceback_later(FRAME_S_MAX, exit=True)
     if frames != frames_total or abs(end_s - frames_total / FPS) > 1 / FPS:
         raise RuntimeError("the encoder made another duration")
-    pictures.sheet(tiles).save(job.output(VideoVariant.SPRITESHEET), "JPEG", quality=80)
+    sheet(tiles).save(job.output(VideoVariant.SPRITESHEET), "JPEG", quality=80)
     return VideoOutput(round(end_s, 6), spec.width, spec.height, path.stat().st_size)
 
 
@@ -247,15 +227,6 @@ def _stored(job: Job, variant: VideoVariant) -> StoredOutput:
 
 def _failed(stage: FailureStage, code: str, message: str, field: str | None = None) -> End:
     return End(JobState.FAILED, failure=Failure(stage=stage, code=code, message=message, retryable=False, field=field))
-
-
-def _be_modest() -> None:
-    """Leave the machine to the gateway, survive the terminal's Ctrl-C until the parent goes, and bound our memory."""
-    os.nice(5)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,10 @@ from mediagate.providers.files import FileSpec
 
 FILES: Final = FileSpec(name="local", title="Local disk", source="docs/operations.md", own_prefix=True)
 
-SPEC: Final = VideoSpec(
+VIDEOS: Final = VideoSpec(
     name="local",
+    title="Local renderer",
+    source="docs/videos.md",
     models={
         "local-video": VideoModel(
             name="local-video",
@@ -29,7 +31,6 @@ SPEC: Final = VideoSpec(
             default_seconds=4,
             prompt_chars_max=32_000,
             inputs=("text", "image", "video"),
-            usd_per_second=0.0,
             kinds=tuple(VideoKind),
             description="Renders the prompt as a real H.264 MP4 on this machine, with no account and at no cost. "
             "The small sizes are for quick tests; magic words in the prompt play every failure.",
@@ -37,6 +38,8 @@ SPEC: Final = VideoSpec(
     },
     idempotent_submit=True,
     reports_progress=True,
+    reports_cost=True,
+    cancels=True,
     poll_interval_s=0.5,
     deadline_s=600.0,
 )

@@ -22,13 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mediagate.media.modest import modest_environment
 from mediagate.providers.local.video_job import RENDER_FAILED, Job
 
 LOCK_WAIT_S: Final = 5.0
 # The supervisor's or the terminal's signals reach the renderer too; dying of them is no fault of the job.
 QUIET_EXITS: Final = frozenset({0, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP})
-# The renderer decodes files that strangers made, so it is not given the gateway's environment with its keys.
-ENVIRONMENT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +145,7 @@ class RenderQueue:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=log,
-                    env=renderer_environment(),
+                    env=modest_environment(),
                     pass_fds=(slot,),
                 )
             os.pwrite(slot, f"{job.ref} {child.pid}".encode(), 0)
@@ -155,11 +154,6 @@ class RenderQueue:
             os.close(slot)
             raise
         return child.pid
-
-
-def renderer_environment() -> dict[str, str]:
-    """Return the few variables that a renderer needs."""
-    return {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
 
 
 def _reap(job: Job, child: subprocess.Popen[bytes], slot: int) -> None:

@@ -23,6 +23,8 @@ from io import FileIO
 from pathlib import Path
 from typing import Final, NoReturn, TypeVar, TypeVarTuple
 
+from mediagate.media.modest import modest_environment
+from mediagate.providers.account import Account
 from mediagate.providers.base import (
     Failure,
     FailureStage,
@@ -35,9 +37,9 @@ from mediagate.providers.base import (
     VideoRequest,
     VideoVariant,
 )
-from mediagate.providers.local.spec import SPEC
+from mediagate.providers.local.spec import VIDEOS
 from mediagate.providers.local.video_job import End, Job, JobSpec, ref_of
-from mediagate.providers.local.video_queue import Queue, RenderQueue, renderer_environment
+from mediagate.providers.local.video_queue import Queue, RenderQueue
 from mediagate.providers.local.words import UnknownWord, Words, parse
 
 CHUNK_BYTES: Final = 1024 * 1024
@@ -104,7 +106,7 @@ class LocalVideos:
     process, goes on with it.
     """
 
-    spec = SPEC
+    spec = VIDEOS
 
     def __init__(self, root: Path, *, parallel_renders: int = 1, python: str = sys.executable) -> None:
         """Raises `OSError` where `root` cannot be made or written."""
@@ -176,6 +178,11 @@ class LocalVideos:
         """Raises `FileNotFoundError` where there is no such output, or not yet."""
         return await in_thread(self._pool, self._open, ref, variant)
 
+    async def close(self) -> None:
+        """Let the threads go; what renders goes on."""
+        self._pool.shutdown(wait=False)
+        self._checkers.shutdown(wait=False)
+
     def _commit(self, draft: Job, spec: JobSpec, ref: str) -> None:
         """Make the job visible as a whole, unless another submit of the same token was faster."""
         draft.write_spec(spec)
@@ -200,7 +207,7 @@ class LocalVideos:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env=renderer_environment(),
+                env=modest_environment(),
                 timeout=CHECK_S_MAX,
                 check=True,
             )
@@ -354,5 +361,10 @@ def _or_unknown(function: Callable[[str], T], ref: str) -> T:
 
 
 def _status_of(end: End) -> JobStatus:
-    progress = 100.0 if end.state is JobState.SUCCEEDED else None
-    return JobStatus(end.state, progress_percent=progress, failure=end.failure, output=end.output)
+    progress, cost_usd = (100.0, 0.0) if end.state is JobState.SUCCEEDED else (None, None)
+    return JobStatus(end.state, progress_percent=progress, failure=end.failure, output=end.output, cost_usd=cost_usd)
+
+
+def build(account: Account) -> LocalVideos:
+    """The videos of this machine: `root` is their folder, `parallel_renders` how many render at the same time."""
+    return LocalVideos(Path(account.options["root"]), parallel_renders=int(account.options.get("parallel_renders", 1)))

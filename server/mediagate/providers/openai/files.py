@@ -26,7 +26,7 @@ from mediagate.providers.files import (
     unsupported,
 )
 from mediagate.providers.form_writer import FormWriter, refuse_larger
-from mediagate.providers.http import HttpContent, ProviderHttp
+from mediagate.providers.http import Explain, HttpContent, ProviderHttp
 from mediagate.providers.multipart_body import MultipartBody
 from mediagate.providers.openai.api import FilesApi
 from mediagate.providers.openai.paging import Pages
@@ -140,6 +140,12 @@ def _within(moment: datetime | None, since: datetime | None, before: datetime | 
 
 def build(account: Account) -> OpenAIFiles:
     """OpenAI itself, or what `api_base` names in its place. Raises `ValueError` where there is no key."""
+    http = connect(account, FILES.title, explain_for(FILES))
+    return OpenAIFiles(FilesApi(FILES, http, form_bytes_max=FORM_BYTES_MAX, pages=True))
+
+
+def connect(account: Account, title: str, explain: Explain) -> ProviderHttp:
+    """The account's address and credentials. Raises `ValueError` where there is no key."""
     headers = {"authorization": f"Bearer {key_of(account, 'OPENAI_API_KEY')}"}
     for name, option, variable in (
         ("openai-organization", "organization", "OPENAI_ORG_ID"),
@@ -153,5 +159,4 @@ def build(account: Account) -> OpenAIFiles:
         return headers
 
     base_url = account.api_base or account.env("OPENAI_BASE_URL", "OPENAI_API_BASE") or BASE_URL
-    http = ProviderHttp(FILES.title, base_url, credentials, silence_s=silence_of(account), explain=explain_for(FILES))
-    return OpenAIFiles(FilesApi(FILES, http, form_bytes_max=FORM_BYTES_MAX, pages=True))
+    return ProviderHttp(title, base_url, credentials, silence_s=silence_of(account), explain=explain)

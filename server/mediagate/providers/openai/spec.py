@@ -1,10 +1,11 @@
-"""What OpenAI's Files API can do."""
+"""What OpenAI's Files API and Videos API can do."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from mediagate.core.limits import GIB
+from mediagate.providers.base import Audio, VideoKind, VideoModel, VideoSpec
 from mediagate.providers.files import FileOperation, FileSpec
 
 FILES: Final = FileSpec(
@@ -17,4 +18,33 @@ FILES: Final = FileSpec(
         FileOperation.CONTENT: "not for every purpose: OpenAI does not hand back what it takes as model input",
     },
     file_bytes_max=8 * GIB,
+)
+
+# The API's own limits, which outlived its models; https://platform.openai.com/docs/api-reference/videos/create.
+ANY_VIDEO: Final = VideoModel(
+    name="*",
+    sizes=("720x1280", "1280x720", "1024x1792", "1792x1024"),
+    seconds=(4, 8, 12),
+    default_size="720x1280",
+    default_seconds=4,
+    prompt_chars_max=32_000,
+    inputs=("text", "image", "video"),
+    kinds=tuple(VideoKind),
+    audio=Audio.ALWAYS,
+    extend_seconds=(4, 8, 12, 16, 20),
+    description="Any model that OpenAI's Videos API serves.",
+)
+# Every model that the API ever had; https://platform.openai.com/docs/deprecations.
+SORA: Final = ("sora-2", "sora-2-2025-10-06", "sora-2-2025-12-08", "sora-2-pro", "sora-2-pro-2025-10-06")
+
+VIDEOS: Final = VideoSpec(
+    name="openai",
+    title="OpenAI",
+    source="https://platform.openai.com/docs/api-reference/videos",
+    models={},
+    any_model=ANY_VIDEO,
+    shut_down=dict.fromkeys(SORA, "2026-09-24"),
+    reports_progress=True,
+    output_life_s=86_400,
+    poll_interval_s=5.0,
 )

@@ -96,20 +96,21 @@ def explain_for(spec: FileSpec, *, routes_may_lack: bool = False) -> Callable[[h
             return unsupported(spec, FileOperation.CONTENT)
         if response.status_code == 413:
             return PayloadTooLarge(f"{title} does not take a file of this size.", code="provider_rejected_file")
-        lacks_route = _lacks_route(response, said)
-        if lacks_route and routes_may_lack:
+        missing = lacks_route(response, said, "files")
+        if missing and routes_may_lack:
             return unsupported(spec, _operation(response.request))
-        return nowhere(title) if lacks_route and response.status_code == 404 else error_of(response, title)
+        return nowhere(title) if missing and response.status_code == 404 else error_of(response, title)
 
     return explain
 
 
-def _lacks_route(response: httpx.Response, said: str) -> bool:
+def lacks_route(response: httpx.Response, said: str, collection: str) -> bool:
+    """Whether an answer is about the route and not about an object of `collection`; `said` is its sentence."""
     if response.status_code != 404:
         return response.status_code in (405, 501)
     if _NO_ROUTE.match(said.strip()):
         return True
-    ref = response.request.url.path.partition("/files/")[2].partition("/")[0]
+    ref = response.request.url.path.rpartition(f"/{collection}/")[2].partition("/")[0]
     if ref and ref in response.text:
         return False
     return not said or not _has_envelope(response)
@@ -118,7 +119,7 @@ def _lacks_route(response: httpx.Response, said: str) -> bool:
 def _has_envelope(response: httpx.Response) -> bool:
     try:
         tree = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(tree, dict) and isinstance(tree.get("error"), dict)
 

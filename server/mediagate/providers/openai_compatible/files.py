@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mediagate.providers.account import Account
-from mediagate.providers.http import ProviderHttp
+from mediagate.providers.http import Explain, ProviderHttp
 from mediagate.providers.openai.api import FilesApi
 from mediagate.providers.openai.files import OpenAIFiles
 from mediagate.providers.openai.wire import explain_for
@@ -19,6 +19,13 @@ PAGE_FILES_MAX: Final = 100
 def build(account: Account) -> OpenAIFiles:
     """The server at `api_base`, which ends where OpenAI's `/v1` does. A key is sent where there is one. Raises
     `ValueError` where there is no address."""
+    http = connect(account, FILES.title, explain_for(FILES, routes_may_lack=True))
+    # Few of these servers know `/uploads` or `expires_after`, and some refuse what they do not know.
+    return OpenAIFiles(FilesApi(FILES, http, expires=False, page_files_max=PAGE_FILES_MAX))
+
+
+def connect(account: Account, title: str, explain: Explain) -> ProviderHttp:
+    """The server's address, and its key where there is one. Raises `ValueError` where there is no address."""
     if not account.api_base:
         raise ValueError("api_base is missing; set it in files_settings")
     headers = {"authorization": f"Bearer {account.api_key}"} if account.api_key else {}
@@ -26,12 +33,4 @@ def build(account: Account) -> OpenAIFiles:
     async def credentials() -> dict[str, str]:
         return headers
 
-    http = ProviderHttp(
-        FILES.title,
-        account.api_base,
-        credentials,
-        silence_s=silence_of(account),
-        explain=explain_for(FILES, routes_may_lack=True),
-    )
-    # Few of these servers know `/uploads` or `expires_after`, and some refuse what they do not know.
-    return OpenAIFiles(FilesApi(FILES, http, expires=False, page_files_max=PAGE_FILES_MAX))
+    return ProviderHttp(title, account.api_base, credentials, silence_s=silence_of(account), explain=explain)

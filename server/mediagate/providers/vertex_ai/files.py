@@ -81,6 +81,15 @@ class VertexFiles:
         with suppress(FileNotFoundError):
             await self._http.call("DELETE", objects.parse_ref(ref).path)
 
+    def uri_of(self, key: str = "") -> str:
+        """What the names of the objects of `key` begin with, as a URI that ends with a slash; of all, without a key."""
+        return Place(self._bucket, f"{self._root}{key}/" if key else self._root).ref
+
+    async def resources_of(self, key: str) -> AsyncIterator[ProviderFile]:
+        """The objects of `key`, whoever has written them."""
+        async for resource in self._listing.resources(f"{self._root}{key}/"):
+            yield objects.file_of(resource, self._root, self.spec.title)
+
     async def discard(self, key: str) -> None:
         """Remove the objects of `key`. A session that was never ended shows nowhere and leaves no object."""
         async for resource in self._listing.resources(f"{self._root}{key}/"):

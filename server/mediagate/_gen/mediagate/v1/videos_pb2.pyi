@@ -13,7 +13,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Video(_message.Message):
-    __slots__ = ("id", "object", "model", "status", "progress", "created_at", "completed_at", "expires_at", "prompt", "size", "seconds", "remixed_from_video_id", "error", "mediagate")
+    __slots__ = ("id", "object", "model", "status", "progress", "created_at", "completed_at", "expires_at", "prompt", "size", "seconds", "remixed_from_video_id", "error", "usage", "mediagate")
     ID_FIELD_NUMBER: _ClassVar[int]
     OBJECT_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -27,6 +27,7 @@ class Video(_message.Message):
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     REMIXED_FROM_VIDEO_ID_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
     MEDIAGATE_FIELD_NUMBER: _ClassVar[int]
     id: str
     object: str
@@ -41,11 +42,12 @@ class Video(_message.Message):
     seconds: str
     remixed_from_video_id: _struct_pb2.Value
     error: _struct_pb2.Value
+    usage: VideoUsage
     mediagate: VideoDetails
-    def __init__(self, id: _Optional[str] = ..., object: _Optional[str] = ..., model: _Optional[str] = ..., status: _Optional[str] = ..., progress: _Optional[int] = ..., created_at: _Optional[int] = ..., completed_at: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., expires_at: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., prompt: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., size: _Optional[str] = ..., seconds: _Optional[str] = ..., remixed_from_video_id: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., error: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., mediagate: _Optional[_Union[VideoDetails, _Mapping]] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., object: _Optional[str] = ..., model: _Optional[str] = ..., status: _Optional[str] = ..., progress: _Optional[int] = ..., created_at: _Optional[int] = ..., completed_at: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., expires_at: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., prompt: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., size: _Optional[str] = ..., seconds: _Optional[str] = ..., remixed_from_video_id: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., error: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., usage: _Optional[_Union[VideoUsage, _Mapping]] = ..., mediagate: _Optional[_Union[VideoDetails, _Mapping]] = ...) -> None: ...
 
 class VideoDetails(_message.Message):
-    __slots__ = ("seq", "phase", "kind", "progress_source", "position", "eta", "failure", "output", "cancellation", "user")
+    __slots__ = ("seq", "phase", "kind", "progress_source", "position", "eta", "failure", "output", "cancellation", "user", "hold", "cost", "start_by", "cancel_at")
     SEQ_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -56,6 +58,10 @@ class VideoDetails(_message.Message):
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
     CANCELLATION_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
+    HOLD_FIELD_NUMBER: _ClassVar[int]
+    COST_FIELD_NUMBER: _ClassVar[int]
+    START_BY_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_AT_FIELD_NUMBER: _ClassVar[int]
     seq: int
     phase: str
     kind: str
@@ -66,7 +72,69 @@ class VideoDetails(_message.Message):
     output: VideoOutput
     cancellation: VideoCancellation
     user: str
-    def __init__(self, seq: _Optional[int] = ..., phase: _Optional[str] = ..., kind: _Optional[str] = ..., progress_source: _Optional[str] = ..., position: _Optional[int] = ..., eta: _Optional[_Union[VideoEta, _Mapping]] = ..., failure: _Optional[_Union[VideoFailure, _Mapping]] = ..., output: _Optional[_Union[VideoOutput, _Mapping]] = ..., cancellation: _Optional[_Union[VideoCancellation, _Mapping]] = ..., user: _Optional[str] = ...) -> None: ...
+    hold: VideoHold
+    cost: VideoCost
+    start_by: int
+    cancel_at: int
+    def __init__(self, seq: _Optional[int] = ..., phase: _Optional[str] = ..., kind: _Optional[str] = ..., progress_source: _Optional[str] = ..., position: _Optional[int] = ..., eta: _Optional[_Union[VideoEta, _Mapping]] = ..., failure: _Optional[_Union[VideoFailure, _Mapping]] = ..., output: _Optional[_Union[VideoOutput, _Mapping]] = ..., cancellation: _Optional[_Union[VideoCancellation, _Mapping]] = ..., user: _Optional[str] = ..., hold: _Optional[_Union[VideoHold, _Mapping]] = ..., cost: _Optional[_Union[VideoCost, _Mapping]] = ..., start_by: _Optional[int] = ..., cancel_at: _Optional[int] = ...) -> None: ...
+
+class VideoUsage(_message.Message):
+    __slots__ = ("duration_seconds", "cost_usd")
+    DURATION_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    COST_USD_FIELD_NUMBER: _ClassVar[int]
+    duration_seconds: float
+    cost_usd: float
+    def __init__(self, duration_seconds: _Optional[float] = ..., cost_usd: _Optional[float] = ...) -> None: ...
+
+class VideoHold(_message.Message):
+    __slots__ = ("reason", "position", "of")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    OF_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    position: int
+    of: int
+    def __init__(self, reason: _Optional[str] = ..., position: _Optional[int] = ..., of: _Optional[int] = ...) -> None: ...
+
+class VideoCost(_message.Message):
+    __slots__ = ("estimate_usd", "held_usd", "charged_usd", "source")
+    ESTIMATE_USD_FIELD_NUMBER: _ClassVar[int]
+    HELD_USD_FIELD_NUMBER: _ClassVar[int]
+    CHARGED_USD_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    estimate_usd: float
+    held_usd: float
+    charged_usd: float
+    source: str
+    def __init__(self, estimate_usd: _Optional[float] = ..., held_usd: _Optional[float] = ..., charged_usd: _Optional[float] = ..., source: _Optional[str] = ...) -> None: ...
+
+class VideoEstimate(_message.Message):
+    __slots__ = ("object", "model", "provider", "size", "seconds", "audio", "cost_usd", "usd_per_second", "price_source", "price_date", "waiting", "eta")
+    OBJECT_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_FIELD_NUMBER: _ClassVar[int]
+    COST_USD_FIELD_NUMBER: _ClassVar[int]
+    USD_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    PRICE_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    PRICE_DATE_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    ETA_FIELD_NUMBER: _ClassVar[int]
+    object: str
+    model: str
+    provider: str
+    size: str
+    seconds: str
+    audio: bool
+    cost_usd: _struct_pb2.Value
+    usd_per_second: float
+    price_source: str
+    price_date: str
+    waiting: int
+    eta: VideoEta
+    def __init__(self, object: _Optional[str] = ..., model: _Optional[str] = ..., provider: _Optional[str] = ..., size: _Optional[str] = ..., seconds: _Optional[str] = ..., audio: _Optional[bool] = ..., cost_usd: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., usd_per_second: _Optional[float] = ..., price_source: _Optional[str] = ..., price_date: _Optional[str] = ..., waiting: _Optional[int] = ..., eta: _Optional[_Union[VideoEta, _Mapping]] = ...) -> None: ...
 
 class VideoEta(_message.Message):
     __slots__ = ("p50_seconds", "p90_seconds", "basis", "samples", "overdue")
@@ -99,40 +167,58 @@ class VideoFailure(_message.Message):
     def __init__(self, stage: _Optional[str] = ..., code: _Optional[str] = ..., message: _Optional[str] = ..., retryable: _Optional[bool] = ..., charged: _Optional[bool] = ..., field: _Optional[str] = ...) -> None: ...
 
 class VideoOutput(_message.Message):
-    __slots__ = ("duration_seconds", "width", "height", "bytes")
+    __slots__ = ("duration_seconds", "width", "height", "bytes", "has_audio")
     DURATION_SECONDS_FIELD_NUMBER: _ClassVar[int]
     WIDTH_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
     BYTES_FIELD_NUMBER: _ClassVar[int]
+    HAS_AUDIO_FIELD_NUMBER: _ClassVar[int]
     duration_seconds: float
     width: int
     height: int
     bytes: float
-    def __init__(self, duration_seconds: _Optional[float] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., bytes: _Optional[float] = ...) -> None: ...
+    has_audio: bool
+    def __init__(self, duration_seconds: _Optional[float] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., bytes: _Optional[float] = ..., has_audio: _Optional[bool] = ...) -> None: ...
 
 class VideoCancellation(_message.Message):
-    __slots__ = ("stopped", "charged")
+    __slots__ = ("stopped", "charged", "cost_usd")
     STOPPED_FIELD_NUMBER: _ClassVar[int]
     CHARGED_FIELD_NUMBER: _ClassVar[int]
+    COST_USD_FIELD_NUMBER: _ClassVar[int]
     stopped: str
     charged: bool
-    def __init__(self, stopped: _Optional[str] = ..., charged: _Optional[bool] = ...) -> None: ...
+    cost_usd: float
+    def __init__(self, stopped: _Optional[str] = ..., charged: _Optional[bool] = ..., cost_usd: _Optional[float] = ...) -> None: ...
 
 class CreateVideoRequest(_message.Message):
-    __slots__ = ("prompt", "model", "seconds", "size", "input_reference", "user")
+    __slots__ = ("prompt", "model", "seconds", "size", "input_reference", "user", "aspect_ratio", "resolution", "generate_audio", "max_cost", "start_timeout", "cancel_after", "extra_body")
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
     INPUT_REFERENCE_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
+    ASPECT_RATIO_FIELD_NUMBER: _ClassVar[int]
+    RESOLUTION_FIELD_NUMBER: _ClassVar[int]
+    GENERATE_AUDIO_FIELD_NUMBER: _ClassVar[int]
+    MAX_COST_FIELD_NUMBER: _ClassVar[int]
+    START_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_AFTER_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_BODY_FIELD_NUMBER: _ClassVar[int]
     prompt: str
     model: str
     seconds: str
     size: str
     input_reference: ImageReference
     user: str
-    def __init__(self, prompt: _Optional[str] = ..., model: _Optional[str] = ..., seconds: _Optional[str] = ..., size: _Optional[str] = ..., input_reference: _Optional[_Union[ImageReference, _Mapping]] = ..., user: _Optional[str] = ...) -> None: ...
+    aspect_ratio: str
+    resolution: str
+    generate_audio: bool
+    max_cost: float
+    start_timeout: str
+    cancel_after: str
+    extra_body: _struct_pb2.Struct
+    def __init__(self, prompt: _Optional[str] = ..., model: _Optional[str] = ..., seconds: _Optional[str] = ..., size: _Optional[str] = ..., input_reference: _Optional[_Union[ImageReference, _Mapping]] = ..., user: _Optional[str] = ..., aspect_ratio: _Optional[str] = ..., resolution: _Optional[str] = ..., generate_audio: _Optional[bool] = ..., max_cost: _Optional[float] = ..., start_timeout: _Optional[str] = ..., cancel_after: _Optional[str] = ..., extra_body: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class ImageReference(_message.Message):
     __slots__ = ("file_id", "image_url", "image")
@@ -194,8 +280,16 @@ class WatchVideoRequest(_message.Message):
     after_seq: int
     def __init__(self, video_id: _Optional[str] = ..., after_seq: _Optional[int] = ...) -> None: ...
 
+class WatchVideosRequest(_message.Message):
+    __slots__ = ("after", "user")
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    after: str
+    user: str
+    def __init__(self, after: _Optional[str] = ..., user: _Optional[str] = ...) -> None: ...
+
 class VideoEvent(_message.Message):
-    __slots__ = ("seq", "video_id", "time", "type", "video", "phase", "progress", "attempt", "output")
+    __slots__ = ("seq", "video_id", "time", "type", "video", "phase", "progress", "attempt", "output", "cost", "cursor")
     SEQ_FIELD_NUMBER: _ClassVar[int]
     VIDEO_ID_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
@@ -205,6 +299,8 @@ class VideoEvent(_message.Message):
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    COST_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
     seq: int
     video_id: str
     time: float
@@ -214,20 +310,34 @@ class VideoEvent(_message.Message):
     progress: VideoProgress
     attempt: VideoAttempt
     output: VideoOutput
-    def __init__(self, seq: _Optional[int] = ..., video_id: _Optional[str] = ..., time: _Optional[float] = ..., type: _Optional[str] = ..., video: _Optional[_Union[Video, _Mapping]] = ..., phase: _Optional[_Union[VideoPhaseChange, _Mapping]] = ..., progress: _Optional[_Union[VideoProgress, _Mapping]] = ..., attempt: _Optional[_Union[VideoAttempt, _Mapping]] = ..., output: _Optional[_Union[VideoOutput, _Mapping]] = ...) -> None: ...
+    cost: VideoCostChange
+    cursor: str
+    def __init__(self, seq: _Optional[int] = ..., video_id: _Optional[str] = ..., time: _Optional[float] = ..., type: _Optional[str] = ..., video: _Optional[_Union[Video, _Mapping]] = ..., phase: _Optional[_Union[VideoPhaseChange, _Mapping]] = ..., progress: _Optional[_Union[VideoProgress, _Mapping]] = ..., attempt: _Optional[_Union[VideoAttempt, _Mapping]] = ..., output: _Optional[_Union[VideoOutput, _Mapping]] = ..., cost: _Optional[_Union[VideoCostChange, _Mapping]] = ..., cursor: _Optional[str] = ...) -> None: ...
+
+class VideoCostChange(_message.Message):
+    __slots__ = ("kind", "usd", "reason")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    USD_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    usd: float
+    reason: str
+    def __init__(self, kind: _Optional[str] = ..., usd: _Optional[float] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class VideoPhaseChange(_message.Message):
-    __slots__ = ("to", "status", "position", "failure")
+    __slots__ = ("to", "status", "position", "failure", "hold")
     FROM_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
+    HOLD_FIELD_NUMBER: _ClassVar[int]
     to: str
     status: str
     position: int
     failure: VideoFailure
-    def __init__(self, to: _Optional[str] = ..., status: _Optional[str] = ..., position: _Optional[int] = ..., failure: _Optional[_Union[VideoFailure, _Mapping]] = ..., **kwargs) -> None: ...
+    hold: VideoHold
+    def __init__(self, to: _Optional[str] = ..., status: _Optional[str] = ..., position: _Optional[int] = ..., failure: _Optional[_Union[VideoFailure, _Mapping]] = ..., hold: _Optional[_Union[VideoHold, _Mapping]] = ..., **kwargs) -> None: ...
 
 class VideoProgress(_message.Message):
     __slots__ = ("percent", "source", "eta")
@@ -298,12 +408,20 @@ class DownloadVideoRequest(_message.Message):
     def __init__(self, video_id: _Optional[str] = ..., variant: _Optional[str] = ..., offset: _Optional[int] = ..., length: _Optional[int] = ...) -> None: ...
 
 class RemixVideoRequest(_message.Message):
-    __slots__ = ("video_id", "prompt")
+    __slots__ = ("video_id", "prompt", "max_cost", "start_timeout", "cancel_after", "extra_body")
     VIDEO_ID_FIELD_NUMBER: _ClassVar[int]
     PROMPT_FIELD_NUMBER: _ClassVar[int]
+    MAX_COST_FIELD_NUMBER: _ClassVar[int]
+    START_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_AFTER_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_BODY_FIELD_NUMBER: _ClassVar[int]
     video_id: str
     prompt: str
-    def __init__(self, video_id: _Optional[str] = ..., prompt: _Optional[str] = ...) -> None: ...
+    max_cost: float
+    start_timeout: str
+    cancel_after: str
+    extra_body: _struct_pb2.Struct
+    def __init__(self, video_id: _Optional[str] = ..., prompt: _Optional[str] = ..., max_cost: _Optional[float] = ..., start_timeout: _Optional[str] = ..., cancel_after: _Optional[str] = ..., extra_body: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class RemixVideoHttpRequest(_message.Message):
     __slots__ = ("video_id", "content")
@@ -314,26 +432,42 @@ class RemixVideoHttpRequest(_message.Message):
     def __init__(self, video_id: _Optional[str] = ..., content: _Optional[_Union[_httpbody_pb2.HttpBody, _Mapping]] = ...) -> None: ...
 
 class EditVideoRequest(_message.Message):
-    __slots__ = ("prompt", "video", "model")
+    __slots__ = ("prompt", "video", "model", "max_cost", "start_timeout", "cancel_after", "extra_body")
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     VIDEO_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    MAX_COST_FIELD_NUMBER: _ClassVar[int]
+    START_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_AFTER_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_BODY_FIELD_NUMBER: _ClassVar[int]
     prompt: str
     video: VideoReference
     model: str
-    def __init__(self, prompt: _Optional[str] = ..., video: _Optional[_Union[VideoReference, _Mapping]] = ..., model: _Optional[str] = ...) -> None: ...
+    max_cost: float
+    start_timeout: str
+    cancel_after: str
+    extra_body: _struct_pb2.Struct
+    def __init__(self, prompt: _Optional[str] = ..., video: _Optional[_Union[VideoReference, _Mapping]] = ..., model: _Optional[str] = ..., max_cost: _Optional[float] = ..., start_timeout: _Optional[str] = ..., cancel_after: _Optional[str] = ..., extra_body: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class ExtendVideoRequest(_message.Message):
-    __slots__ = ("prompt", "video", "seconds", "model")
+    __slots__ = ("prompt", "video", "seconds", "model", "max_cost", "start_timeout", "cancel_after", "extra_body")
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     VIDEO_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    MAX_COST_FIELD_NUMBER: _ClassVar[int]
+    START_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_AFTER_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_BODY_FIELD_NUMBER: _ClassVar[int]
     prompt: str
     video: VideoReference
     seconds: str
     model: str
-    def __init__(self, prompt: _Optional[str] = ..., video: _Optional[_Union[VideoReference, _Mapping]] = ..., seconds: _Optional[str] = ..., model: _Optional[str] = ...) -> None: ...
+    max_cost: float
+    start_timeout: str
+    cancel_after: str
+    extra_body: _struct_pb2.Struct
+    def __init__(self, prompt: _Optional[str] = ..., video: _Optional[_Union[VideoReference, _Mapping]] = ..., seconds: _Optional[str] = ..., model: _Optional[str] = ..., max_cost: _Optional[float] = ..., start_timeout: _Optional[str] = ..., cancel_after: _Optional[str] = ..., extra_body: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class Character(_message.Message):
     __slots__ = ("id", "name", "created_at")
@@ -359,6 +493,20 @@ class GetCharacterRequest(_message.Message):
     character_id: str
     def __init__(self, character_id: _Optional[str] = ...) -> None: ...
 
+class TakeProviderCallbackRequest(_message.Message):
+    __slots__ = ("video_id", "token", "content")
+    VIDEO_ID_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    video_id: str
+    token: str
+    content: _httpbody_pb2.HttpBody
+    def __init__(self, video_id: _Optional[str] = ..., token: _Optional[str] = ..., content: _Optional[_Union[_httpbody_pb2.HttpBody, _Mapping]] = ...) -> None: ...
+
+class TakeProviderCallbackResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class ListVideoModelsRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
@@ -372,7 +520,7 @@ class ListVideoModelsResponse(_message.Message):
     def __init__(self, object: _Optional[str] = ..., data: _Optional[_Iterable[_Union[VideoModel, _Mapping]]] = ...) -> None: ...
 
 class VideoModel(_message.Message):
-    __slots__ = ("id", "object", "provider", "sizes", "seconds", "default_size", "default_seconds", "inputs", "operations", "prompt_chars_max", "usd_per_second", "description")
+    __slots__ = ("id", "object", "provider", "sizes", "seconds", "default_size", "default_seconds", "inputs", "operations", "prompt_chars_max", "usd_per_second", "description", "audio", "extend_seconds")
     ID_FIELD_NUMBER: _ClassVar[int]
     OBJECT_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
@@ -385,6 +533,8 @@ class VideoModel(_message.Message):
     PROMPT_CHARS_MAX_FIELD_NUMBER: _ClassVar[int]
     USD_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_FIELD_NUMBER: _ClassVar[int]
+    EXTEND_SECONDS_FIELD_NUMBER: _ClassVar[int]
     id: str
     object: str
     provider: str
@@ -397,4 +547,6 @@ class VideoModel(_message.Message):
     prompt_chars_max: int
     usd_per_second: float
     description: str
-    def __init__(self, id: _Optional[str] = ..., object: _Optional[str] = ..., provider: _Optional[str] = ..., sizes: _Optional[_Iterable[str]] = ..., seconds: _Optional[_Iterable[str]] = ..., default_size: _Optional[str] = ..., default_seconds: _Optional[str] = ..., inputs: _Optional[_Iterable[str]] = ..., operations: _Optional[_Iterable[str]] = ..., prompt_chars_max: _Optional[int] = ..., usd_per_second: _Optional[float] = ..., description: _Optional[str] = ...) -> None: ...
+    audio: str
+    extend_seconds: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., object: _Optional[str] = ..., provider: _Optional[str] = ..., sizes: _Optional[_Iterable[str]] = ..., seconds: _Optional[_Iterable[str]] = ..., default_size: _Optional[str] = ..., default_seconds: _Optional[str] = ..., inputs: _Optional[_Iterable[str]] = ..., operations: _Optional[_Iterable[str]] = ..., prompt_chars_max: _Optional[int] = ..., usd_per_second: _Optional[float] = ..., description: _Optional[str] = ..., audio: _Optional[str] = ..., extend_seconds: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -54,6 +54,16 @@ class VideoServiceStub:
                 request_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
                 response_deserializer=mediagate_dot_v1_dot_videos__pb2.Video.FromString,
                 _registered_method=True)
+        self.EstimateVideo = channel.unary_unary(
+                '/mediagate.v1.VideoService/EstimateVideo',
+                request_serializer=mediagate_dot_v1_dot_videos__pb2.CreateVideoRequest.SerializeToString,
+                response_deserializer=mediagate_dot_v1_dot_videos__pb2.VideoEstimate.FromString,
+                _registered_method=True)
+        self.EstimateVideoHttp = channel.stream_unary(
+                '/mediagate.v1.VideoService/EstimateVideoHttp',
+                request_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+                response_deserializer=mediagate_dot_v1_dot_videos__pb2.VideoEstimate.FromString,
+                _registered_method=True)
         self.ListVideos = channel.unary_unary(
                 '/mediagate.v1.VideoService/ListVideos',
                 request_serializer=mediagate_dot_v1_dot_videos__pb2.ListVideosRequest.SerializeToString,
@@ -72,6 +82,16 @@ class VideoServiceStub:
         self.WatchVideoHttp = channel.unary_stream(
                 '/mediagate.v1.VideoService/WatchVideoHttp',
                 request_serializer=mediagate_dot_v1_dot_videos__pb2.WatchVideoRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.WatchVideos = channel.unary_stream(
+                '/mediagate.v1.VideoService/WatchVideos',
+                request_serializer=mediagate_dot_v1_dot_videos__pb2.WatchVideosRequest.SerializeToString,
+                response_deserializer=mediagate_dot_v1_dot_videos__pb2.VideoEvent.FromString,
+                _registered_method=True)
+        self.WatchVideosHttp = channel.unary_stream(
+                '/mediagate.v1.VideoService/WatchVideosHttp',
+                request_serializer=mediagate_dot_v1_dot_videos__pb2.WatchVideosRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.CancelVideo = channel.unary_unary(
@@ -144,6 +164,11 @@ class VideoServiceStub:
                 request_serializer=mediagate_dot_v1_dot_videos__pb2.GetCharacterRequest.SerializeToString,
                 response_deserializer=mediagate_dot_v1_dot_videos__pb2.Character.FromString,
                 _registered_method=True)
+        self.TakeProviderCallback = channel.unary_unary(
+                '/mediagate.v1.VideoService/TakeProviderCallback',
+                request_serializer=mediagate_dot_v1_dot_videos__pb2.TakeProviderCallbackRequest.SerializeToString,
+                response_deserializer=mediagate_dot_v1_dot_videos__pb2.TakeProviderCallbackResponse.FromString,
+                _registered_method=True)
         self.ListVideoModels = channel.unary_unary(
                 '/mediagate.v1.VideoService/ListVideoModels',
                 request_serializer=mediagate_dot_v1_dot_videos__pb2.ListVideoModelsRequest.SerializeToString,
@@ -173,8 +198,24 @@ class VideoServiceServicer:
     def CreateVideoHttp(self, request_iterator, context):
         """Asks for a video by `multipart/form-data` or JSON.
 
-        Fields: `prompt` (required), `model`, `seconds`, `size`, `input_reference` (an image part with a file name, or
-        `input_reference[file_id]`, or `input_reference[image_url]`, or the same as a JSON object), `user`.
+        Fields: `prompt` (required), `model`, `seconds`, `size` (or `resolution` and `aspect_ratio`), `input_reference` (an
+        image part with a file name, or `input_reference[file_id]`, or `input_reference[image_url]`, or the same as a JSON
+        object), `generate_audio`, `max_cost`, `start_timeout`, `cancel_after`, `user`. What else the body holds goes to the
+        provider as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EstimateVideo(self, request, context):
+        """Says what a video would cost, and how long it would take, with the fields of CreateVideo. Nothing is made.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EstimateVideoHttp(self, request_iterator, context):
+        """Estimates by `multipart/form-data` or JSON, with the fields of CreateVideoHttp.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -206,6 +247,22 @@ class VideoServiceServicer:
     def WatchVideoHttp(self, request, context):
         """Streams the same as `text/event-stream`: `id:` is the sequence number, `event:` the type, `data:` the event in JSON; a
         comment line every 15 seconds keeps the connection. The header `Last-Event-ID` resumes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchVideos(self, request, context):
+        """Streams the lives of all videos of the caller, those that are asked for later too: first a snapshot of each that is
+        not finished, then every event as it happens, without an end. `after` resumes: see WatchVideosRequest.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchVideosHttp(self, request, context):
+        """Streams the same as `text/event-stream`, framed as WatchVideoHttp does; `id:` is the cursor, and the header
+        `Last-Event-ID` resumes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -312,6 +369,14 @@ class VideoServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TakeProviderCallback(self, request, context):
+        """Takes a provider's word that something happened to a video: its state is then asked for at once. The address, with its
+        token, is the one that the provider was given; no API key is needed, and the body is not read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListVideoModels(self, request, context):
         """Lists every video model with what it can make and what a second costs.
         """
@@ -332,6 +397,16 @@ def add_VideoServiceServicer_to_server(servicer, server):
                     request_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                     response_serializer=mediagate_dot_v1_dot_videos__pb2.Video.SerializeToString,
             ),
+            'EstimateVideo': grpc.unary_unary_rpc_method_handler(
+                    servicer.EstimateVideo,
+                    request_deserializer=mediagate_dot_v1_dot_videos__pb2.CreateVideoRequest.FromString,
+                    response_serializer=mediagate_dot_v1_dot_videos__pb2.VideoEstimate.SerializeToString,
+            ),
+            'EstimateVideoHttp': grpc.stream_unary_rpc_method_handler(
+                    servicer.EstimateVideoHttp,
+                    request_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                    response_serializer=mediagate_dot_v1_dot_videos__pb2.VideoEstimate.SerializeToString,
+            ),
             'ListVideos': grpc.unary_unary_rpc_method_handler(
                     servicer.ListVideos,
                     request_deserializer=mediagate_dot_v1_dot_videos__pb2.ListVideosRequest.FromString,
@@ -350,6 +425,16 @@ def add_VideoServiceServicer_to_server(servicer, server):
             'WatchVideoHttp': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchVideoHttp,
                     request_deserializer=mediagate_dot_v1_dot_videos__pb2.WatchVideoRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'WatchVideos': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchVideos,
+                    request_deserializer=mediagate_dot_v1_dot_videos__pb2.WatchVideosRequest.FromString,
+                    response_serializer=mediagate_dot_v1_dot_videos__pb2.VideoEvent.SerializeToString,
+            ),
+            'WatchVideosHttp': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchVideosHttp,
+                    request_deserializer=mediagate_dot_v1_dot_videos__pb2.WatchVideosRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'CancelVideo': grpc.unary_unary_rpc_method_handler(
@@ -422,6 +507,11 @@ def add_VideoServiceServicer_to_server(servicer, server):
                     request_deserializer=mediagate_dot_v1_dot_videos__pb2.GetCharacterRequest.FromString,
                     response_serializer=mediagate_dot_v1_dot_videos__pb2.Character.SerializeToString,
             ),
+            'TakeProviderCallback': grpc.unary_unary_rpc_method_handler(
+                    servicer.TakeProviderCallback,
+                    request_deserializer=mediagate_dot_v1_dot_videos__pb2.TakeProviderCallbackRequest.FromString,
+                    response_serializer=mediagate_dot_v1_dot_videos__pb2.TakeProviderCallbackResponse.SerializeToString,
+            ),
             'ListVideoModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListVideoModels,
                     request_deserializer=mediagate_dot_v1_dot_videos__pb2.ListVideoModelsRequest.FromString,
@@ -490,6 +580,60 @@ class VideoService:
             '/mediagate.v1.VideoService/CreateVideoHttp',
             google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             mediagate_dot_v1_dot_videos__pb2.Video.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EstimateVideo(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mediagate.v1.VideoService/EstimateVideo',
+            mediagate_dot_v1_dot_videos__pb2.CreateVideoRequest.SerializeToString,
+            mediagate_dot_v1_dot_videos__pb2.VideoEstimate.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EstimateVideoHttp(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/mediagate.v1.VideoService/EstimateVideoHttp',
+            google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            mediagate_dot_v1_dot_videos__pb2.VideoEstimate.FromString,
             options,
             channel_credentials,
             insecure,
@@ -597,6 +741,60 @@ class VideoService:
             target,
             '/mediagate.v1.VideoService/WatchVideoHttp',
             mediagate_dot_v1_dot_videos__pb2.WatchVideoRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchVideos(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/mediagate.v1.VideoService/WatchVideos',
+            mediagate_dot_v1_dot_videos__pb2.WatchVideosRequest.SerializeToString,
+            mediagate_dot_v1_dot_videos__pb2.VideoEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchVideosHttp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/mediagate.v1.VideoService/WatchVideosHttp',
+            mediagate_dot_v1_dot_videos__pb2.WatchVideosRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
@@ -976,6 +1174,33 @@ class VideoService:
             '/mediagate.v1.VideoService/GetCharacter',
             mediagate_dot_v1_dot_videos__pb2.GetCharacterRequest.SerializeToString,
             mediagate_dot_v1_dot_videos__pb2.Character.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TakeProviderCallback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mediagate.v1.VideoService/TakeProviderCallback',
+            mediagate_dot_v1_dot_videos__pb2.TakeProviderCallbackRequest.SerializeToString,
+            mediagate_dot_v1_dot_videos__pb2.TakeProviderCallbackResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,216 @@
+"""Check what is asked for against what the model can, before anything is made or paid for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mediagate.core import ids
+from mediagate.core.errors import InvalidField, StateConflict, Unsupported
+from mediagate.core.lifecycle import VideoPhase
+from mediagate.core.limits import echo
+from mediagate.core.objects import Principal, Video
+from mediagate.core.sizes import aspect_ratio, parse_size, resolution, size_of
+from mediagate.files.get_file import GetFile
+from mediagate.providers.base import Audio, VideoKind, VideoModel
+from mediagate.routing.catalog import Deployment, ModelCatalog
+from mediagate.store.videos import VideoLookup
+
+SECONDS_MAX = 3600
+_SIZE = re.compile(r"[1-9][0-9]{1,4}x[1-9][0-9]{1,4}")
+
+
+@dataclass(frozen=True, slots=True)
+class VideoDraft:
+    """What a caller asks for. None means the model's default, or the source's own value. `extra` is the provider's."""
+
+    prompt: str
+    kind: VideoKind = VideoKind.CREATE
+    model: str | None = None
+    seconds: str | None = None
+    size: str | None = None
+    aspect_ratio: str | None = None
+    resolution: str | None = None
+    audio: bool | None = None
+    image_file_id: str | None = None
+    source_video_id: str | None = None
+    source_file_id: str | None = None
+    max_cost_usd: float | None = None
+    start_timeout_s: float | None = None
+    cancel_after_s: float | None = None
+    end_user: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be made, by whom, and from what."""
+
+    deployment: Deployment
+    model: VideoModel
+    seconds: int
+    width: int
+    height: int
+    audio: bool | None
+    source: Video | None
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether it will have sound."""
+        return self.model.audio is not Audio.NEVER and self.audio is not False
+
+
+@dataclass(frozen=True, slots=True)
+class PlanVideo:
+    """Decides, changes nothing and asks no provider."""
+
+    videos: VideoLookup
+    catalog: ModelCatalog
+    get_file: GetFile
+
+    async def run(self, who: Principal, draft: VideoDraft) -> Plan:
+        """Raises `InvalidField` naming what the model can, `Unsupported`, `NotFound` for an input, and `StateConflict`
+        where the source is not finished."""
+        source = await self._source(who, draft)
+        deployment, model = self._deployment(draft, source)
+        _require_prompt(draft, model)
+        _require_free(draft.extra, self.catalog.reserved(deployment.provider))
+        size = _size(draft, model, source)
+        width, height = parse_size(size)
+        plan = Plan(
+            deployment=deployment,
+            model=model,
+            seconds=_seconds(draft, model, source),
+            width=width,
+            height=height,
+            audio=_audio(draft, model),
+            source=source,
+        )
+        if draft.image_file_id is not None and "image" not in model.inputs:
+            raise InvalidField(
+                f"The model '{deployment.model_name}' takes no image; it takes {', '.join(model.inputs)}.",
+                param="input_reference",
+            )
+        for file_id in (draft.image_file_id, draft.source_file_id):
+            if file_id is not None:
+                await self.get_file.run(who, file_id)
+        return plan
+
+    async def _source(self, who: Principal, draft: VideoDraft) -> Video | None:
+        if draft.source_video_id is None:
+            return None
+        ids.VIDEO.parse(draft.source_video_id)
+        source = await self.videos.get(who.owner_id, draft.source_video_id)
+        if source is None:
+            raise ids.VIDEO.not_found(draft.source_video_id)
+        if source.phase is not VideoPhase.READY:
+            raise StateConflict(
+                f"Video {source.id} is not completed; only a completed video can be used as a source.",
+                param="video",
+                phase=source.phase.value,
+            )
+        return source
+
+    def _deployment(self, draft: VideoDraft, source: Video | None) -> tuple[Deployment, VideoModel]:
+        if source is not None and draft.model in (None, source.model):
+            deployment, model = self.catalog.video_of(source)
+        else:
+            deployment, model = self.catalog.video(draft.model)
+        if draft.kind not in model.kinds:
+            able = [d.model_name for d, m in self.catalog.video_deployments() if draft.kind in m.kinds]
+            raise Unsupported(
+                f"The model '{deployment.model_name}' cannot {draft.kind.value}. "
+                f"Models that can: {', '.join(dict.fromkeys(able)) or 'none'}.",
+                param="model",
+            )
+        return deployment, model
+
+
+def _require_prompt(draft: VideoDraft, model: VideoModel) -> None:
+    if not draft.prompt.strip():
+        raise InvalidField("'prompt' must not be blank.", param="prompt")
+    if len(draft.prompt) > model.prompt_chars_max:
+        raise InvalidField(
+            f"'prompt' may have at most {model.prompt_chars_max} characters; this one has {len(draft.prompt)}.",
+            param="prompt",
+        )
+
+
+def _require_free(extra: Any, reserved: frozenset[str]) -> None:
+    """No member for the provider may lead its output elsewhere, or to what others have stored there."""
+    if isinstance(extra, Mapping):
+        for name, value in extra.items():
+            if name in reserved:
+                raise InvalidField(f"'{echo(name)}' is set by the gateway alone. Leave it out.", param=name)
+            _require_free(value, reserved)
+    elif isinstance(extra, list):
+        for value in extra:
+            _require_free(value, reserved)
+
+
+def _size(draft: VideoDraft, model: VideoModel, source: Video | None) -> str:
+    if draft.size is not None and (draft.aspect_ratio or draft.resolution):
+        raise InvalidField("Give 'size', or 'aspect_ratio' and 'resolution', not both.", param="size")
+    default = source.size if source is not None else model.default_size
+    if draft.aspect_ratio or draft.resolution:
+        return _size_in_words(draft, model, default)
+    size = draft.size or default
+    if model.sizes and size not in model.sizes:
+        if draft.size is None:
+            # The source is from another model, whose sizes are others.
+            return model.default_size
+        raise _unsupported_value("size", size, model.sizes)
+    if not _SIZE.fullmatch(size):
+        raise InvalidField(f"'size' is not WIDTHxHEIGHT: '{echo(size)}'. Write it like 1280x720.", param="size")
+    return size
+
+
+def _size_in_words(draft: VideoDraft, model: VideoModel, default: str) -> str:
+    """The size behind an aspect ratio and a resolution; what is not given is that of the default size."""
+    width, height = parse_size(default)
+    ratio = draft.aspect_ratio or aspect_ratio(width, height)
+    word = (draft.resolution or resolution(width, height)).lower()
+    if not model.sizes:
+        try:
+            return size_of(ratio, word)
+        except ValueError:
+            raise InvalidField(
+                f"Invalid value: '{echo(word)}'. Write a resolution like '720p', an aspect ratio like '16:9'.",
+                param="resolution" if draft.resolution else "aspect_ratio",
+            ) from None
+    words = {size: (aspect_ratio(*parse_size(size)), resolution(*parse_size(size))) for size in model.sizes}
+    for size, made in words.items():
+        if made == (ratio, word):
+            return size
+    if draft.aspect_ratio and all(ratio != made for made, _ in words.values()):
+        raise _unsupported_value("aspect_ratio", ratio, dict.fromkeys(made for made, _ in words.values()))
+    raise _unsupported_value("resolution", word, dict.fromkeys(made for at, made in words.values() if at == ratio))
+
+
+def _seconds(draft: VideoDraft, model: VideoModel, source: Video | None) -> int:
+    extends = draft.kind is VideoKind.EXTEND
+    allowed = (model.extend_seconds or model.seconds) if extends else model.seconds
+    if draft.seconds is None:
+        # What is made of a video is as long as that is, also where no model makes such a length from nothing.
+        return source.seconds if source is not None else model.default_seconds
+    if not allowed and draft.seconds.isascii() and draft.seconds.isdigit() and 1 <= int(draft.seconds) <= SECONDS_MAX:
+        return int(draft.seconds)
+    if draft.seconds not in map(str, allowed):
+        choices = [str(seconds) for seconds in allowed] or [f"1 to {SECONDS_MAX}"]
+        raise _unsupported_value("seconds", draft.seconds, choices)
+    return int(draft.seconds)
+
+
+def _audio(draft: VideoDraft, model: VideoModel) -> bool | None:
+    if (draft.audio is True and model.audio is Audio.NEVER) or (draft.audio is False and model.audio is Audio.ALWAYS):
+        sound = "without" if model.audio is Audio.NEVER else "with"
+        raise InvalidField(f"The model '{model.name}' makes videos {sound} sound only.", param="generate_audio")
+    return draft.audio
+
+
+def _unsupported_value(param: str, value: str, allowed: Any) -> InvalidField:
+    return InvalidField(
+        f"Invalid value: '{echo(value)}'. Supported values are: {', '.join(map(repr, allowed))}.", param=param
+    )

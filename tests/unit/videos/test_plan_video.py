@@ -1,0 +1,140 @@
+"""What is asked for, held against what a model can: nobody is asked and nothing is paid before it fits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mediagate.core.errors import InvalidField, Unsupported
+from mediagate.core.objects import Principal
+from mediagate.files.get_file import GetFile
+from mediagate.providers.base import Audio, VideoKind, VideoModel, VideoProvider, VideoSpec
+from mediagate.routing.catalog import Deployment, ModelCatalog
+from mediagate.store.videos import VideoLookup
+from mediagate.videos.plan_video import Plan, PlanVideo, VideoDraft
+
+WHO = Principal("owner")
+FIXED = VideoModel(
+    name="fixed",
+    sizes=("1280x720", "720x1280", "1920x1080"),
+    seconds=(4, 8),
+    default_size="1280x720",
+    default_seconds=8,
+    prompt_chars_max=20,
+    inputs=("text",),
+    kinds=(VideoKind.CREATE,),
+    audio=Audio.ALWAYS,
+)
+ANY = VideoModel("any", (), (), "1280x720", 5, 100, ("text", "image"), tuple(VideoKind), audio=Audio.OPTIONAL)
+SPEC = VideoSpec(
+    name="one",
+    title="One",
+    source="tests",
+    models={"fixed": FIXED},
+    any_model=ANY,
+    shut_down={"old": "2026-09-24"},
+    reserved=frozenset({"storageUri"}),
+)
+VIDEO_MODE = {"mode": "video_generation"}
+NOBODY: dict[str, VideoProvider] = {}
+
+
+def deployment(model: str, name: str = "", **info: Any) -> Deployment:
+    return Deployment(f"{model}:one", name or model, "one", model, video_account="one", info=info)
+
+
+@pytest.fixture
+def plan() -> PlanVideo:
+    catalog = ModelCatalog(
+        [
+            deployment("fixed"),
+            deployment("old"),
+            deployment("chat-only"),
+            deployment("open-ended", **VIDEO_MODE),
+            deployment("told", **VIDEO_MODE, sizes=["640x360"], seconds=[3], audio="never"),
+            deployment("*", "many/*", **VIDEO_MODE),
+        ],
+        NOBODY,
+        spec_of={"one": SPEC}.__getitem__,
+    )
+    # Nothing here has an input, so nothing is looked up.
+    return PlanVideo(VideoLookup.__new__(VideoLookup), catalog, GetFile.__new__(GetFile))
+
+
+async def planned(plan: PlanVideo, **wishes: Any) -> Plan:
+    return await plan.run(WHO, VideoDraft("a boat", **wishes))
+
+
+@pytest.mark.parametrize(
+    ("wishes", "size", "seconds"),
+    [
+        ({}, "1280x720", 8),
+        ({"size": "720x1280", "seconds": "4"}, "720x1280", 4),
+        ({"aspect_ratio": "9:16"}, "720x1280", 8),
+        ({"resolution": "1080p"}, "1920x1080", 8),
+        ({"resolution": "720P", "aspect_ratio": "16:9"}, "1280x720", 8),
+        ({"model": "open-ended", "size": "1001x333", "seconds": "61"}, "1001x333", 61),
+        ({"model": "open-ended", "aspect_ratio": "1:1", "resolution": "480p"}, "480x480", 5),
+        ({"model": "told"}, "640x360", 3),
+        ({"model": "many/models/of/all/kinds"}, "1280x720", 5),
+    ],
+)
+async def test_what_fits_is_planned(plan: PlanVideo, wishes: dict[str, Any], size: str, seconds: int) -> None:
+    found = await planned(plan, **wishes)
+    assert (f"{found.width}x{found.height}", found.seconds) == (size, seconds)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "param", "says"),
+    [
+        ({"size": "1x1"}, "size", "'1280x720', '720x1280', '1920x1080'"),
+        ({"size": "1280x720", "aspect_ratio": "16:9"}, "size", "not both"),
+        ({"aspect_ratio": "1:1"}, "aspect_ratio", "'16:9', '9:16'"),
+        ({"aspect_ratio": "9:16", "resolution": "1080p"}, "resolution", "'720p'"),
+        ({"seconds": "5"}, "seconds", "'4', '8'"),
+        ({"seconds": "8.0"}, "seconds", "'4', '8'"),
+        ({"audio": False}, "generate_audio", "with sound only"),
+        ({"model": "told", "audio": True}, "generate_audio", "without sound only"),
+        ({"model": "open-ended", "size": "x720"}, "size", "1280x720"),
+        ({"model": "open-ended", "size": "99999999x1"}, "size", "1280x720"),
+        ({"model": "open-ended", "seconds": "0"}, "seconds", "1 to 3600"),
+        ({"model": "open-ended", "seconds": "1e3"}, "seconds", "1 to 3600"),
+        ({"model": "open-ended", "resolution": "8k"}, "resolution", "720p"),
+        ({"image_file_id": "file-1"}, "input_reference", "it takes text"),
+        ({"model": "old"}, "model", "was shut down by One on 2026-09-24"),
+        ({"model": "none"}, "model", "Video models: fixed, open-ended, told."),
+        ({"extra": {"parameters": [{"storageUri": "gs://mine/"}]}}, "storageUri", "set by the gateway alone"),
+    ],
+)
+async def test_what_does_not_is_refused_with_what_would(
+    plan: PlanVideo, wishes: dict[str, Any], param: str, says: str
+) -> None:
+    with pytest.raises(InvalidField) as refused:
+        await planned(plan, **wishes)
+    assert refused.value.param == param
+    assert says in refused.value.message
+
+
+@pytest.mark.parametrize("prompt", ["", "  \n", "x" * 21])
+async def test_a_prompt_has_bounds(plan: PlanVideo, prompt: str) -> None:
+    with pytest.raises(InvalidField) as refused:
+        await plan.run(WHO, VideoDraft(prompt))
+    assert refused.value.param == "prompt"
+
+
+async def test_a_model_that_makes_no_videos_names_those_that_do(plan: PlanVideo) -> None:
+    with pytest.raises(Unsupported, match="Video models: fixed, open-ended, told"):
+        await planned(plan, model="chat-only")
+
+
+async def test_what_a_model_cannot_do_names_those_that_can(plan: PlanVideo) -> None:
+    with pytest.raises(Unsupported, match=r"cannot edit\. Models that can: open-ended, told"):
+        await planned(plan, kind=VideoKind.EDIT, source_file_id="file-1")
+
+
+async def test_sound_is_as_the_model_has_it(plan: PlanVideo) -> None:
+    assert (await planned(plan)).has_audio
+    assert (await planned(plan, model="open-ended")).has_audio
+    assert not (await planned(plan, model="open-ended", audio=False)).has_audio
+    assert not (await planned(plan, model="told")).has_audio

@@ -1,0 +1,165 @@
+"""Videos that wait: in the line of an account, for a provider that asks for patience, and for times of their own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from mediagate.core.lifecycle import VideoPhase
+from mediagate.core.objects import Principal, Video
+from mediagate.providers.base import FateUnknown, JobState, JobStatus, ProviderBusy
+from mediagate.videos import track_video
+from mediagate.videos.track_video import Leash
+from tests.unit.videos.world import DONE, RENDERING, Script, World, script
+
+Make = Callable[[Script], World]
+OTHER = Principal("other")
+QUEUED = JobStatus(JobState.QUEUED)
+
+
+def failure(video: Video) -> tuple[str, str, bool]:
+    assert video.failure is not None
+    return video.failure["stage"], video.failure["code"], video.failure["charged"]
+
+
+class TestLine:
+    async def test_no_more_than_the_limit_run_and_the_rest_know_their_places(self, world: Make) -> None:
+        w = world(script(polls=[RENDERING]))
+        w.parallel_max = 2
+        videos = [await w.ask() for _ in range(5)]
+        leashes = [Leash() for _ in videos]
+        trackers = [
+            asyncio.create_task(w.tracker.run(video.id, leash)) for video, leash in zip(videos, leashes, strict=True)
+        ]
+        for video in videos[:2]:
+            await w.until(video, VideoPhase.RENDERING)
+        async with asyncio.timeout(5):
+            while [(await w.now(video)).hold for video in videos[2:]] != [
+                {"reason": "provider_limit", "position": position, "of": 3} for position in (1, 2, 3)
+            ]:
+                await asyncio.sleep(0.01)
+                for leash in leashes:
+                    leash.wake()
+        assert w.provider.calls.count("submit") == 2
+        w.provider.polls = [DONE]
+        for leash in leashes:
+            leash.wake()
+        async with asyncio.timeout(10):
+            while not all(tracker.done() for tracker in trackers):
+                await asyncio.sleep(0.01)
+                for leash in leashes:
+                    leash.wake()
+        ends = [await w.now(video) for video in videos]
+        assert {video.phase for video in ends} == {VideoPhase.READY}
+        assert {video.attempts for video in ends} == {1}
+        assert {video.hold for video in ends} == {None}
+
+    async def test_many_that_begin_at_once_do_not_pass_the_limit(self, world: Make) -> None:
+        w = world(script(polls=[RENDERING]))
+        w.parallel_max = 3
+        videos = [await w.ask() for _ in range(12)]
+        trackers = [asyncio.create_task(w.tracker.run(video.id, Leash())) for video in videos]
+        await asyncio.sleep(1)
+        assert w.provider.calls.count("submit") == 3
+        for tracker in trackers:
+            tracker.cancel()
+
+    async def test_owners_take_turns(self, world: Make) -> None:
+        w = world(script(polls=[RENDERING]))
+        w.parallel_max = 1
+        running = await w.ask()
+        tracking = asyncio.create_task(w.tracker.run(running.id, Leash()))
+        await w.until(running, VideoPhase.RENDERING)
+        many = [await w.ask() for _ in range(3)]
+        one = await w.ask(OTHER)
+        for video in [*many, one]:
+            with pytest.raises(TimeoutError):
+                await w.track(video, timeout_s=0.2)
+        places = {video.id: (await w.now(video)).hold for video in [*many, one]}
+        assert places[one.id] is not None
+        assert places[one.id]["position"] == 1
+        tracking.cancel()
+
+    async def test_a_video_without_a_known_fate_keeps_its_place_at_the_provider(self, world: Make) -> None:
+        w = world(script(submits=[FateUnknown()]))
+        w.parallel_max = 1
+        lost, waiting = await w.ask(), await w.ask()
+        for video in (lost, waiting):
+            with pytest.raises(TimeoutError):
+                await w.track(video, timeout_s=0.3)
+        assert (await w.now(lost)).phase is VideoPhase.FATE_UNKNOWN
+        assert (await w.now(waiting)).phase is VideoPhase.HELD
+        assert w.provider.calls.count("submit") == 1
+
+
+async def test_a_provider_that_asks_for_patience_is_asked_again(world: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(track_video, "BUSY_S_MAX", 0.01)
+    w = world(script(submits=[ProviderBusy("full"), ProviderBusy("full", 0.02), "job-1"]))
+    end = await w.track(await w.ask())
+    assert end.phase is VideoPhase.READY
+    assert end.attempts == 3
+    phases = await w.phases(end)
+    assert phases[:4] == ["held", "submitting", "held", "submitting"]
+
+
+class TestTimes:
+    async def test_what_does_not_begin_in_time_is_cancelled_at_the_provider(self, world: Make) -> None:
+        w = world(script(polls=[QUEUED]))
+        video = await w.ask(start_timeout_s=5)
+        tracking = asyncio.create_task(w.tracker.run(video.id, Leash()))
+        await w.until(video, VideoPhase.PROVIDER_QUEUED)
+        w.clock.forward(6)
+        assert await asyncio.wait_for(tracking, 7)
+        assert failure(await w.now(video)) == ("deadline", "start_timeout", False)
+        assert "cancel" in w.provider.calls
+
+    async def test_what_has_begun_in_time_goes_on(self, world: Make) -> None:
+        w = world(script(polls=[RENDERING]))
+        video = await w.ask(start_timeout_s=5)
+        tracking = asyncio.create_task(w.tracker.run(video.id, Leash()))
+        await w.until(video, VideoPhase.RENDERING)
+        w.clock.forward(6)
+        w.provider.polls = [DONE]
+        assert await asyncio.wait_for(tracking, 7)
+        assert (await w.now(video)).phase is VideoPhase.READY
+
+    async def test_what_is_not_done_in_time_is_cancelled(self, world: Make) -> None:
+        w = world(script(polls=[RENDERING]))
+        video = await w.ask(cancel_after_s=5)
+        tracking = asyncio.create_task(w.tracker.run(video.id, Leash()))
+        await w.until(video, VideoPhase.RENDERING)
+        w.clock.forward(6)
+        assert await asyncio.wait_for(tracking, 7)
+        assert failure(await w.now(video)) == ("deadline", "cancel_after", False)
+
+    async def test_what_cannot_be_stopped_is_charged(self, world: Make) -> None:
+        w = world(script(polls=[RENDERING], cancels=[False]))
+        video = await w.ask(cancel_after_s=5)
+        w.clock.forward(1)
+        tracking = asyncio.create_task(w.tracker.run(video.id, Leash()))
+        await w.until(video, VideoPhase.RENDERING)
+        w.clock.forward(6)
+        assert await asyncio.wait_for(tracking, 7)
+        assert failure(await w.now(video)) == ("deadline", "cancel_after", True)
+
+    async def test_what_waits_here_too_long_never_reaches_the_provider(self, world: Make) -> None:
+        w = world(script(submits=[ProviderBusy("full")]))
+        video = await w.ask(start_timeout_s=5)
+        w.clock.forward(6)
+        end = await w.track(video)
+        assert failure(end) == ("deadline", "start_timeout", False)
+        assert w.provider.calls == []
+
+    async def test_a_submit_without_a_known_outcome_is_not_given_up_early(self, world: Make) -> None:
+        w = world(script(submits=[FateUnknown()]))
+        video = await w.ask(start_timeout_s=5, cancel_after_s=6)
+        with pytest.raises(TimeoutError):
+            await w.track(video, timeout_s=0.2)
+        w.clock.forward(50)
+        with pytest.raises(TimeoutError):
+            await w.track(video, timeout_s=0.2)
+        assert (await w.now(video)).phase is VideoPhase.FATE_UNKNOWN
+        w.clock.forward(51)
+        assert failure(await w.track(video))[:2] == ("deadline", "provider_unreachable")
