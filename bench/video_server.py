@@ -97,10 +97,10 @@ class Connection(asyncio.Protocol):
             self._send(json.dumps({"now": time.time(), "polls": self._videos.polls}).encode())
         elif path.endswith("/content"):
             self._content(head)
-        elif method == "GET":
+        elif method == "GET" and path.rpartition("/")[2] in self._videos.jobs:
             self._send(json.dumps(self._videos.poll(path.rpartition("/")[2])).encode())
         else:
-            self._send(b'{"deleted": true}')
+            self._send(b"{}", status="404 Not Found")
 
     def _content(self, head: bytes) -> None:
         clip, wanted = self._videos.clip, head.lower().partition(b"\r\nrange: bytes=")[2].split(b"\r\n", 1)[0]

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -30,8 +31,8 @@ _OWN = ("api_key", "api_base", "api_version")
 # What may change without its account becoming another.
 _HABITS = frozenset(
     {
-        "app_name", "audio_field", "derive_by_create", "idempotent_submit", "max_parallel_requests", "send_dimensions",
-        "site_url", "spool_dir", "timeout",
+        "app_name", "audio_field", "derive_by_create", "idempotent_submit", "max_parallel_requests", "media_hosts",
+        "send_dimensions", "site_url", "spool_dir", "timeout",
     }
 )  # fmt: skip
 
@@ -77,10 +78,15 @@ def accounts_of(settings: Settings, environ: Mapping[str, str]) -> Accounts:
         LOCAL, LOCAL, options={"root": str(data_dir / "videos"), "parallel_renders": local.parallel_renders}
     )
     return Accounts(
-        [files, *(account for account in known.accounts if account.provider != LOCAL)],
-        [videos, *(account for account in known.makers if account.provider != LOCAL)],
+        [files, *(_spooling(account, data_dir) for account in known.accounts if account.provider != LOCAL)],
+        [videos, *(_spooling(account, data_dir) for account in known.makers if account.provider != LOCAL)],
         deployments,
     )
+
+
+def _spooling(account: Account, data_dir: Path) -> Account:
+    """The account with a place for what waits on disk."""
+    return replace(account, options={"spool_dir": str(data_dir / "spool"), **account.options})
 
 
 def provider_of(params: LitellmParams) -> tuple[str, str]:

@@ -68,6 +68,10 @@ async def run_worker(settings: Settings) -> None:
     parts = build_parts(settings)
     await open_parts(parts)
     worker = Worker(parts.db.url, build_operations(parts))
+    # Trackers live long and are many: walking all of them for every few hundred new objects finds nothing.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
     running = asyncio.create_task(worker.run())
     stopping = asyncio.create_task(_signal())
     log.info("worker_started")

@@ -222,7 +222,7 @@ def build_operations(parts: Parts) -> Operations:
     return Operations(
         db=parts.db,
         track_video=build_tracker(parts),
-        remove_video=RemoveVideo(parts.db, parts.catalog),
+        remove_video=RemoveVideo(parts.db, parts.catalog, parts.clock),
         remove_replicas=remove_replicas,
         repair_replica=RepairReplica(parts.db, parts.stores, parts.files, parts.open_content, parts.clock),
         follow_replica=FollowReplica(parts.db, parts.stores, parts.clock),

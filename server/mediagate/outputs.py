@@ -10,7 +10,10 @@ from mediagate.core.clock import Clock
 from mediagate.files.intake import Intake
 from mediagate.files.open_content import OpenContent
 from mediagate.media.tools import VideoTools
+from mediagate.providers.files import FileOperation
+from mediagate.providers.registry import file_spec
 from mediagate.routing.catalog import ModelCatalog
+from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database
 from mediagate.store.files import FileLookup
 from mediagate.store.videos import VideoLookup
@@ -46,7 +49,7 @@ def build_outputs(
     clock: Clock,
 ) -> Outputs:
     """Connect them. Raises `ConfigError` where `archive.store` names no account that can keep files."""
-    rules = archive_rules(settings, intake)
+    rules = archive_rules(settings, intake.stores)
     spool_dir = settings.data_dir / "spool"
     tools, find_kept, videos = VideoTools(), FindKept(files, clock), VideoLookup(db)
     open_output = OpenOutput(catalog, find_kept, open_file)
@@ -63,17 +66,20 @@ def build_outputs(
     )
 
 
-def archive_rules(settings: Settings, intake: Intake) -> ArchiveRules:
-    """Where copies go and how long they stay."""
+def archive_rules(settings: Settings, stores: FileStores) -> ArchiveRules:
+    """Where copies go and how long they stay. Raises `ConfigError` for an account that cannot keep them."""
     archive = settings.config.archive
     if archive.store is None:
         return ArchiveRules()
-    account = intake.stores.named(archive.store)
+    account = stores.named(archive.store)
     if account is None:
-        names = ", ".join(intake.stores.names())
-        raise ConfigError(
-            str(settings.config_path or "configuration"),
-            [f"archive.store: '{archive.store}' is none of the accounts {names}"],
-        )
+        raise _refused(settings, f"'{archive.store}' is none of the accounts {', '.join(stores.names())}")
+    spec = file_spec(stores.accounts[account].provider)
+    if not {FileOperation.CREATE, FileOperation.CONTENT} <= spec.supports or not spec.reads_uploads:
+        raise _refused(settings, f"'{archive.store}' does not give back what it is given")
     days = archive.expires_after_days
     return ArchiveRules(account, None if days is None else round(timedelta(days=days).total_seconds()))
+
+
+def _refused(settings: Settings, why: str) -> ConfigError:
+    return ConfigError(str(settings.config_path or "configuration"), [f"archive.store: {why}"])

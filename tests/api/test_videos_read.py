@@ -106,6 +106,7 @@ class TestObject:
                     "width": 320,
                     "height": 180,
                     "bytes": done["mediagate"]["output"]["bytes"],
+                    "has_audio": False,
                 },
                 "user": "u-7",
             },

@@ -192,6 +192,26 @@ class TestManagement:
         assert [one["id"] for one in listed] == [first.json()["id"]]
         assert plain.delete(f"/v1/webhook_endpoints/{first.json()['id']}").status_code == 200
 
+    def test_what_a_lost_creation_made_is_found_with_its_secret(
+        self, hooks: Gateway, plain: httpx.Client, receiver: Receiver
+    ) -> None:
+        body = {"name": "a", "url": receiver.new_url(), "event_types": ["video.failed"]}
+        key = {"idempotency-key": "a-lost-endpoint"}
+        first = plain.post("/v1/webhook_endpoints", json=body, headers=key).json()
+        lost = (
+            "UPDATE idempotency SET state = 'running', reply = NULL, reply_headers = NULL, lease_expires_at = now()"
+            " WHERE key = %s"
+        )
+        sql(hooks, lost, "a-lost-endpoint")
+        again = plain.post("/v1/webhook_endpoints", json=body, headers=key)
+        assert again.json() == first
+        path = f"/v1/webhook_endpoints/{first['id']}"
+        key = {"idempotency-key": "a-lost-deletion"}
+        gone = plain.delete(path, headers=key).json()
+        sql(hooks, lost, "a-lost-deletion")
+        assert plain.delete(path, headers=key).json() == gone
+        assert plain.delete(path).status_code == 404
+
 
 class TestEvents:
     def test_a_completed_video_is_told_signed_and_verified(self, sdk: openai.OpenAI, receiver: Receiver) -> None:

@@ -9,135 +9,20 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import Any
+from contextlib import ExitStack
 
-import boto3
 import httpx
 import psycopg
 import pytest
-from botocore.config import Config
 from PIL import Image
 
-from tests.api.videos_kit import Json, finished, measured
+from tests.api.videos_kit import finished, measured
 from tests.api.wire import field, file_part, post_form
-from tests.clouds.conftest import CREDENTIALS
-from tests.conftest import TEST_CONFIG, Gateway, data_folder, start_gateway
-from tests.doubles.gcs import BUCKET as GCS_BUCKET
-from tests.doubles.origin import Origin, running_origin
-from tests.doubles.outputs import Outputs
-from tests.doubles.xai_videos import XaiVideosApi
-from tests.unit.media.clips import clip, with_credentials
+from tests.clouds.studio import DIGEST, S3_BUCKET, VIDEO, Studio, studio_with
 
-MODEL = "grok-imagine-video"
-S3_BUCKET = "mediagate-videos"
-VIDEO = with_credentials(clip(8, width=640, height=360, sound=True))
-DIGEST = hashlib.sha256(VIDEO).hexdigest()
 VOLATILE = {"date", "x-request-id", "openai-processing-ms"}
 PREFIXES = ("/v1", "", "/openai", "/openai/v1")
 ARCHIVES = ("none", "bedrock", "vertex_ai")
-
-
-@dataclass
-class Studio:
-    """A gateway with an account at xAI, whose videos lie on another host."""
-
-    gateway: Gateway
-    api: XaiVideosApi
-    host: Origin
-    archive: str
-    s3: Any
-    gcs_url: str
-
-    def begin(self, http: httpx.Client, **members: Any) -> tuple[Json, str]:
-        """A video that was asked for, and the provider's job."""
-        known = set(self.api.bodies)
-        reply = http.post(
-            "/v1/videos", json={"model": MODEL, "prompt": "a boat", "size": "1280x720", "seconds": "8", **members}
-        )
-        assert reply.status_code == 200, reply.text
-        end = time.monotonic() + 20
-        while not (new := set(self.api.bodies) - known):
-            assert time.monotonic() < end
-            time.sleep(0.02)
-        return reply.json(), new.pop()
-
-    def deliver(self, job: str, data: bytes = VIDEO) -> None:
-        """The provider has made this."""
-        self.api.outputs.videos[job] = data
-        video = {"url": "", "duration": 8, "respect_moderation": True}
-        usage = {"cost_in_usd_ticks": 3_500_000_000}
-        self.api.states[job] = 200, {"status": "done", "video": video, "usage": usage, "progress": 100}
-
-    def make(self, http: httpx.Client, data: bytes = VIDEO) -> tuple[Json, str]:
-        """A finished video and its job."""
-        video, job = self.begin(http)
-        self.deliver(job, data)
-        done = finished(http, video)
-        assert done["status"] == "completed", done
-        return done, job
-
-    def downloads(self) -> int:
-        """How often the provider's host was asked for bytes."""
-        return len(self.host.asked)
-
-    def fetched(self) -> int:
-        """How many replies with content the edge has had from origins."""
-        socket = self.gateway.data_dir / "run" / "envoy-admin.sock"
-        with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket))) as admin:
-            stats = admin.get("http://edge/stats", params={"filter": "^cluster.origins-https?.upstream_rq_2xx$"}).text
-        return sum(int(line.rpartition(" ")[2]) for line in stats.splitlines())
-
-    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """What the database has."""
-        with psycopg.connect(self.gateway.database_url) as connection:
-            return connection.execute(query, values).fetchall()  # type: ignore[arg-type]
-
-    def stored(self) -> list[str]:
-        """Names of all objects in the archive."""
-        if self.archive == "bedrock":
-            return [item["Key"] for item in self.s3.list_objects_v2(Bucket=S3_BUCKET).get("Contents", [])]
-        reply = httpx.get(f"{self.gcs_url}/storage/v1/b/{GCS_BUCKET}/o", params={"prefix": "videos/"})
-        return [item["name"] for item in reply.json().get("items", [])]
-
-    def archived(self, video_id: str) -> str:
-        """The file that is our copy."""
-        return str(self.rows("SELECT archive_file_id FROM video WHERE id = %s", video_id)[0][0])
-
-
-@contextmanager
-def studio_with(archive: str, moto_url: str, gcs_url: str) -> Iterator[Studio]:
-    """A gateway that archives there."""
-    with ExitStack() as stack:
-        host = stack.enter_context(running_origin())
-        api = stack.enter_context(XaiVideosApi(Outputs(host)).running())
-        s3 = boto3.client(
-            "s3",
-            endpoint_url=moto_url,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-            region_name="us-east-1",
-            config=Config(s3={"addressing_style": "path"}),
-        )
-        stack.callback(s3.close)
-        s3.create_bucket(Bucket=S3_BUCKET)
-        params = {"model": f"xai/{MODEL}", "api_base": api.url, "api_key": api.key}
-        stores = {
-            "bedrock": {"bucket_name": S3_BUCKET, "s3_endpoint_url": moto_url, **CREDENTIALS},
-            "vertex_ai": {"bucket_name": GCS_BUCKET, "api_base": gcs_url, "prefix": "videos"},
-        }
-        config: dict[str, Any] = {
-            **TEST_CONFIG,
-            "model_list": [*TEST_CONFIG["model_list"], {"model_name": MODEL, "litellm_params": params}],
-            "files_settings": [
-                {"custom_llm_provider": name, "timeout": 5, **members} for name, members in stores.items()
-            ],
-        }
-        if archive != "none":
-            config["archive"] = {"store": archive, "expires_after_days": 2}
-        running = stack.enter_context(start_gateway(stack.enter_context(data_folder()), config))
-        yield Studio(running, api, host, archive, s3, gcs_url)
 
 
 @pytest.fixture(scope="module")
@@ -447,3 +332,25 @@ def test_a_worker_that_dies_while_it_archives_leaves_one_copy(studio: Studio, ht
         time.sleep(0.5)
     assert copy in left.pop()
     assert studio.rows("SELECT id FROM file WHERE filename = %s", f"{video['id']}.mp4") == [(copy,)]
+
+
+def test_a_host_that_breaks_off_before_the_first_byte_is_asked_again(studio: Studio, http: httpx.Client) -> None:
+    done, job = studio.make(http)
+    path = f"/v1/videos/{done['id']}/content"
+    assert http.get(path).content == VIDEO
+    (held,) = (held for name, held in studio.host.objects.items() if job in name)
+    for breaks in (1, 2):
+        held.reset_at, held.resets = -1, breaks
+        assert http.get(path).content == VIDEO
+        part = http.get(path, headers={"range": "bytes=5-14"})
+        assert (part.status_code, part.content) == (206, VIDEO[5:15])
+
+
+def test_a_host_that_has_other_bytes_by_now_is_not_believed(studio: Studio, http: httpx.Client) -> None:
+    done, job = studio.make(http)
+    path = f"/v1/videos/{done['id']}/content"
+    assert http.get(path).content == VIDEO
+    studio.api.outputs.videos[job] = VIDEO + b"more"
+    (held,) = (held for name, held in studio.host.objects.items() if job in name)
+    held.data = VIDEO + b"more"
+    assert http.get(path).status_code == 503

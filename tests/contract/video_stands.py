@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from mediagate.providers.account import Account
 from mediagate.providers.registry import build_videos
 from tests.contract import test_videos_fal as fal
 from tests.contract import test_videos_gemini as gemini
@@ -124,9 +123,9 @@ async def every_stand(
             _gemini(stack, front),
             _local(folder),
         ]
-        yield {stand.name: stand for stand in made}
         for stand in made:
-            await stand.bench.provider.close()
+            stack.push_async_callback(stand.bench.provider.close)
+        yield {stand.name: stand for stand in made}
 
 
 def _stand(name: str, bench: VideoBench, refs: Callable[[], list[str]], **params: Any) -> Stand:
@@ -220,8 +219,31 @@ async def _vertex(stack: AsyncExitStack, front: Front, family: str) -> Stand:
         "api_base": bucket.url,
     }
     if family == "veo":
-        return _stand(family, vertex.VeoBench(api, provider), lambda: list(api.operations), **params)
-    return _stand(family, vertex.OmniBench(api, provider), lambda: list(api.interactions), **params)
+        return _stand(
+            family,
+            vertex.VeoBench(api, provider),
+            lambda: [f"{name}#{_token(made.body['parameters']['storageUri'])}" for name, made in _copy(api.operations)],
+            **params,
+        )
+    parent = f"projects/{PROJECT}/locations/global/interactions"
+    return _stand(
+        family,
+        vertex.OmniBench(api, provider),
+        lambda: [
+            f"{parent}/{name}#{_token(made.body['response_format']['gcs_uri'])}"
+            for name, made in _copy(api.interactions)
+        ],
+        **params,
+    )
+
+
+def _copy(jobs: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return list(jobs.items())
+
+
+def _token(folder: str) -> str:
+    """The last part of the folder that a job writes into, which is its own."""
+    return folder.rstrip("/").rpartition("/")[2]
 
 
 def _gemini(stack: AsyncExitStack, front: Front) -> Stand:

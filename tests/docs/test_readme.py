@@ -33,6 +33,20 @@ def the_one(found: list[str], word: str) -> str:
     return snippet
 
 
+def example_commands() -> list[str]:
+    """What the first lines of the example tell to run."""
+    said = EXAMPLE.read_text().split('"""')[1].replace("\\\\\n", "\\\n")
+    lines = re.sub(r"\\\n\s*", "", "".join(re.findall(r"^    .*\n", said, re.MULTILINE))).splitlines()
+    return [line.strip() for line in lines]
+
+
+def make_stubs(folder: Path) -> None:
+    """Generate a client's stubs in the reader's working directory."""
+    (command,) = (line for line in example_commands() if "grpc_tools" in line)
+    path = f"{folder / 'bin'}:/usr/local/bin:/usr/bin:/bin"
+    subprocess.run(["sh", "-ec", command], cwd=folder, env={"PATH": path}, check=True, timeout=PATIENCE_S)
+
+
 @pytest.fixture
 def folder(gateway: Gateway, tmp_path: Path) -> Path:
     """The reader's working directory: the checkout's documents, protos and examples, and what `mediagate dev` made."""
@@ -76,10 +90,15 @@ def readme() -> str:
     return (ROOT / "README.md").read_text()
 
 
-def test_the_readmes_python_runs(readme: str, run: Run, folder: Path) -> None:
-    snippet = the_one(snippets(readme, "python"), "create_and_poll")
+def test_the_readmes_python_runs(readme: str, run: Run) -> None:
+    snippet = the_one(snippets(readme, "python"), "client.files.list()")
+    assert "README.md" in run([sys.executable, "-W", "ignore", "-c"], snippet).stdout
+
+
+def test_the_readmes_video_is_made_watched_and_downloaded(readme: str, run: Run, folder: Path) -> None:
+    snippet = the_one(snippets(readme, "python"), "stream_cls")
     done = run([sys.executable, "-W", "ignore", "-c"], snippet)
-    assert "README.md" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("end")
     assert (folder / "boat.mp4").read_bytes()[4:8] == b"ftyp"
 
 
@@ -90,23 +109,18 @@ def test_the_readmes_curl_tells_a_video_to_its_end(readme: str, run: Run, gatewa
     assert "event: end\n" in done.stdout.split("\n\n")[-2] + "\n"
 
 
-def test_the_readmes_grpc_calls_run(readme: str, run: Run) -> None:
-    """They are an excerpt: the stubs, the imports and the key come from the example that they name."""
+def test_the_readmes_grpc_calls_run(readme: str, run: Run, folder: Path) -> None:
+    """With stubs that are made as the example says that they name."""
     snippet = the_one(snippets(readme, "python"), "WatchVideo")
-    head = (
-        "import grpc\n"
-        "from mediagate._gen.mediagate.v1 import videos_pb2, videos_pb2_grpc\n"
-        "metadata = [('authorization', 'Bearer ' + open('.mediagate/master_key').read().strip())]\n"
-    )
-    done = run([sys.executable, "-c"], head + snippet)
+    make_stubs(folder)
+    done = run(["python", "-c"], snippet, PYTHONPATH="stubs")
     assert done.stdout.splitlines()[-1].split()[1] == "end"
+    assert (folder / "boat.mp4").read_bytes()[4:8] == b"ftyp"
 
 
 def test_the_example_client_runs_as_its_first_lines_say(run: Run, folder: Path) -> None:
     """With stubs that are generated from the protos as they say, and nothing of the product's own."""
-    said = EXAMPLE.read_text().split('"""')[1].replace("\\\\\n", "\\\n")
-    lines = re.sub(r"\\\n\s*", "", "".join(re.findall(r"^    .*\n", said, re.MULTILINE))).splitlines()
-    install, *commands = (line.strip() for line in lines)
+    install, *commands = example_commands()
     assert install == "pip install grpcio grpcio-tools"
     done = run(["sh", "-ec"], "\n".join(commands))
     assert f"read back {(folder / 'README.md').stat().st_size} bytes" in done.stdout

@@ -40,7 +40,7 @@ def endpoint(gateway: Gateway, snippets: list[str], http: httpx.Client) -> Itera
         env={"MEDIAGATE_KEY": gateway.key},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     endpoint_id, secret = done.stdout.split()

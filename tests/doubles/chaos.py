@@ -17,7 +17,9 @@ from yarl import URL
 
 SLOW_S: Final = 0.5
 PAUSE_S: Final = 1
-_HOPS: Final = frozenset(("connection", "keep-alive", "transfer-encoding", "content-length", "expect", "date", "server"))
+_HOPS: Final = frozenset(
+    ("connection", "keep-alive", "transfer-encoding", "content-length", "expect", "date", "server")
+)
 _PAGE: Final = "<html><body>the front has no good day</body></html>"
 
 
@@ -144,9 +146,7 @@ class Chaos:
         headers = [(name, value) for name, value in request.headers.items() if name.lower() not in _HOPS]
         url = URL(f"http://127.0.0.1:{proxy.upstream}{met.target}", encoded=True)
         sent = met.body if met.body or "content-length" in request.headers else None
-        async with self._session.request(
-            met.method, url, headers=headers, data=sent, allow_redirects=False
-        ) as answer:
+        async with self._session.request(met.method, url, headers=headers, data=sent, allow_redirects=False) as answer:
             body = await answer.read()
             kept = [(name, value) for name, value in answer.headers.items() if name.lower() not in _HOPS]
             length = answer.headers.get("content-length")

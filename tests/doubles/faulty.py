@@ -13,7 +13,9 @@ FAULTS = ("refused", "401", "403", "404", "429", "500", "503", "stall", "reset",
 _JSON = b"content-type: application/json\r\n"
 
 
-def answer(body: bytes | Mapping[str, object], *, status: str = "200 OK", content_type: str = "application/json") -> bytes:
+def answer(
+    body: bytes | Mapping[str, object], *, status: str = "200 OK", content_type: str = "application/json"
+) -> bytes:
     """A whole HTTP answer, for `answers`."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     head = f"HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {len(data)}\r\n\r\n"

@@ -30,6 +30,7 @@ from mediagate._gen.mediagate.v1 import (
     uploads_pb2,
     uploads_pb2_grpc,
     videos_pb2,
+    webhooks_pb2,
 )
 from mediagate.core.clock import SystemClock
 from mediagate.core.forms import FieldEnd, FileData, FileStart, FormEvent
@@ -344,7 +345,7 @@ def methods() -> list[tuple[str, bool, bool]]:
     """Every method, and whether its requests and replies are streams."""
     return [
         (f"/{service.full_name}/{method.name}", method.client_streaming, method.server_streaming)
-        for module in (files_pb2, uploads_pb2, videos_pb2, models_pb2, system_pb2)
+        for module in (files_pb2, uploads_pb2, videos_pb2, webhooks_pb2, models_pb2, system_pb2)
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     ]

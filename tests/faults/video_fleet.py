@@ -7,7 +7,7 @@ import random
 import re
 import secrets
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -47,13 +47,14 @@ from tests.contract.video_stands import WIRES, Server, Stand
 from tests.doubles.chaos import FORWARDED, Chaos, Fault, Met, Proxy
 from tests.unit.videos.world import Clock
 
-INTERVAL_S: Final = 0.4
+INTERVAL_S: Final = 1.0
 DEADLINE_S: Final = 3600.0
 USD_PER_SECOND: Final = 0.1
 USD_BY_PROVIDER: Final = 0.35
 TICK_S: Final = 0.25
-# How many requests about one thing may go wrong one after the other, so that a test ends in its time.
-STREAK_MAX: Final = 2
+# How many requests about one thing may go wrong, so that the pauses between them stay short.
+POLLS_WRONG_MAX: Final = 3
+READS_WRONG_MAX: Final = 1
 _NUMBER: Final = re.compile(rb"boat (\d{3}) of the fleet")
 
 POLL_FAULTS: Final = (
@@ -168,7 +169,7 @@ class Weather:
     def __init__(self, chaos: Chaos, seed: int) -> None:
         self._chaos = chaos
         self._rng = random.Random(seed)
-        self._streaks: dict[tuple[str, str, bytes], int] = defaultdict(int)
+        self._wrong: Counter[tuple[str, str, bytes]] = Counter()
         self.proxies: dict[str, list[Proxy]] = defaultdict(list)
         self.boats: list[Boat] = []
 
@@ -205,17 +206,16 @@ class Weather:
         if "/models" in met.target and met.method == "GET":
             return None
         if _fits(WIRES[name].poll, met):
-            return self._at_random(met, 0.25, POLL_FAULTS)
+            return self._at_random(met, 0.3, POLL_FAULTS, POLLS_WRONG_MAX)
         if met.method in ("GET", "HEAD"):
-            return self._at_random(met, 0.2, CONTENT_FAULTS)
-        return self._at_random(met, 0.3, CANCEL_FAULTS)
+            return self._at_random(met, 0.3, CONTENT_FAULTS, READS_WRONG_MAX)
+        return self._at_random(met, 0.4, CANCEL_FAULTS, READS_WRONG_MAX)
 
-    def _at_random(self, met: Met, share: float, faults: Sequence[Fault]) -> Fault | None:
+    def _at_random(self, met: Met, share: float, faults: Sequence[Fault], wrong_max: int) -> Fault | None:
         about = (met.method, met.target, met.body)
-        if self._streaks[about] >= STREAK_MAX or self._rng.random() >= share:
-            self._streaks[about] = 0
+        if self._wrong[about] >= wrong_max or self._rng.random() >= share:
             return None
-        self._streaks[about] += 1
+        self._wrong[about] += 1
         return self._rng.choice(faults)
 
 
@@ -256,6 +256,7 @@ class Sea:
         own = {found.id: OwnRates(rates_in({"output_cost_per_second": USD_PER_SECOND})) for found in deployments}
         costs = Costs(Prices(own))
         videos, files = VideoLookup(db), FileLookup(db)
+        self._videos = videos
         journal = Journal(db, self.clock)
         stores = FileStores([Account("local", "local", options={"root": str(folder / "files"), "fsync": False})])
         get_file = GetFile(files, self.clock)
@@ -308,10 +309,9 @@ class Sea:
 
     async def look(self, boats: Sequence[Boat]) -> None:
         """Read every row anew."""
-        async with self.db.reading() as connection:
-            repository = VideoRepository(connection)
-            for boat in boats:
-                boat.video = await repository.find(boat.ended.id)
+        rows = await asyncio.gather(*(self._videos.find(boat.ended.id) for boat in boats))
+        for boat, row in zip(boats, rows, strict=True):
+            boat.video = row
 
     async def life(self, boat: Boat) -> list[VideoEvent]:
         """Everything that happened to it."""

@@ -39,7 +39,8 @@ from mediagate.videos.watch_video import WatchVideo
 from mediagate.videos.watch_videos import WatchVideos, time_of
 
 EVENT_STREAM = "text/event-stream"
-KEEP_ALIVE = http_body(b": keep-alive\n\n", "")
+# No blank line behind a comment: to a client that remembers the last id, as OpenAI's does, that is an empty event.
+KEEP_ALIVE = http_body(b": keep-alive\n", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
         events = self._all_events(request, call, after)
         call.respond([("cache-control", "no-cache"), ("x-accel-buffering", "no")])
         # Whoever has no video yet shall see that the stream is open.
-        yield http_body(b": open\n\n", EVENT_STREAM)
+        yield http_body(b": open\n", EVENT_STREAM)
         async with aclosing(events) as items:
             async for item in items:
                 yield KEEP_ALIVE if item is None else http_body(convert.owners_event_to_sse(item), "")

@@ -267,6 +267,8 @@ VIDEO_TRANSITIONS: Final[Mapping[tuple[VideoPhase, PhaseEvent], VideoPhase]] = {
     # Only for providers whose submit is idempotent: the same token again makes no second job.
     (VideoPhase.FATE_UNKNOWN, PhaseEvent.SUBMIT_STARTED): VideoPhase.SUBMITTING,
     (VideoPhase.FATE_UNKNOWN, PhaseEvent.ACCEPTED): VideoPhase.PROVIDER_QUEUED,
+    # The answer to the one attempt came late, and said no.
+    (VideoPhase.FATE_UNKNOWN, PhaseEvent.DEFERRED): VideoPhase.HELD,
     (VideoPhase.FATE_UNKNOWN, PhaseEvent.VERIFIED): VideoPhase.READY,
     (VideoPhase.FATE_UNKNOWN, PhaseEvent.LOST_CONTACT): VideoPhase.FATE_UNKNOWN,
     (VideoPhase.FATE_UNKNOWN, PhaseEvent.DEADLINE_PASSED): VideoPhase.FATE_UNKNOWN,

@@ -68,10 +68,11 @@ class OpenContent:
         return content
 
     async def find(self, who: Principal, file_id: str) -> tuple[File, Content]:
-        """The same for jobs: whatever is missing is a `FileNotFoundError`."""
+        """The same for jobs: what is not there, and will not be, is a `FileNotFoundError`. Whatever may pass is raised
+        as it is."""
         try:
             return await self.run(who, file_id)
-        except MediagateError:
+        except (NotFound, StateConflict, Unsupported):
             raise FileNotFoundError(file_id) from None
 
 

@@ -15,6 +15,7 @@ import structlog
 
 from mediagate.core import ids
 from mediagate.core.clock import Clock
+from mediagate.core.errors import Unsupported
 from mediagate.core.lifecycle import REPLICA_TRANSITIONS, ReplicaEvent, ReplicaState, advance
 from mediagate.core.objects import Replica
 from mediagate.files.tasks import BYTES_QUEUE, REPAIR_REPLICA, replica_lock
@@ -74,6 +75,9 @@ class Reconcile:
                     await self._orphans(
                         provider, findings, since=self.clock.now() - RECENT, dry_run=False, thorough=False
                     )
+            except Unsupported:
+                # A server that makes videos, say, and has no route for files.
+                log.debug("account_without_files", account=account)
             except Exception as error:
                 log.warning("account_not_reconciled", account=account, error=type(error).__name__)
             found += findings.orphans
@@ -84,6 +88,8 @@ class Reconcile:
         for account in self.stores.accounts:
             try:
                 findings = await self.run(account)
+            except Unsupported:
+                log.debug("account_without_files", account=account)
             except Exception as error:
                 log.warning("account_not_reconciled", account=account, error=type(error).__name__)
             else:

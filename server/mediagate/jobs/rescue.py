@@ -20,7 +20,11 @@ log = structlog.get_logger(__name__)
 HEARTBEAT_S = 1.0
 STALLED_S = 6.0
 PRUNED_S = 60.0
-_OURS = "SELECT id FROM procrastinate_jobs WHERE status = 'doing' AND worker_id = ANY(%(workers)s)"
+# As one value: with ten thousand videos in hand, a row for each is a tenth of the process's time (measured).
+_OURS = (
+    "SELECT coalesce(array_agg(id), '{}') AS ids FROM procrastinate_jobs"
+    " WHERE status = 'doing' AND worker_id = ANY(%(workers)s)"
+)
 
 
 class DeclaredDead(Exception):
@@ -66,8 +70,8 @@ class Rescue:
 
     async def _check_ours(self, ours: Sequence[int]) -> None:
         before = set(self._running)
-        rows = await self._connector.execute_query_all_async(_OURS, workers=list(ours))
-        owned = {int(row["id"]) for row in rows}
+        row = await self._connector.execute_query_one_async(_OURS, workers=list(ours))
+        owned = set(row["ids"])
         if lost := (before & self._running) - owned:
             log.error("jobs_in_other_hands", jobs=len(lost))
             raise DeclaredDead

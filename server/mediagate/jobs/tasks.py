@@ -1,7 +1,7 @@
 """The jobs, each a thin call into the product, and the worker that runs them.
 
-Three queues: `tracking` holds one long job per running video and takes thousands at once; `default` holds short work,
-`bytes` what moves whole files, `webhooks` what waits for servers of callers.
+Queues: `tracking` holds one long job per running video and takes thousands at once; `default` holds short work, `bytes`
+what moves whole files; `webhooks` waits for servers of callers, and `webhooks_retry` for those of them that failed.
 A job that lost its process is run again by another, so every job may be repeated.
 """
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from mediagate.net.addresses import is_public
+from mediagate.core.addresses import is_public
 from mediagate.net.errors import not_allowed, not_reachable
 from mediagate.net.urls import NOT_PUBLIC, FetchRules, Target
 

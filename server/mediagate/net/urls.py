@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from yarl import URL
 
 from mediagate.core.limits import MIB, echo
-from mediagate.net.addresses import is_public
+from mediagate.core.addresses import is_public
 from mediagate.net.errors import not_allowed
 
 URL_CHARS_MAX: Final = 8192

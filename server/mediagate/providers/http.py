@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 import httpx
+import yarl
 from httpx_aiohttp import AiohttpTransport
 
 from mediagate.core.errors import (
@@ -29,9 +30,9 @@ from mediagate.core.errors import (
     Unavailable,
     Unsupported,
 )
-from mediagate.core.limits import echo
+from mediagate.core.limits import MIB, echo
 from mediagate.providers.http_session import PIECE_BYTES as PIECE_BYTES
-from mediagate.providers.http_session import new_session, pieces, trusted, watched
+from mediagate.providers.http_session import at_most, new_session, pieces, trusted, watched
 
 ATTEMPTS_MAX = 3
 BACK_OFF_S = 0.2
@@ -43,10 +44,17 @@ SILENCE_S = 60.0
 READ_BYTES = 1 << 20
 # What a streamed body holds while the provider reads more slowly than the caller sends.
 FEED_BYTES = 4 << 20
+# Of an answer that is read whole, which is then in memory at least twice.
+ANSWER_BYTES_MAX = 64 * MIB
+REFUSAL_BYTES_MAX = 1 * MIB
+TOO_LARGE = "provider_answer_too_large"
 
 Answer = TypeVar("Answer")
 Headers = Callable[[], Awaitable[Mapping[str, str]]]
 Explain = Callable[[httpx.Response, str], Exception]
+# A request of which nothing but this is said needs no more than aiohttp.
+_PLAIN = frozenset({"params", "headers", "anonymous", "bytes_max"})
+_OF_TRANSFER = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
 _REFUSED = (401, 403)
 _REJECTED = (400, 409, 413, 415, 422)
 _UNSUPPORTED = (405, 501)
@@ -80,14 +88,14 @@ class ProviderHttp:
         self._connections_max = connections_max
         self._explain = explain or error_of
         self._client: httpx.AsyncClient | None = None
+        self._session: aiohttp.ClientSession | None = None
 
     def _opened(self) -> httpx.AsyncClient:
         # Not in the constructor: the session wants the event loop it will run on.
         if self._client is None:
+            self._session = new_session(self._connections_max, self._silence_s)
             self._client = httpx.AsyncClient(
-                transport=AiohttpTransport(
-                    verify=trusted(), client=new_session(self._connections_max, self._silence_s)
-                ),
+                transport=AiohttpTransport(verify=trusted(), client=self._session),
                 timeout=httpx.Timeout(self._silence_s, connect=CONNECT_S),
                 # What a provider's front sets must not tie the calls of different callers together.
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
@@ -105,16 +113,63 @@ class ProviderHttp:
     async def call(self, method: str, path: str, *, repeatable: bool = True, **options: Any) -> httpx.Response:
         """Send a request and read the whole answer.
 
-        `options` are httpx's (`params`, `json`, `content`, `files`, `headers`). Raises `FileNotFoundError` for 404 and
-        410, and what `error_of` and `transport_error` make of everything else that is not 2xx or 3xx.
+        `options` are httpx's (`params`, `json`, `content`, `files`, `headers`), and `bytes_max` of the answer. Raises
+        `FileNotFoundError` for 404 and 410, and what `error_of` and `transport_error` make of everything else that is
+        not 2xx or 3xx; `ProviderFailed` for an answer without an end, `ProviderTimeout` for one that trickles.
         """
 
         async def once() -> httpx.Response:
-            async with self.stream(method, path, **options) as response:
-                await response.aread()
-                return response
+            if method == "GET" and options.keys() <= _PLAIN:
+                return await self._asked(path, **options)
+            more = dict(options)
+            bytes_max = more.pop("bytes_max", ANSWER_BYTES_MAX)
+            async with self.stream(method, path, **more) as response:
+                return _with(response, await self._whole(response.aiter_bytes(), bytes_max))
 
         return await repeated(once, attempts_max=ATTEMPTS_MAX if repeatable else 1)
+
+    async def _whole(self, chunks: AsyncIterable[bytes], bytes_max: int, *, cut: bool = False) -> bytes:
+        try:
+            found, is_all = await at_most(chunks, bytes_max)
+        except TimeoutError as error:
+            raise transport_error(httpx.ReadTimeout("the answer trickles"), self.title) from error
+        if not (is_all or cut):
+            raise ProviderFailed(f"{self.title} gave an answer that is too large.", code=TOO_LARGE)
+        return found
+
+    async def _asked(
+        self,
+        path: str,
+        *,
+        params: Any = None,
+        headers: Mapping[str, str] | None = None,
+        anonymous: bool = False,
+        bytes_max: int = ANSWER_BYTES_MAX,
+    ) -> httpx.Response:
+        """A GET without a body, past httpx: thousands of jobs are asked about, and this is most of what that costs."""
+        self._opened()
+        assert self._session is not None
+        url = self.url(path)
+        try:
+            target = yarl.URL(str(httpx.URL(url, params=params) if params else httpx.URL(url)), encoded=True)
+            async with self._session.get(
+                target,
+                headers={**({} if anonymous else await self.headers()), **(headers or {})},
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=self._silence_s),
+            ) as answer:
+                refused = answer.status >= 400
+                most = REFUSAL_BYTES_MAX if refused else bytes_max
+                content = await self._whole(answer.content.iter_any(), most, cut=refused)
+                # What it is decoded from is no longer true of it.
+                kept = [pair for pair in answer.raw_headers if pair[0].lower() not in _OF_TRANSFER]
+                response = httpx.Response(answer.status, headers=kept, content=content)
+        except (aiohttp.ClientError, httpx.InvalidURL, ValueError) as error:
+            raise transport_error(error, self.title) from error
+        if response.status_code >= 400:
+            response.request = httpx.Request("GET", str(target))
+            raise self._explain(response, self.title)
+        return response
 
     async def json(self, method: str, path: str, *, repeatable: bool = True, **options: Any) -> dict[str, Any]:
         """The same for an answer that is a JSON object. Raises `ProviderFailed` for one that is not."""
@@ -131,8 +186,8 @@ class ProviderHttp:
             response = await self._send(method, self.url(path), headers, options)
             try:
                 if response.status_code >= 400:
-                    await response.aread()
-                    raise self._explain(response, self.title)
+                    said = await self._whole(response.aiter_bytes(), REFUSAL_BYTES_MAX, cut=True)
+                    raise self._explain(_with(response, said), self.title)
                 yield response
             finally:
                 await response.aclose()
@@ -159,6 +214,12 @@ class ProviderHttp:
         """Close every connection."""
         if self._client is not None:
             await self._client.aclose()
+
+
+def _with(response: httpx.Response, content: bytes) -> httpx.Response:
+    # Its length stays: a HEAD has one, and no content.
+    headers = [pair for pair in response.headers.raw if pair[0].lower() != b"content-encoding"]
+    return httpx.Response(response.status_code, headers=headers, content=content, request=response.request)
 
 
 async def repeated(once: Callable[[], Awaitable[Answer]], *, attempts_max: int = ATTEMPTS_MAX) -> Answer:

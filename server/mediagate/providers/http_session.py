@@ -7,11 +7,14 @@ import functools
 import socket
 import ssl
 import sys
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
+from contextlib import aclosing
 from typing import Any, Final
 
 import aiohttp
 import httpx
+
+from mediagate.core.pace import transfer_s_max
 
 # Shorter than the shortest that common servers keep an idle connection for.
 KEEP_ALIVE_S: Final = 4.0
@@ -60,6 +63,34 @@ async def watched(content: AsyncIterable[Any], limit: asyncio.Timeout, silence_s
         _reschedule(limit, loop.time() + silence_s)
         yield piece
         _reschedule(limit, None)
+
+
+async def at_pace(
+    chunks: AsyncIterable[bytes], *, longest_s: Callable[[int], float] = transfer_s_max
+) -> AsyncGenerator[bytes, None]:
+    """The same chunks. Raises `TimeoutError` where so many bytes take longer than `longest_s`, which counts the time
+    of whoever takes them too."""
+    loop = asyncio.get_running_loop()
+    began, read = loop.time(), 0
+    iterator = aiter(chunks)
+    while True:
+        async with asyncio.timeout_at(began + longest_s(read)):
+            chunk = await anext(iterator, None)
+        if chunk is None:
+            return
+        read += len(chunk)
+        yield chunk
+
+
+async def at_most(chunks: AsyncIterable[bytes], bytes_max: int) -> tuple[bytes, bool]:
+    """All of a body, and whether that was all: at most `bytes_max` are read. Raises as `at_pace` does."""
+    found = bytearray()
+    async with aclosing(at_pace(chunks)) as paced:
+        async for chunk in paced:
+            found += chunk
+            if len(found) > bytes_max:
+                return bytes(found[:bytes_max]), False
+    return bytes(found), True
 
 
 def _reschedule(limit: asyncio.Timeout, when: float | None) -> None:

@@ -6,16 +6,20 @@ place of a video. https://ai.google.dev/gemini-api/docs/omni
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import IO, Any, Final
 
-from mediagate.core.errors import InvalidRequest
+import httpx
+
+from mediagate.core.errors import InvalidRequest, ProviderFailed
 from mediagate.core.sizes import RESOLUTIONS
 from mediagate.providers import http
 from mediagate.providers.answers import Tree, bad_answer, reading
 from mediagate.providers.base import (
     Audio,
+    Content,
     Failure,
     FailureStage,
     FateUnknown,
@@ -28,9 +32,11 @@ from mediagate.providers.base import (
 )
 from mediagate.providers.google_errors import failure_of
 from mediagate.providers.http import ProviderHttp
+from mediagate.providers.long_texts import long_json
 from mediagate.providers.media_body import JsonBody, merged
 from mediagate.providers.video_calls import submitting
 from mediagate.providers.video_refusals import BLOCKED, no_video
+from mediagate.providers.video_spool import VideoSpool
 
 STATES: Final[Mapping[str, JobState]] = {
     "queued": JobState.QUEUED,
@@ -118,17 +124,38 @@ class Interactions:
         return await self.create(await body(None))
 
     async def get(self, interaction_id: str) -> Tree:
-        """The interaction. Raises `FileNotFoundError` where it is gone, or was never there."""
-        return http.json_of(await self._http.call("GET", self._path(interaction_id)), self._http.title)
+        """The interaction; in the place of a video that came inside, a text that only `spooled` can read. Raises
+        `FileNotFoundError` where it is gone, or was never there."""
+        return (await self._asked(interaction_id, repeatable=True))[0]
+
+    async def _asked(self, interaction_id: str, *, repeatable: bool) -> tuple[Tree, httpx.Headers]:
+        path = self._path(interaction_id)
+        try:
+            response = await self._http.call("GET", path, repeatable=repeatable)
+        except ProviderFailed as error:
+            if error.code != http.TOO_LARGE:
+                raise
+            tree, texts = await long_json(self._http, path)
+            return tree, texts.headers
+        return http.json_of(response, self._http.title), response.headers
+
+    async def spooled(self, interaction_id: str, spool: VideoSpool, key: str) -> Content:
+        """The video that comes inside of the interaction, as `key` in `spool`. Raises as `get`, and as
+        `VideoSpool.copy`."""
+
+        async def fill(file: IO[bytes]) -> str:
+            with await asyncio.to_thread(spool.opened) as held:
+                tree, texts = await long_json(self._http, self._path(interaction_id), held)
+                made = video_of(tree, self._http.title)
+                await asyncio.to_thread(texts.decode, str(made.get("data") or ""), file)
+            return str(made.get("mime_type") or "")
+
+        return await spool.copy(key, fill)
 
     async def poll(self, interaction_id: str) -> JobStatus:
         """Ask once. Raises `FateUnknown` for a word that is not known."""
-        response = await self._http.call("GET", self._path(interaction_id), repeatable=False)
-        return status_of(
-            http.json_of(response, self._http.title),
-            self._http.title,
-            poll_after_s=http.pause_of(response.headers.get("retry-after")),
-        )
+        tree, headers = await self._asked(interaction_id, repeatable=False)
+        return status_of(tree, self._http.title, poll_after_s=http.pause_of(headers.get("retry-after")))
 
     async def cancel(self, interaction_id: str) -> bool:
         """Whether it has stopped."""

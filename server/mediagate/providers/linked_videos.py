@@ -20,7 +20,9 @@ from mediagate.providers.base import (
 )
 from mediagate.providers.files import Origin
 from mediagate.providers.http import ProviderHttp
+from mediagate.providers.media_hosts import MediaHosts, PublicHosts
 from mediagate.providers.video_calls import remote_video, settled
+from mediagate.providers.video_spool import VideoSpool
 
 # A player asks for a video in many ranges, so a link is asked for once in this time.
 LINK_S: Final = 60.0
@@ -31,10 +33,20 @@ _NO_SOURCE: Final = Failure(
 
 
 class LinkedVideos:
-    """What `open`, `origin` and `close` are for such a provider; a subclass gives `link`."""
+    """What `open`, `origin` and `close` are for such a provider; a subclass gives `link`. `hosts` are where its videos
+    may lie, `spool` where those wait of which no range can be asked."""
 
-    def __init__(self, http: ProviderHttp, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        http: ProviderHttp,
+        hosts: MediaHosts | None = None,
+        spool: VideoSpool | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._http = http
+        self._hosts = hosts or PublicHosts(None)
+        self._spool = spool or VideoSpool()
         self._clock = clock
         self._known: OrderedDict[str, tuple[float, Origin]] = OrderedDict()
 
@@ -63,7 +75,7 @@ class LinkedVideos:
             return remembered
         link = await self.link(ref)
         try:
-            origin = await settled(self._http, link)
+            origin = await settled(self._http, link, self._hosts)
         except ProviderRefused:
             raise _gone() from None
         self._known[ref] = (self._clock() + LINK_S, origin)
@@ -91,7 +103,7 @@ class LinkedVideos:
 
     async def _opened(self, origin: Origin) -> Content:
         try:
-            return await remote_video(self._http, origin.url)
+            return await remote_video(self._http, origin.url, self._hosts)
         except ProviderRefused:
             # A signed link that is too old, or whose object is gone, is answered with 403.
             raise _gone() from None
@@ -103,9 +115,11 @@ class LinkedVideos:
     def forget(self, ref: str) -> None:
         """Ask for a fresh link the next time."""
         self._known.pop(ref, None)
+        self._spool.forget(ref)
 
     async def close(self) -> None:
         """Close every connection."""
+        self._spool.close()
         await self._http.close()
 
 

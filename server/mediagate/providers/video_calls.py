@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from typing import Final, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import httpx
 
@@ -21,6 +21,7 @@ from mediagate.core.errors import (
 from mediagate.providers.base import Failure, FailureStage, FateUnknown, ProviderBusy, SubmitRefused
 from mediagate.providers.files import Origin
 from mediagate.providers.http import HttpContent, ProviderHttp
+from mediagate.providers.media_hosts import MediaHosts, PublicHosts, endpoint_of
 
 Answer = TypeVar("Answer")
 REDIRECTS_MAX: Final = 5
@@ -78,24 +79,27 @@ async def asking(call: Awaitable[Answer]) -> Answer:
         raise FateUnknown(str(error) or type(error).__name__) from error
 
 
-async def settled(http: ProviderHttp, url: str) -> Origin:
+async def settled(http: ProviderHttp, url: str, hosts: MediaHosts | None = None) -> Origin:
     """Where the bytes behind `url` are in the end, with the headers that may go there: the account's credentials for
-    the account's own host alone. Raises `FileNotFoundError` where the link has expired, and as `ProviderHttp.call`."""
+    the account's own host alone. Each step, the first one too, is one that `hosts` allow (`PublicHosts` where there are
+    none). Raises `FileNotFoundError` where the link has expired, and as `ProviderHttp.call`."""
     for _ in range(REDIRECTS_MAX):
+        if not await _allowed(http, url, hosts or PublicHosts(None)):
+            break
         origin = Origin(http.url(url), await _credentials(http, url))
         async with http.stream("GET", url, headers=_probe(origin), anonymous=not origin.headers) as response:
             if not response.is_redirect:
                 return origin
             url = urljoin(http.url(url), response.headers.get("location", ""))
-        if not _may_follow(http, url):
-            break
     raise ProviderFailed(f"{http.title} has the video in a place that is not allowed.", code="provider_bad_redirect")
 
 
-async def remote_video(http: ProviderHttp, url: str, *, content_type: str = VIDEO_TYPE) -> HttpContent:
+async def remote_video(
+    http: ProviderHttp, url: str, hosts: MediaHosts | None = None, *, content_type: str = VIDEO_TYPE
+) -> HttpContent:
     """The video behind a link of the provider's. Raises as `settled` does, and `ProviderFailed` where the server does
     not tell its length, or sends a text."""
-    content = await _remote(http, url)
+    content = await _remote(http, url, hosts)
     if content.content_type.startswith(_TEXTS):
         raise ProviderFailed(f"{http.title} sends something else than a video.", code="provider_bad_answer")
     if not content.content_type.startswith("video/"):
@@ -103,17 +107,17 @@ async def remote_video(http: ProviderHttp, url: str, *, content_type: str = VIDE
     return content
 
 
-async def remote_picture(http: ProviderHttp, url: str) -> HttpContent:
+async def remote_picture(http: ProviderHttp, url: str, hosts: MediaHosts | None = None) -> HttpContent:
     """A picture of a video. Raises as `remote_video` does, and `FileNotFoundError` where the server sends something
     else: one that makes no pictures may give the video for any."""
-    content = await _remote(http, url)
+    content = await _remote(http, url, hosts)
     if not content.content_type.startswith("image/"):
         raise FileNotFoundError(f"{http.title} makes no pictures of videos")
     return content
 
 
-async def _remote(http: ProviderHttp, url: str) -> HttpContent:
-    origin = await settled(http, url)
+async def _remote(http: ProviderHttp, url: str, hosts: MediaHosts | None) -> HttpContent:
+    origin = await settled(http, url, hosts)
     anonymous = not origin.headers
     async with http.stream("GET", origin.url, headers=_probe(origin), anonymous=anonymous) as response:
         size = _whole(response)
@@ -129,20 +133,21 @@ async def _remote(http: ProviderHttp, url: str) -> HttpContent:
 
 
 async def _credentials(http: ProviderHttp, url: str) -> dict[str, str]:
-    return await http.headers() if _host(http.url(url)) == _host(http.base_url) else {}
+    return await http.headers() if endpoint_of(http.url(url)) == endpoint_of(http.base_url) else {}
 
 
 def _probe(origin: Origin) -> dict[str, str]:
     return {**origin.headers, "range": "bytes=0-0", "accept-encoding": "identity"}
 
 
-def _may_follow(http: ProviderHttp, url: str) -> bool:
-    return urlsplit(url).scheme == "https" or _host(url) == _host(http.base_url)
-
-
-def _host(url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", parts.port
+async def _allowed(http: ProviderHttp, url: str, hosts: MediaHosts) -> bool:
+    try:
+        return await hosts.allow(http.url(url), http.base_url)
+    except OSError as error:
+        raise Unavailable(
+            f"{http.title} has the video in a place that cannot be reached. Try again later.",
+            code="provider_unavailable",
+        ) from error
 
 
 def _whole(response: httpx.Response) -> int:

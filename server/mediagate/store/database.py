@@ -69,6 +69,8 @@ class Database:
             engine_url(database_url),
             pool_size=4,
             max_overflow=connections_max - 4,
+            # Thousands of trackers may want to write at once: they wait, and calls have a time limit of their own.
+            pool_timeout=600,
             pool_recycle=1800,
             pool_pre_ping=True,
             connect_args={"prepare_threshold": 1, "application_name": "mediagate"},

@@ -5,11 +5,13 @@ from __future__ import annotations
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-# A turn for each owner, oldest first, and those who have fewer videos with the account before those who have more.
+# Whoever waits for a provider that asked for patience keeps nobody waiting. Of the others:
+# a turn for each owner, oldest first, and those who have fewer videos with the account before those who have more.
 _LINE = """
 WITH live AS (
     SELECT id, owner_id, submit_started_at IS NULL AS waits FROM video
     WHERE account = :account AND ended_at IS NULL AND phase <> 'archiving'
+      AND hold ->> 'reason' IS DISTINCT FROM 'provider_busy'
       AND NOT (deleted_at IS NOT NULL AND submit_started_at IS NULL)
 ), busy AS (
     SELECT owner_id, count(*) AS videos FROM live WHERE NOT waits GROUP BY owner_id

@@ -157,7 +157,7 @@ class CreateVideo:
             raise InvalidField(f"Invalid type for '{param}': expected a string.", param=param, code="invalid_type")
         if given[0] == "image_url":
             return (await self.keep.from_url(who, value, param)).id
-        return require_media(await _file(self.get_file, who, value, param), "input_reference").id
+        return self.keep.stored(await _file(self.get_file, who, value, param), "input_reference").id
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import structlog
 
 from mediagate.core import ids
 from mediagate.core.clock import Clock
-from mediagate.core.objects import Principal
+from mediagate.core.lifecycle import VideoPhase
+from mediagate.core.objects import Principal, Video
 from mediagate.files.tasks import REMOVE_FILE
+from mediagate.providers.base import FailureStage, FateUnknown, JobStatus, VideoProvider
 from mediagate.routing.catalog import ModelCatalog
 from mediagate.store.database import VIDEO_CHANNEL, Database
 from mediagate.store.files import FileRepository
 from mediagate.store.outputs import PictureRepository
 from mediagate.store.videos import VideoRepository
+from mediagate.videos.fate import RUNNING_EVENTS
 from mediagate.videos.tasks import REMOVE_VIDEO, WAKE_CHANNEL, news
 
+log = structlog.get_logger(__name__)
+ANSWER_S_MAX: Final = 60.0
+# Nobody waits for a deleted video, so it is asked for at leisure.
+LOOK_S_MIN: Final = 10
+# A provider that says nothing of a job for so long behind its deadline will make nothing of it any more.
+PATIENCE: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class DeleteVideo:
@@ -42,22 +56,76 @@ class RemoveVideo:
 
     db: Database
     catalog: ModelCatalog
+    clock: Clock
 
     async def run(self, video_id: str) -> None:
         """Remove our copies of the outputs and internal inputs, stop the job at the provider and remove its outputs,
-        then the row."""
+        then the row.
+
+        A job that the provider cannot stop writes its output later: the row stays until it has ended, and this comes
+        back. Raises `FateUnknown` where the provider does not say, and what its `delete` raises.
+        """
         async with self.db.reading() as connection:
             video = await VideoRepository(connection).entombed(video_id)
         if video is None:
             return
         # First what is ours: a provider may be away for long.
+        await self._remove_ours(video)
+        if video.provider_ref is not None:
+            provider = self.catalog.provider(video.account)
+            if _may_run(video) and self.clock.now() < video.deadline_at + PATIENCE:
+                running = await self._stopped(video, video.provider_ref, provider)
+                if running is not None:
+                    await self._come_back(video, running, provider)
+                    return
+            await provider.delete(video.provider_ref)
+        async with self.db.transaction() as tx:
+            await VideoRepository(tx.connection).purge(video_id)
+
+    async def _remove_ours(self, video: Video) -> None:
         async with self.db.transaction() as tx:
             files = FileRepository(tx.connection)
-            pictures = await PictureRepository(tx.connection).of(video_id)
+            pictures = await PictureRepository(tx.connection).of(video.id)
             for file_id in (video.image_file_id, video.source_file_id, video.archive_file_id, *pictures.values()):
                 if file_id is not None and await files.entomb_internal(file_id):
                     await tx.enqueue(REMOVE_FILE, lock=file_id, file_id=file_id)
-        if video.provider_ref is not None:
-            await self.catalog.provider(video.account).delete(video.provider_ref)
+
+    async def _stopped(self, video: Video, ref: str, provider: VideoProvider) -> JobStatus | None:
+        """Stop the job; what it does where it runs on, None where it has ended. Raises `FateUnknown`."""
+        try:
+            async with asyncio.timeout(ANSWER_S_MAX):
+                if provider.spec.cancels and await provider.cancel(ref):
+                    log.info("deleted_video_stopped", video_id=video.id, provider=video.provider)
+                    return None
+                status = await provider.poll(ref)
+        except TimeoutError as error:
+            raise FateUnknown("the provider did not answer in time") from error
+        except FateUnknown as unknown:
+            if isinstance(unknown.__cause__, FileNotFoundError):
+                # It does not know the job any more, perhaps because we have removed it.
+                return None
+            raise
+        if status.state in RUNNING_EVENTS:
+            return status
+        log.info(
+            "deleted_video_ended",
+            video_id=video.id,
+            provider=video.provider,
+            state=status.state.value,
+            cost_usd=status.cost_usd,
+        )
+        return None
+
+    async def _come_back(self, video: Video, status: JobStatus, provider: VideoProvider) -> None:
+        wait_s = max(LOOK_S_MIN, status.poll_after_s or 0.0, provider.spec.poll_interval_s)
         async with self.db.transaction() as tx:
-            await VideoRepository(tx.connection).purge(video_id)
+            await tx.enqueue(REMOVE_VIDEO, lock=video.id, delay_s=round(wait_s), video_id=video.id)
+
+
+def _may_run(video: Video) -> bool:
+    """Whether its provider has not said that the job has ended."""
+    if video.phase is VideoPhase.CANCELLED:
+        return (video.cancellation or {}).get("stopped") == "local_only"
+    if video.phase is VideoPhase.FAILED:
+        return (video.failure or {}).get("stage") == FailureStage.DEADLINE
+    return video.phase not in (VideoPhase.ARCHIVING, VideoPhase.READY, VideoPhase.EXPIRED)

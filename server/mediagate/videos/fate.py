@@ -5,7 +5,7 @@ Each change is one compare-and-set on the number of the newest event, so that wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from mediagate.core.lifecycle import OVER, VIDEO_TRANSITIONS, PhaseEvent, VideoP
 from mediagate.core.objects import Video
 from mediagate.core.progress import Percentiles, percentiles, progress
 from mediagate.providers.base import Failure, FailureStage, JobState, JobStatus
-from mediagate.store.database import Database
+from mediagate.store.database import Database, Transaction
 from mediagate.store.videos import VideoRepository
 from mediagate.videos.cost import UNSETTLED, Bill, Costs
 from mediagate.videos.finish_video import Finished
@@ -27,13 +27,23 @@ RUNNING_EVENTS = {
     JobState.FINALIZING: PhaseEvent.FINALIZING,
 }
 DEADLINE = Failure(
-    FailureStage.DEADLINE, "deadline_exceeded", "The video was not finished within its time.", retryable=True
+    FailureStage.DEADLINE,
+    "deadline_exceeded",
+    "The video was not finished within its time. A shorter or smaller one may be; else try again later.",
+    retryable=True,
+)
+HELD_TOO_LONG = Failure(
+    FailureStage.DEADLINE,
+    "held_too_long",
+    "The video waited a week for its turn and was not begun. Try again when fewer wait, or with another model.",
+    retryable=True,
 )
 LOST = Failure(
     FailureStage.DEADLINE,
     "provider_unreachable",
-    "The provider did not say within the video's time what became of it.",
-    retryable=True,
+    "The provider did not say within the video's time what became of it. It may have been made and may be paid for, "
+    "and one that is asked for again is another.",
+    retryable=False,
 )
 EMPTY_OUTPUT = Failure(
     FailureStage.OUTPUT, "invalid_output", "The provider finished without a video that can be read.", retryable=True
@@ -88,22 +98,45 @@ class Fate:
         """Write down that it waits here, for what and at which position, where that is news."""
         if video.phase is VideoPhase.HELD and video.hold == hold:
             return
-        after = advanced(video, PhaseEvent.DEFERRED, hold=hold, submit_started_at=None)
-        await self.journal.write(video, after, [phase_change(video.phase, after)])
+
+        async def write(current: Video) -> Video | None:
+            deadline_at = current.deadline_at
+            if current.submit_started_at is not None:
+                # Its time runs from the submit, which was none.
+                deadline_at = current.created_at + (deadline_at - current.submit_started_at)
+            after = advanced(current, PhaseEvent.DEFERRED, hold=hold, submit_started_at=None, deadline_at=deadline_at)
+            return await self.journal.write(current, after, [phase_change(current.phase, after)])
+
+        await self._insist(video, write)
+
+    async def _insist(self, video: Video, write: Callable[[Video], Awaitable[Video | None]]) -> None:
+        """Write what is sure of an attempt over whatever was written meanwhile, such as the wish to cancel, as long as
+        it is the same attempt."""
+        current: Video | None = video
+        while current is not None and await write(current) is None:
+            current = await self.load(video.id)
+            if current is not None and (
+                current.phase in OVER or current.provider_ref is not None or current.attempts != video.attempts
+            ):
+                return
 
     async def load(self, video_id: str) -> Video | None:
         """The video as it is now."""
         async with self.db.reading() as connection:
             return await VideoRepository(connection).find(video_id)
 
-    async def submitting(self, video: Video) -> Video | None:
+    async def submitting(self, video: Video, tx: Transaction | None = None) -> Video | None:
         """Write down an attempt before it is made; None where somebody else changed the video meanwhile."""
-        intent = replace(video, attempts=video.attempts + 1, submit_started_at=self.clock.now(), hold=None)
+        now = self.clock.now()
+        intent = replace(video, attempts=video.attempts + 1, submit_started_at=now, hold=None)
+        if video.submit_started_at is None:
+            # What it waited here is not the provider's time.
+            intent = replace(intent, deadline_at=now + (video.deadline_at - video.created_at))
         if video.phase is not VideoPhase.SUBMITTING:
             intent = advanced(intent, PhaseEvent.SUBMIT_STARTED)
         attempt = Happening("attempt", {"number": intent.attempts, "provider": video.provider})
         happenings = [attempt] if video.phase is intent.phase else [phase_change(video.phase, intent), attempt]
-        return await self.journal.write(video, intent, happenings)
+        return await self.journal.write(video, intent, happenings, tx)
 
     async def accepted(self, video: Video, ref: str) -> bool:
         """Write down the provider's job, over whatever was written meanwhile.
@@ -111,7 +144,11 @@ class Fate:
         False where the video is gone, or over, or has another job.
         """
         current: Video | None = video
-        while current is not None and current.provider_ref is None and current.phase not in OVER:
+        while (
+            current is not None
+            and current.provider_ref is None
+            and (current.phase, PhaseEvent.ACCEPTED) in VIDEO_TRANSITIONS
+        ):
             after = advanced(current, PhaseEvent.ACCEPTED, provider_ref=ref)
             if await self.journal.write(current, after, [phase_change(current.phase, after)]) is not None:
                 return True
@@ -198,8 +235,16 @@ class Fate:
         )
         await self.journal.write(video, after, [*bill.lines, phase_change(video.phase, after)])
 
-    async def fail(self, video: Video, failure: Failure, status: JobStatus | None = None) -> None:
-        """End it by a failure."""
+    async def refused(self, video: Video, failure: Failure) -> None:
+        """End it because its one attempt was surely not taken."""
+
+        async def write(current: Video) -> Video | None:
+            return await self.fail(current, failure)
+
+        await self._insist(video, write)
+
+    async def fail(self, video: Video, failure: Failure, status: JobStatus | None = None) -> Video | None:
+        """End it by a failure; None where somebody else changed the video meanwhile."""
         stopped, bill = "provider", self.costs.ended(video, failure, status)
         if failure is LOST:
             stopped, bill = "local_only", UNSETTLED
@@ -213,7 +258,7 @@ class Fate:
             hold=None,
             **bill.changes,
         )
-        await self.journal.write(video, after, [*bill.lines, phase_change(video.phase, after)])
+        return await self.journal.write(video, after, [*bill.lines, phase_change(video.phase, after)])
 
     async def lost_contact(self, video_id: str) -> None:
         """Write down that the provider's answers say nothing, where the phase can say that."""

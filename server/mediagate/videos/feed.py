@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from mediagate.core.errors import Unavailable
+from mediagate.core.errors import RateLimited, Unavailable
 from mediagate.core.objects import Video, VideoEvent
 from mediagate.store.database import VIDEO_CHANNEL, Database
 from mediagate.store.listener import Listener
@@ -42,7 +42,7 @@ class FeedItem:
 class Subscription:
     """One watcher's queue."""
 
-    __slots__ = ("_closed", "_items", "_nudged", "_wake", "seq")
+    __slots__ = ("_closed", "_items", "_nudged", "_overflowed", "_wake", "seq")
     backlog_max = BACKLOG_MAX
 
     def __init__(self) -> None:
@@ -50,11 +50,17 @@ class Subscription:
         self._wake = asyncio.Event()
         self._nudged = False
         self._closed = False
+        self._overflowed = False
         self.seq = 0
 
     def push(self, items: Iterable[FeedItem]) -> None:
-        """Queue items; progress that was not read yet gives way to newer progress, nothing else does."""
+        """Queue items; progress that was not read yet gives way to newer progress, nothing else does.
+
+        Past `backlog_max` nothing is kept any more: the reader has stopped reading, and learns that in `next`.
+        """
         for item in items:
+            if self._overflowed:
+                return
             waiting = self._items
             last = waiting[-1].event if waiting else None
             if (
@@ -68,6 +74,9 @@ class Subscription:
             ):
                 waiting.pop()
             waiting.append(item)
+            if len(waiting) > self.backlog_max:
+                waiting.clear()
+                self._overflowed = True
         self._wake.set()
 
     def _is_new(self, event: VideoEvent) -> bool:
@@ -86,17 +95,17 @@ class Subscription:
         self._closed = True
         self._wake.set()
 
-    @property
-    def overflowing(self) -> bool:
-        """Whether the reader has stopped reading."""
-        return len(self._items) > self.backlog_max
-
     async def next(self, timeout_s: float | None = None) -> FeedItem | None:
         """The next item that is newer than `seq`, or None where it is worth while to look at the video itself.
 
-        That is so when the time is over, or the video is gone. Raises `Unavailable` once this process stops.
+        That is so when the time is over, or the video is gone. Raises `RateLimited` for a reader that was too slow, and
+        `Unavailable` once this process stops.
         """
         while True:
+            if self._overflowed:
+                raise RateLimited(
+                    "Events were not read as fast as they came. Resume from the last one.", retry_after_s=1
+                )
             while self._items:
                 item = self._items.popleft()
                 if self._is_new(item.event):
@@ -115,15 +124,23 @@ class Subscription:
 
 
 class OwnersSubscription(Subscription):
-    """The queue of a watcher of all videos of one owner. `seqs` holds the newest number of each that has not ended."""
+    """The queue of a watcher of all videos of one owner. `seqs` holds the newest number of each, and `others` those that
+    the watcher does not ask for."""
 
-    __slots__ = ("seqs",)
+    __slots__ = ("others", "seqs")
     # Many videos may move at once.
     backlog_max = 16 * BACKLOG_MAX
 
     def __init__(self) -> None:
         super().__init__()
         self.seqs: dict[str, int] = {}
+        self.others: set[str] = set()
+
+    def renew(self, seqs: Mapping[str, int], others: Iterable[str]) -> None:
+        """Know these videos alone, and those of which events still wait to be read."""
+        waiting = {item.event.video_id for item in self._items}
+        self.seqs = {**{known: seq for known, seq in self.seqs.items() if known in waiting}, **seqs}
+        self.others = (self.others & waiting).union(others)
 
     def _is_new(self, event: VideoEvent) -> bool:
         if event.seq <= self.seqs.get(event.video_id, 0):
@@ -140,6 +157,14 @@ class Due:
     last: int
     owner_id: str
     deleted: bool = False
+
+    def merged(self, other: Due | None) -> Due:
+        """Both at once."""
+        if other is None:
+            return self
+        return Due(
+            min(self.first, other.first), max(self.last, other.last), self.owner_id, self.deleted or other.deleted
+        )
 
 
 class VideoFeed:
@@ -210,13 +235,10 @@ class VideoFeed:
         video_id, first, last, sign, owner_id = payload.split(" ", 4)
         if video_id not in self._watched and owner_id not in self._owners:
             return
-        known = self._due.get(video_id)
-        self._due[video_id] = Due(
-            min(int(first), known.first) if known else int(first),
-            max(int(last), known.last) if known else int(last),
-            owner_id,
-            deleted=sign == "-",
-        )
+        self._is_due(video_id, Due(int(first), int(last), owner_id, deleted=sign == "-"))
+
+    def _is_due(self, video_id: str, news: Due) -> None:
+        self._due[video_id] = news.merged(self._due.get(video_id))
         self._wake.set()
 
     async def _on_reconnect(self) -> None:
@@ -234,8 +256,7 @@ class VideoFeed:
                     await self._deliver(video_id, what)
                 except Exception:
                     log.exception("feed_delivery_failed", video_id=video_id)
-                    self._due.setdefault(video_id, what)
-                    self._wake.set()
+                    self._is_due(video_id, what)
                     await asyncio.sleep(1)
 
     async def _deliver(self, video_id: str, due: Due) -> None:

@@ -42,10 +42,15 @@ class KeepInput:
         try:
             await incoming.write(data)
         except PayloadTooLarge:
-            limit = self._bytes_max(field)
-            raise PayloadTooLarge(
-                f"'{field}' is too large: the limit is {limit} bytes.", param=field, limit_bytes=limit
-            ) from None
+            raise _too_large(field, self._bytes_max(field)) from None
+
+    def stored(self, file: File, field: str) -> File:
+        """Return `file`, one of the caller's own. Raises `InvalidField` where its bytes are not what `field` takes, and
+        `PayloadTooLarge` past the limit of `field`."""
+        require_media(file, field)
+        if file.size_bytes > self._bytes_max(field):
+            raise _too_large(field, self._bytes_max(field))
+        return file
 
     def _bytes_max(self, field: str) -> int:
         return self.video_bytes_max if field == "video" else self.image_bytes_max
@@ -133,6 +138,12 @@ def _require_kind(content_type: str, size_bytes: int, field: str) -> None:
         f"'{field}' must be {'a video' if kind == 'video' else 'an image'}; {found}.",
         param=field,
         content_type=content_type,
+    )
+
+
+def _too_large(field: str, limit_bytes: int) -> PayloadTooLarge:
+    return PayloadTooLarge(
+        f"'{field}' is too large: the limit is {limit_bytes} bytes.", param=field, limit_bytes=limit_bytes
     )
 
 

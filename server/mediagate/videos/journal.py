@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -68,10 +69,12 @@ class Journal:
         await tx.notify(VIDEO_CHANNEL, news(video.id, 1, video.seq, video.owner_id))
         return video
 
-    async def write(self, before: Video, after: Video, happenings: Sequence[Happening]) -> Video | None:
+    async def write(
+        self, before: Video, after: Video, happenings: Sequence[Happening], tx: Transaction | None = None
+    ) -> Video | None:
         """Turn `before` into `after` if nobody changed it or asked for its cancel meanwhile.
 
-        None where somebody did, and nothing is written.
+        None where somebody did, and nothing is written. With `tx` it is a part of that transaction.
 
         The end of a video is written here and nowhere else, so it is settled once.
         """
@@ -89,7 +92,7 @@ class Journal:
             values["phase"] = after.phase.value
         if ends:
             values["ended_at"] = now
-        async with self.db.transaction() as tx:
+        async with nullcontext(tx) if tx is not None else self.db.transaction() as tx:
             repository = VideoRepository(tx.connection)
             if not await repository.change(before, values):
                 return None

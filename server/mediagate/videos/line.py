@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from mediagate.core.objects import Video
 from mediagate.routing.catalog import ModelCatalog
-from mediagate.store.database import Database
+from mediagate.store.database import Database, Transaction
 from mediagate.store.video_line import VideoLine
 from mediagate.videos.tasks import WAKE_CHANNEL
 
@@ -31,26 +31,35 @@ class Line:
         self._now = now
         self._seen: dict[str, tuple[float, dict[str, int], int]] = {}
         self._looking: dict[str, asyncio.Lock] = {}
+        self._passing: dict[str, asyncio.Lock] = {}
+
+    async def hold(self, video: Video) -> dict[str, Any] | None:
+        """Why it cannot go now, as the line was a moment ago; None where it may try to pass."""
+        limit = self._catalog.parallel_max(video.account)
+        if limit is None or video.submit_started_at is not None:
+            return None
+        places, busy = await self._look(video.account)
+        return _held(video, places, limit - busy)
 
     async def pass_through(
-        self, video: Video, submit: Callable[[], Awaitable[Written]]
+        self, video: Video, submit: Callable[[Transaction | None], Awaitable[Written]]
     ) -> tuple[Written | None, dict[str, Any] | None]:
         """Run `submit`, which writes the intent down, where it is the video's turn; else the hold that says how long
         the line is. Nobody else passes meanwhile."""
-        limit = self._catalog.parallel_max(video.account)
+        account = video.account
+        limit = self._catalog.parallel_max(account)
         if limit is None or video.submit_started_at is not None:
-            return await submit(), None
-        places, busy = await self._look(video.account)
-        if places.get(video.id, 0) <= limit - busy:
-            async with self._db.transaction() as tx:
-                line = VideoLine(tx.connection, video.account)
-                await line.hold_others()
-                places, busy = await line.places()
-                if places.get(video.id, 0) <= limit - busy:
-                    self._seen.pop(video.account, None)
-                    return await submit(), None
-        position = places.get(video.id, len(places) + 1)
-        return None, {"reason": "provider_limit", "position": position, "of": max(position, len(places))}
+            return await submit(None), None
+        # One connection of this process waits for others, not one for each video.
+        async with self._passing.setdefault(account, asyncio.Lock()), self._db.transaction() as tx:
+            line = VideoLine(tx.connection, account)
+            await line.hold_others()
+            places, busy = await line.places()
+            held = _held(video, places, limit - busy)
+            if held is None:
+                self._seen.pop(account, None)
+                return await submit(tx), None
+        return None, held
 
     async def _look(self, account: str) -> tuple[dict[str, int], int]:
         """The line as it was a moment ago: thousands may wait in it, and each wants to know its place."""
@@ -71,3 +80,11 @@ class Line:
         async with self._db.transaction() as tx:
             for video_id in await VideoLine(tx.connection, account).first(limit):
                 await tx.notify(WAKE_CHANNEL, video_id)
+
+
+def _held(video: Video, places: Mapping[str, int], free: int) -> dict[str, Any] | None:
+    # One that is not in the line has just come to it, or was sent away by the provider.
+    position = places.get(video.id, 1)
+    if position <= free:
+        return None
+    return {"reason": "provider_limit", "position": position, "of": max(position, len(places))}

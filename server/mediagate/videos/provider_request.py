@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from mediagate.core.errors import MediagateError
 from mediagate.core.lifecycle import ReplicaState
 from mediagate.core.objects import Principal, Video
 from mediagate.files.open_content import OpenContent
-from mediagate.providers.base import Content, MediaInput, VideoKind, VideoRequest
+from mediagate.providers.base import Content, MediaInput, ProviderBusy, VideoKind, VideoRequest
 from mediagate.store.videos import VideoLookup
 from mediagate.videos.callbacks import Callbacks
 from mediagate.videos.open_output import OpenOutput
 
 
 class InputLost(Exception):
-    """An input could not be read to its end, so the provider has no whole request. An `OSError` would be its own."""
+    """An input was gone before it was read to its end, so the provider has no whole request. An `OSError` would be its
+    own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,8 @@ class MakeRequest:
     callbacks: Callbacks
 
     async def run(self, video: Video) -> VideoRequest:
-        """Everything that the provider needs. Raises `FileNotFoundError` where an input is gone."""
+        """Everything that the provider needs. Raises `FileNotFoundError` where an input is gone, and `MediagateError`
+        where one cannot be opened at the moment."""
         owner = Principal(video.owner_id)
         source = await self._source(video)
         return VideoRequest(
@@ -77,7 +80,10 @@ def _as_input(content: Content, content_type: str, uris: tuple[str, ...] = ()) -
         try:
             async for chunk in content.read(0, content.size_bytes):
                 yield chunk
-        except OSError as error:
+        except FileNotFoundError as error:
             raise InputLost from error
+        except (OSError, MediagateError) as error:
+            # No server takes half a request: it is made once more when the store is back.
+            raise ProviderBusy("An input of the video cannot be read at the moment.") from error
 
     return MediaInput(content_type=content_type, size_bytes=content.size_bytes, open=read, uris=uris)

@@ -39,6 +39,7 @@ from mediagate.videos.fate import (
     CANCEL_AFTER,
     DEADLINE,
     EMPTY_OUTPUT,
+    HELD_TOO_LONG,
     LOST,
     NO_INPUT,
     RUNNING_EVENTS,
@@ -57,6 +58,7 @@ T = TypeVar("T")
 BACKOFF_S_MAX = 30.0
 BUSY_S_MAX = 60.0
 SOON_S = 0.02
+WAKE_S = 1.0
 OWN_BACKOFF_S = 0.25
 OWN_BACKOFF_S_MAX = 5.0
 ANSWER_S_MAX = 60.0
@@ -64,20 +66,36 @@ ANSWER_S_MAX = 60.0
 SUBMIT_S_MAX = 900.0
 # What a provider has finished is paid for: only a day of silence ends the attempts to fetch it.
 DELIVERY_S_MAX = 86_400.0
+HELD_S_MAX = 7 * 86_400.0
 _NOT_STARTED = (VideoPhase.HELD, VideoPhase.SUBMITTING, VideoPhase.PROVIDER_QUEUED)
 
 
 class Leash:
     """What a process has in hand for each video it tracks: to make its tracker look at once, or stop."""
 
-    __slots__ = ("_pulled", "stopped")
+    __slots__ = ("_next_wake_at", "_pulled", "_waking", "stopped")
 
     def __init__(self) -> None:
         self._pulled = asyncio.Event()
+        self._next_wake_at = 0.0
+        self._waking: asyncio.TimerHandle | None = None
         self.stopped = False
 
     def wake(self) -> None:
-        """End the tracker's sleep, or keep it from the next one."""
+        """End the tracker's sleep, or keep it from the next one; not more often than once in `WAKE_S`, whoever calls
+        how often: each look asks the provider."""
+        if self._waking is not None:
+            return
+        loop = asyncio.get_running_loop()
+        at = max(loop.time(), self._next_wake_at)
+        self._next_wake_at = at + WAKE_S
+        if at <= loop.time():
+            self._pulled.set()
+        else:
+            self._waking = loop.call_at(at, self._wake_later)
+
+    def _wake_later(self) -> None:
+        self._waking = None
         self._pulled.set()
 
     def stop(self) -> None:
@@ -158,7 +176,7 @@ class TrackVideo:
             await self.fate.lost_contact(video.id)
         if video.phase is VideoPhase.ARCHIVING:
             return interval_s, known
-        ends = [end for end in (video.deadline_at, video.cancel_at, self._start_by(video)) if end is not None]
+        ends = [end for end in (self._deadline(video), video.cancel_at, self._start_by(video)) if end is not None]
         left_s = (min(ends) - self.clock.now()).total_seconds()
         # An end that has passed and could not be carried out is tried again in its time.
         return (min(interval_s, left_s + SOON_S) if left_s > 0 else interval_s), known
@@ -167,7 +185,7 @@ class TrackVideo:
         try:
             return self.catalog.provider(video.account)
         except (KeyError, ProviderRefused) as error:
-            if self._end_of(video) is DEADLINE:
+            if self._end_of(video) is not None or (video.cancel_requested_at and video.provider_ref is None):
                 return _Nobody()
             raise FateUnknown("the account is not configured any more") from error
 
@@ -193,12 +211,18 @@ class TrackVideo:
         now = self.clock.now()
         if video.phase is VideoPhase.ARCHIVING:
             return UNDELIVERED if now >= video.deadline_at + timedelta(seconds=DELIVERY_S_MAX) else None
-        if now >= video.deadline_at:
-            return DEADLINE
+        if now >= self._deadline(video):
+            return DEADLINE if video.submit_started_at is not None else HELD_TOO_LONG
         if video.cancel_at is not None and now >= video.cancel_at:
             return CANCEL_AFTER
         start_by = self._start_by(video)
         return START_TIMEOUT if start_by is not None and now >= start_by else None
+
+    def _deadline(self, video: Video) -> datetime:
+        """A video has its provider's time from its submit on; before that it has a week."""
+        if video.submit_started_at is not None:
+            return video.deadline_at
+        return video.created_at + timedelta(seconds=HELD_S_MAX)
 
     def _start_by(self, video: Video) -> datetime | None:
         if video.phase in _NOT_STARTED or (video.phase is VideoPhase.FATE_UNKNOWN and video.render_started_at is None):
@@ -207,15 +231,19 @@ class TrackVideo:
 
     async def _submit(self, video: Video, provider: VideoProvider, run: Run) -> float:
         """Returns when to look again, in seconds."""
-        if video.submit_started_at is not None and not provider.spec.idempotent_submit:
+        again = video.submit_started_at is not None
+        if again and not provider.spec.idempotent_submit:
             # It may or may not have been taken, and asking again could pay twice.
             raise FateUnknown("an earlier submit has no known outcome")
+        hold = await self.line.hold(video)
+        if hold is not None:
+            await self.fate.held(video, hold)
+            return LOOK_AGAIN_S
         try:
             request = await self.make_request.run(video)
         except FileNotFoundError:
-            await self.fate.fail(video, NO_INPUT)
-            return SOON_S
-        written, hold = await self.line.pass_through(video, lambda: self.fate.submitting(video))
+            return await self._refused(video, NO_INPUT, again=again)
+        written, hold = await self.line.pass_through(video, lambda tx: self.fate.submitting(video, tx))
         if hold is not None:
             await self.fate.held(video, hold)
             return LOOK_AGAIN_S
@@ -224,16 +252,23 @@ class TrackVideo:
         try:
             ref = await _answer(provider.submit(request), SUBMIT_S_MAX)
         except SubmitRefused as refused:
-            await self.fate.fail(written, refused.failure)
-            return SOON_S
+            return await self._refused(written, refused.failure, again=again)
         except InputLost:
-            await self.fate.fail(written, NO_INPUT)
-            return SOON_S
+            return await self._refused(written, NO_INPUT, again=again)
         except ProviderBusy as busy:
+            if again:
+                raise FateUnknown("the attempt before this one has no known outcome") from busy
             run.refusals += 1
-            await self.fate.held(written, {"reason": "provider_busy", "position": 1, "of": 1})
+            await self.fate.held(written, {"reason": "provider_busy", "position": 0, "of": 0})
             return max(busy.retry_after_s or 0.0, min(BUSY_S_MAX, 2.0**run.refusals))
         await self._accepted(written, provider, ref)
+        return SOON_S
+
+    async def _refused(self, video: Video, failure: Failure, *, again: bool) -> float:
+        """The provider surely has not taken this attempt; one before it, it may have."""
+        if again:
+            raise FateUnknown("the attempt before this one has no known outcome")
+        await self.fate.refused(video, failure)
         return SOON_S
 
     async def _accepted(self, video: Video, provider: VideoProvider, ref: str) -> None:
@@ -256,7 +291,7 @@ class TrackVideo:
         if status.state is JobState.FAILED:
             await self.fate.fail(video, status.failure or EMPTY_OUTPUT, status)
         elif status.state is JobState.CANCELLED:
-            await self.fate.cancelled(video, stopped="provider", status=status)
+            await self.fate.cancelled(video, stopped="provider", charged=_costs(status), status=status)
         elif status.state is JobState.SUCCEEDED:
             await self._finish(video, provider, status)
         elif video.cancel_requested_at is not None:
@@ -284,8 +319,17 @@ class TrackVideo:
             return True
         stopped = await _answer(provider.cancel(video.provider_ref), ANSWER_S_MAX)
         if stopped:
-            await self.fate.cancelled(video, stopped="provider")
+            status = await self._last_word(video.provider_ref, provider)
+            await self.fate.cancelled(video, stopped="provider", charged=_costs(status), status=status)
         return stopped
+
+    async def _last_word(self, ref: str, provider: VideoProvider) -> JobStatus | None:
+        """What the provider says of a job that it has stopped, which may cost all the same; None where it says
+        nothing."""
+        with suppress(FateUnknown):
+            status = await _answer(provider.poll(ref), ANSWER_S_MAX)
+            return None if status.state in RUNNING_EVENTS else status
+        return None
 
     async def _give_up(self, video: Video, provider: VideoProvider, why: Failure) -> bool:
         """A time is over: stop the provider where it can be reached, and say why the video ends. False where it goes
@@ -321,6 +365,13 @@ class TrackVideo:
             # What the provider cannot stop, it goes on to make and to charge for.
             await self.fate.fail(video, replace(why, charged=not stopped))
         return True
+
+
+def _costs(status: JobStatus | None) -> bool:
+    """Whether the provider charges for a job that it has stopped."""
+    if status is None:
+        return False
+    return bool(status.cost_usd) or (status.failure is not None and status.failure.charged)
 
 
 class _Nobody:

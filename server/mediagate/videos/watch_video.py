@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from mediagate.core.clock import Clock
-from mediagate.core.errors import RateLimited
 from mediagate.core.lifecycle import OVER
 from mediagate.core.objects import Principal, Video, VideoEvent
 from mediagate.videos.feed import FeedItem, VideoFeed
@@ -52,10 +51,6 @@ class WatchVideo:
                     yield item
                 if item is not None and item.event.type == "end":
                     return
-                if subscription.overflowing:
-                    raise RateLimited(
-                        "Events were not read as fast as they came. Resume from the last one.", retry_after_s=1
-                    )
 
     def _whole(self, video: Video, kind: str, seq: int) -> FeedItem:
         return FeedItem(VideoEvent(video.id, seq, self.clock.now(), kind), video)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from mediagate.core.clock import Clock
-from mediagate.core.errors import InvalidField, NotFound, RateLimited
+from mediagate.core.errors import InvalidField, NotFound
 from mediagate.core.limits import echo
 from mediagate.core.objects import Principal, Video, VideoEvent
 from mediagate.store.database import Database
@@ -18,6 +18,8 @@ from mediagate.videos.get_video import GetVideo
 VIDEOS_MAX = 10_000
 # Clocks of processes differ, and what was written first is not always seen first.
 OVERLAP = timedelta(seconds=30)
+# A stream that never is silent must not keep all videos in mind that it ever showed.
+LOOK = timedelta(seconds=60)
 
 
 def cursor_of(event: VideoEvent) -> str:
@@ -43,27 +45,22 @@ class WatchVideos:
         Raises `RateLimited` for a reader that does not read, and `Unavailable` when this process stops.
         """
         since = None if after is None else after - OVERLAP
-        others: set[str] = set()
         with self.feed.subscribe_all(who.owner_id) as subscription:
             while True:
                 began = self.clock.now()
-                for snapshot in await self._snapshots(who, subscription, since, end_user, others):
+                for snapshot in await self._snapshots(who, subscription, since, end_user):
                     yield snapshot
                 since = began - OVERLAP
-                silent = False
-                while not silent:
+                looking = True
+                while looking:
                     item = await subscription.next(self.keepalive_s)
-                    silent = item is None
                     if item is None:
                         yield None
                     else:
-                        shown = await self._shown(who, item, subscription, end_user, others)
+                        shown = await self._shown(who, item, subscription, end_user)
                         if shown is not None:
                             yield shown
-                    if subscription.overflowing:
-                        raise RateLimited(
-                            "Events were not read as fast as they came. Resume from the last one.", retry_after_s=1
-                        )
+                    looking = item is not None and self.clock.now() < began + LOOK
 
     async def _snapshots(
         self,
@@ -71,27 +68,27 @@ class WatchVideos:
         subscription: OwnersSubscription,
         since: datetime | None,
         end_user: str | None,
-        others: set[str],
     ) -> list[FeedItem]:
         """Each video of which there is more to know than was told; what is over for long is forgotten."""
         async with self.db.reading() as connection:
             videos = await VideoRepository(connection).alive(who.owner_id, ended_since=since, limit=VIDEOS_MAX)
-        others.clear()
-        others.update(video.id for video in videos if end_user not in (None, video.end_user))
-        told, subscription.seqs = subscription.seqs, {}
-        items = []
-        for video in videos:
-            subscription.seqs[video.id] = max(video.seq, told.get(video.id, 0))
-            if told.get(video.id, 0) < video.seq and video.id not in others:
-                items.append(self._snapshot(video))
-        return items
+        told = subscription.seqs
+        subscription.renew(
+            {video.id: max(video.seq, told.get(video.id, 0)) for video in videos},
+            [video.id for video in videos if end_user not in (None, video.end_user)],
+        )
+        return [
+            self._snapshot(video)
+            for video in videos
+            if told.get(video.id, 0) < video.seq and video.id not in subscription.others
+        ]
 
     async def _shown(
-        self, who: Principal, item: FeedItem, subscription: OwnersSubscription, end_user: str | None, others: set[str]
+        self, who: Principal, item: FeedItem, subscription: OwnersSubscription, end_user: str | None
     ) -> FeedItem | None:
         """The item; in the place of a video's first one a snapshot; None for a video that is not asked for."""
         video_id = item.event.video_id
-        if video_id in others:
+        if video_id in subscription.others:
             return None
         if item.event.seq > 1:
             return item
@@ -100,7 +97,7 @@ class WatchVideos:
         except NotFound:
             return None
         if end_user not in (None, video.end_user):
-            others.add(video_id)
+            subscription.others.add(video_id)
             return None
         subscription.seqs[video_id] = video.seq
         return self._snapshot(video)

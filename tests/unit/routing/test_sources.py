@@ -11,6 +11,7 @@ from mediagate.routing.sources import (
     ObjectSource,
     SourceRules,
     UrlSource,
+    VideoSource,
     parse_source,
     source_prefix,
 )
@@ -39,6 +40,7 @@ def test_an_object_is_read_with_its_key_as_it_is(text: str, provider: str, bucke
 
 def test_files_and_urls_are_told_apart() -> None:
     assert parse_source("file-abc123") == FileSource("file-abc123")
+    assert parse_source("video_abc123") == VideoSource("video_abc123")
     assert parse_source("https://example.com/x?y") == UrlSource("https://example.com/x?y")
     assert parse_source("HTTPS://example.com/") == UrlSource("HTTPS://example.com/")
 
@@ -49,6 +51,7 @@ def test_files_and_urls_are_told_apart() -> None:
         *("", " ", "s3", "s3:", "s3:/", "s3://", "s3:///", "s3:///key", "s3://bucket", "s3://bucket/", "gs://bucket/"),
         *("s3:bucket/key", "s3:/bucket/key", "//bucket/key", " s3://bucket/key", "ftp://example.com/x", "azure://b/k"),
         *("file:///etc/passwd", "data:text/plain,x", "x://bucket/key", "file_abc", "file-" + "x" * 300, "bucket/key"),
+        *("video-abc", "video_" + "x" * 300),
         *("s3://ab/key", "s3://Bucket/key", "s3://my_bucket/key", "s3://-ab/key", "s3://ab-/key", "s3://a..b/key"),
         *("s3://.abc/key", "s3://127.0.0.1/key", "gs://10.0.0.1/key", "s3://a b/key", "s3://é€é/key", "s3://a%2fb/key"),
         *(f"s3://{'a' * 64}/key", f"gs://{'a' * 64}/key", f"gs://{'a.' * 112}b/key", "s3://u:p@bucket/key"),
@@ -128,6 +131,7 @@ def test_no_bucket_is_allowed_by_default(source: str) -> None:
 def test_a_url_and_a_file_need_no_leave() -> None:
     rules().require(parse_source("https://example.com/x"))
     rules().require(parse_source("file-abc123"))
+    rules().require(parse_source("video_abc123"))
     rules(hosts=[]).require(parse_source("file-abc123"))
 
 

@@ -21,8 +21,9 @@ from mediagate.core.lifecycle import PhaseEvent
 from mediagate.core.objects import Principal, Video, VideoEvent
 from mediagate.store.database import Database
 from mediagate.videos.fate import advanced
-from mediagate.videos.feed import BACKLOG_MAX, FeedItem, Subscription
+from mediagate.videos.feed import BACKLOG_MAX, Due, FeedItem, OwnersSubscription, Subscription, VideoFeed
 from mediagate.videos.journal import phase_change, progress_made
+from mediagate.videos.tasks import news
 from mediagate.videos.watch_video import WatchVideo
 from tests.unit.videos.world import OWNER, World, script
 
@@ -110,7 +111,27 @@ class TestSubscription:
         for seq in range(1, 10_000):
             subscription.push([item(seq, "phase" if seq % 2000 == 0 else "progress")])
         assert len(subscription._items) < 12
-        assert not subscription.overflowing
+        assert (await self.drain(subscription))[-1] == 9999
+
+    @pytest.mark.parametrize("kind", [Subscription, OwnersSubscription])
+    async def test_what_a_stalled_reader_does_not_read_has_a_bound(self, kind: type[Subscription]) -> None:
+        subscription = kind()
+        most = 0
+        for seq in range(1, 3 * kind.backlog_max):
+            subscription.push([item(seq, "phase")])
+            most = max(most, len(subscription._items))
+        assert most == kind.backlog_max
+        assert not subscription._items
+        with pytest.raises(RateLimited):
+            await subscription.next(0)
+
+    async def test_a_reader_that_waits_learns_of_a_flood(self) -> None:
+        subscription = Subscription()
+        waiting = asyncio.create_task(subscription.next(5))
+        await asyncio.sleep(0.01)
+        subscription.push([item(seq, "phase") for seq in range(1, BACKLOG_MAX + 2)])
+        with pytest.raises(RateLimited):
+            await waiting
 
     async def test_a_wait_ends_by_time_by_a_nudge_or_by_the_end_of_the_process(self) -> None:
         subscription = Subscription()
@@ -225,7 +246,6 @@ class TestWatch:
         await anext(run)
         (subscription,) = world.feed._watched[video.id]
         subscription.push([item(seq, "phase") for seq in range(2, BACKLOG_MAX + 4)])
-        await anext(run)
         with pytest.raises(RateLimited):
             await anext(run)
         assert not world.feed._watched
@@ -250,6 +270,43 @@ class TestWatch:
         await end(world, written)
         kinds = [got.event.type async for got in run if got is not None]
         assert kinds == ["snapshot", "phase", "phase", "phase", "progress", "phase", "end"]
+
+
+class TestDue:
+    """News that were told and not yet delivered."""
+
+    async def test_news_that_come_while_older_ones_could_not_be_read_hide_nothing(self, world: World) -> None:
+        video = await world.ask()
+        load, failed = world.feed._load, asyncio.Event()
+
+        async def once_away(video_id: str, after_seq: int) -> list[FeedItem]:
+            if not failed.is_set():
+                # What happens next is told while this one fails.
+                world.feed._on_payload(news(video_id, 3, 3, OWNER.owner_id))
+                failed.set()
+                raise ConnectionError
+            return await load(video_id, after_seq)
+
+        with world.feed.subscribe_all(OWNER.owner_id) as subscription:
+            subscription.seqs[video.id] = video.seq
+            world.feed._load = once_away  # type: ignore[method-assign]
+            moved = await end(world, await move(world, video))
+            found: list[int] = []
+            while moved.seq not in found:
+                got = await asyncio.wait_for(subscription.next(10), 10)
+                assert got is not None
+                if got.event.video_id == video.id:
+                    found.append(got.event.seq)
+        assert found == list(range(2, moved.seq + 1))
+
+    @pytest.mark.parametrize("deletion_first", [True, False])
+    async def test_a_deletion_stays_one_whatever_is_told_with_it(self, db: Database, deletion_first: bool) -> None:
+        feed = VideoFeed(db)
+        told = [news("video_x", 5, 5, "owner", deleted=True), news("video_x", 2, 4, "owner")]
+        with feed.subscribe_all("owner"):
+            for payload in told if deletion_first else reversed(told):
+                feed._on_payload(payload)
+        assert feed._due == {"video_x": Due(2, 5, "owner", deleted=True)}
 
 
 class TestOverGrpc:

@@ -29,6 +29,7 @@ from mediagate.providers.inline_video import InlineVideo
 from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database
 from mediagate.store.files import FileLookup
+from mediagate.store.videos import VideoRepository
 from mediagate.videos import archive as archive_module
 from mediagate.videos.archive import Archive, ArchiveRules
 from mediagate.videos.find_kept import FindKept
@@ -282,10 +283,25 @@ class TestArchive:
         inline = await InlineVideo.of(base64.b64encode(CLIP).decode(), "video/mp4")
         at = await desk(inline, life_s=600)
         found = await at.finished()
+        at.provider.opens.clear()
         kept = await at.archive.kept(found.video)
         assert kept is not None
         assert await at.bytes_of(kept) == CLIP
         assert found.expires_at == at.world.clock.now() + timedelta(minutes=10)
+
+    async def test_a_copy_is_no_unused_input(self, desk: Desks) -> None:
+        at = await desk(rules=ARCHIVED)
+        copy = (await at.finished()).video.archive_file_id
+        assert copy is not None
+        before = at.world.clock.now() + DAY
+        async with at.world.db.transaction() as tx:
+            videos = VideoRepository(tx.connection)
+            assert copy not in await videos.unused_inputs(before=before, limit=10_000)
+            assert await videos.uses_input(copy)
+            await videos.entomb(at.video.owner_id, at.video.id, now=before)
+            assert copy not in await videos.unused_inputs(before=before, limit=10_000)
+            await videos.purge(at.video.id)
+            assert copy in await videos.unused_inputs(before=before, limit=10_000)
 
     async def test_a_copy_that_is_over_is_none(self, desk: Desks) -> None:
         at = await desk(rules=ARCHIVED)

@@ -28,7 +28,7 @@ from mediagate.store.videos import VIDEO
 from mediagate.videos.fate import advanced
 from mediagate.videos.journal import Happening
 from mediagate.videos.start_video import VideoDraft
-from mediagate.videos.track_video import DELIVERY_S_MAX, Leash
+from mediagate.videos.track_video import DELIVERY_S_MAX, HELD_S_MAX, Leash
 from tests.unit.videos.world import DONE, OWNER, QUEUED, REJECTED, RENDERING, Bytes, Script, World, script
 
 REFUSAL = Failure(FailureStage.INPUT, "bad_prompt", "The prompt is bad.", retryable=False, field="prompt")
@@ -146,7 +146,7 @@ class TestSubmit:
         assert await w.tracker.run(video.id, Leash())
         assert (await w.now(video)).provider_ref == "job-1"
         await w.remove_video.run(video.id)
-        assert w.provider.calls == ["submit", "cancel", "delete job-1", "delete"]
+        assert w.provider.calls == ["submit", "cancel", "cancel", "delete job-1", "delete"]
 
     async def test_a_cancel_during_the_submit_reaches_the_provider(self, world: Make) -> None:
         async def meanwhile() -> str:
@@ -157,7 +157,8 @@ class TestSubmit:
         video = await w.ask()
         over = await w.track(video)
         assert (over.phase, over.provider_ref) == (VideoPhase.CANCELLED, "job-1")
-        assert w.provider.calls == ["submit", "cancel"]
+        # The last question is what it came to.
+        assert w.provider.calls == ["submit", "cancel", "poll"]
         assert over.cancellation == {"stopped": "provider", "charged": False, "cost_usd": 0}
 
     async def test_a_cancel_before_the_submit_costs_nothing(self, world: Make) -> None:
@@ -197,9 +198,15 @@ class TestPoll:
 
     @pytest.mark.parametrize("told", [FateUnknown("?"), RENDERING], ids=["silence", "progress"])
     async def test_no_sleep_goes_past_the_deadline(self, world: Make, told: Any) -> None:
-        w = world(script(interval_s=20.0, polls=[told]))
+        async def late() -> JobStatus:
+            w.clock.forward(99.9)
+            if isinstance(told, FateUnknown):
+                raise told
+            status: JobStatus = told
+            return status
+
+        w = world(script(interval_s=20.0, polls=[late, told]))
         video = await w.ask()
-        w.clock.forward(99.9)
         tracking = asyncio.create_task(w.track(video))
         await w.until(video, VideoPhase.RENDERING if told is RENDERING else VideoPhase.FATE_UNKNOWN)
         w.clock.forward(0.2)
@@ -489,8 +496,9 @@ class TestSettling:
         tracking.cancel()
         w.catalog._videos = {}
         w.clock.forward(101)
-        assert failure(await w.track(untaken)) == ("deadline", "deadline_exceeded")
         assert failure(await w.track(taken)) == ("deadline", "provider_unreachable")
+        w.clock.forward(HELD_S_MAX)
+        assert failure(await w.track(untaken)) == ("deadline", "held_too_long")
 
     async def test_a_stop_leaves_the_video_to_another_tracker(self, world: Make) -> None:
         w = world(script(polls=[RENDERING]))

@@ -9,7 +9,15 @@ import pytest
 
 from mediagate.core.lifecycle import VideoPhase
 from mediagate.core.objects import Principal, Video
-from mediagate.providers.base import FateUnknown, JobState, JobStatus, ProviderBusy
+from mediagate.providers.base import (
+    Failure,
+    FailureStage,
+    FateUnknown,
+    JobState,
+    JobStatus,
+    ProviderBusy,
+    SubmitRefused,
+)
 from mediagate.videos import track_video
 from mediagate.videos.track_video import Leash
 from tests.unit.videos.world import DONE, RENDERING, Script, World, script
@@ -163,3 +171,112 @@ class TestTimes:
         assert (await w.now(video)).phase is VideoPhase.FATE_UNKNOWN
         w.clock.forward(51)
         assert failure(await w.track(video))[:2] == ("deadline", "provider_unreachable")
+
+
+class TestSureAnswers:
+    """What the provider surely said of the one attempt is written over what came meanwhile."""
+
+    async def test_a_refusal_beats_a_cancel_that_came_meanwhile(self, world: Make) -> None:
+        refusal = SubmitRefused(Failure(FailureStage.INPUT, "content_policy_violation", "No.", retryable=False))
+
+        async def meanwhile() -> str:
+            await w.ask_to_cancel(video)
+            raise refusal
+
+        w = world(script(submits=[meanwhile]))
+        video = await w.ask()
+        end = await w.track(video)
+        assert failure(end) == ("input", "content_policy_violation", False)
+        assert end.cancellation == {"stopped": "provider", "charged": False, "cost_usd": 0}
+
+    async def test_a_busy_provider_and_a_cancel_cost_nothing(self, world: Make) -> None:
+        async def meanwhile() -> str:
+            await w.ask_to_cancel(video)
+            raise ProviderBusy("full")
+
+        w = world(script(submits=[meanwhile]))
+        video = await w.ask()
+        end = await w.track(video)
+        assert end.phase is VideoPhase.CANCELLED
+        assert end.cancellation == {"stopped": "provider", "charged": False, "cost_usd": 0}
+
+    @pytest.mark.parametrize(
+        "second",
+        [
+            SubmitRefused(Failure(FailureStage.GATEWAY, "provider_credentials_refused", "No.", retryable=False)),
+            ProviderBusy("full"),
+        ],
+        ids=["refused", "busy"],
+    )
+    async def test_a_second_attempts_refusal_is_no_verdict_on_the_first(self, world: Make, second: Exception) -> None:
+        w = world(script(idempotent=True, submits=[FateUnknown("?"), second, "job-1"]))
+        end = await w.track(await w.ask())
+        assert end.phase is VideoPhase.READY
+        assert "held" not in (await w.phases(end))[1:]
+
+    async def test_what_the_provider_charges_for_a_cancelled_job_is_said(self, world: Make) -> None:
+        stopped = JobStatus(
+            JobState.CANCELLED,
+            cost_usd=0.4,
+            failure=Failure(FailureStage.PROVIDER, "cancelled", "Stopped.", retryable=True, charged=True),
+        )
+        w = world(script(polls=[RENDERING, stopped]))
+        video = await w.ask()
+        tracking = asyncio.create_task(w.track(video, timeout_s=10))
+        await w.until(video, VideoPhase.RENDERING)
+        await w.ask_to_cancel(video)
+        end = await tracking
+        assert end.cancellation is not None
+        assert end.cost_usd == 0.4
+        assert end.cancellation["charged"]
+
+
+class TestTheWait:
+    async def test_what_it_waits_here_is_not_the_providers_time(self, world: Make) -> None:
+        w = world(script(polls=[RENDERING]))
+        w.parallel_max = 0
+        video = await w.ask()
+        with pytest.raises(TimeoutError):
+            await w.track(video, timeout_s=0.2)
+        w.clock.forward(1000)
+        w.parallel_max = None
+        tracking = asyncio.create_task(w.tracker.run(video.id, Leash()))
+        begun = await w.until(video, VideoPhase.RENDERING)
+        assert (begun.deadline_at - w.clock.now()).total_seconds() == 100
+        tracking.cancel()
+
+    async def test_one_that_waits_for_patience_keeps_nobody_waiting(self, world: Make) -> None:
+        w = world(script(submits=[ProviderBusy("full", 3600), "job-1"], polls=[RENDERING]))
+        w.parallel_max = 1
+        first = await w.ask()
+        with pytest.raises(TimeoutError):
+            await w.track(first, timeout_s=0.3)
+        second = await w.ask(OTHER)
+        tracking = asyncio.create_task(w.tracker.run(second.id, Leash()))
+        await w.until(second, VideoPhase.RENDERING)
+        tracking.cancel()
+
+    async def test_as_many_as_the_limit_go_at_once(self, world: Make) -> None:
+        w = world(script(polls=[RENDERING]))
+        w.parallel_max = 40
+        trackers = [asyncio.create_task(w.tracker.run((await w.ask()).id, Leash())) for _ in range(45)]
+        async with asyncio.timeout(20):
+            while w.provider.calls.count("submit") < 40:
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
+        assert w.provider.calls.count("submit") == 40
+        for tracker in trackers:
+            tracker.cancel()
+
+    async def test_many_wakes_are_few_looks(self, world: Make) -> None:
+        w = world(script(interval_s=60, polls=[RENDERING]))
+        video = await w.ask()
+        leash = Leash()
+        tracking = asyncio.create_task(w.tracker.run(video.id, leash))
+        await w.until(video, VideoPhase.RENDERING)
+        before = w.provider.calls.count("poll")
+        for _ in range(50):
+            leash.wake()
+            await asyncio.sleep(0.01)
+        assert w.provider.calls.count("poll") - before <= 2
+        tracking.cancel()

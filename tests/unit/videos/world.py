@@ -188,7 +188,7 @@ class World:
         self.get_video = GetVideo(self.videos, self.feed)
         self.cancel_video = CancelVideo(db, self.get_video, self.clock)
         self.delete_video = DeleteVideo(db, self.clock)
-        self.remove_video = RemoveVideo(db, self.catalog)
+        self.remove_video = RemoveVideo(db, self.catalog, self.clock)
         self.costs = costs or Costs(Prices({}, {}))
         plan = PlanVideo(self.videos, self.catalog, get_file)
         self.start = StartVideo(db, plan, self.costs, self.catalog, self.journal, self.clock, 100.0)

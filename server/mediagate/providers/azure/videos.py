@@ -15,8 +15,8 @@ from mediagate.providers.settings import silence_of
 class AzureVideos(OpenAIVideos):
     """The Videos API of one Azure resource; `model` is the name of a deployment."""
 
-    def __init__(self, api: VideosApi, token: EntraToken | None) -> None:
-        super().__init__(api)
+    def __init__(self, api: VideosApi, account: Account, token: EntraToken | None) -> None:
+        super().__init__(api, account)
         self._token = token
 
     async def close(self) -> None:
@@ -35,4 +35,4 @@ def build(account: Account) -> AzureVideos:
     http = ProviderHttp(
         VIDEOS.title, f"{root}/openai/v1", credentials, silence_s=silence_of(account), explain=explain_videos()
     )
-    return AzureVideos(VideosApi(VIDEOS, http, query), token)
+    return AzureVideos(VideosApi(VIDEOS, http, query), account, token)

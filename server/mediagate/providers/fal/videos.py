@@ -77,8 +77,7 @@ class FalVideos(LinkedVideos):
     spec = VIDEOS
 
     def __init__(self, queue: ProviderHttp, storage: ProviderHttp, platform: ProviderHttp, hosts: MediaHosts) -> None:
-        super().__init__(queue)
-        self._hosts = hosts
+        super().__init__(queue, hosts)
         self._storage = storage
         self._platform = platform
         self._schemas = Schemas(self._schema)
@@ -219,7 +218,8 @@ class FalVideos(LinkedVideos):
 
     async def close(self) -> None:
         """Close every connection."""
-        for http in (self._http, self._storage, self._platform):
+        await super().close()
+        for http in (self._storage, self._platform):
             await http.close()
 
 

@@ -7,6 +7,7 @@ import contextlib
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from mediagate.core.errors import Unavailable
@@ -37,6 +38,8 @@ class Spool:
 
     def _append(self, data: bytearray) -> None:
         if self._file is None:
+            if self._folder is not None:
+                Path(self._folder).mkdir(parents=True, exist_ok=True)
             self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 (closed by `close`)
         self._file.write(data)
 

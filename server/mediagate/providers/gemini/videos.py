@@ -32,11 +32,12 @@ from mediagate.providers.gemini.session import at_account
 from mediagate.providers.gemini.spec import VIDEOS
 from mediagate.providers.gemini.video_inputs import GeminiInputs
 from mediagate.providers.http import ProviderHttp
-from mediagate.providers.inline_video import InlineVideo
 from mediagate.providers.interactions import INTERACTION_ID, SOURCE_GONE, Interactions, body_of, video_of
 from mediagate.providers.linked_videos import LinkedVideos
 from mediagate.providers.media_body import JsonBody
+from mediagate.providers.media_hosts import PublicHosts
 from mediagate.providers.video_calls import asking, remote_video
+from mediagate.providers.video_spool import VideoSpool
 
 FAMILY: Final = "gemini-omni-"
 # In base64 this is all that a request may have (100 MB, https://ai.google.dev/gemini-api/docs/file-input-methods), with
@@ -50,8 +51,8 @@ class GeminiVideos(LinkedVideos):
 
     spec = VIDEOS
 
-    def __init__(self, calls: ProviderHttp, version: str, files: GeminiFiles) -> None:
-        super().__init__(calls)
+    def __init__(self, calls: ProviderHttp, version: str, files: GeminiFiles, account: Account) -> None:
+        super().__init__(calls, PublicHosts(account), VideoSpool.of(account))
         self._files = files
         self._inputs = GeminiInputs(files)
         self._version = version
@@ -116,12 +117,14 @@ class GeminiVideos(LinkedVideos):
         """The video, by a link that is asked for anew. Raises `Unavailable` where the file is not ready yet."""
         if variant is not VideoVariant.VIDEO:
             raise FileNotFoundError(f"{VIDEOS.title} makes no pictures of videos")
+        if (kept := self._spool.kept(ref)) is not None:
+            return kept
         made = video_of(await self._interactions.get(ref), VIDEOS.title)
         if not made.get("uri"):
-            return await InlineVideo.of(str(made["data"]), str(made.get("mime_type") or ""))
+            return await self._interactions.spooled(ref, self._spool, ref)
         link = self._download_url(str(made["uri"]))
         try:
-            return await remote_video(self._http, link)
+            return await remote_video(self._http, link, self._hosts)
         except (FileNotFoundError, InvalidRequest, Unsupported) as error:
             raise await self._why(error, link) from error
 
@@ -201,4 +204,4 @@ _NO_SOURCE: Final = Failure(
 def build(account: Account) -> GeminiVideos:
     """The account's videos. Raises `ValueError` for an account without a key."""
     calls, version = server_of(account, explain=explain)
-    return GeminiVideos(calls, version, build_files(account))
+    return GeminiVideos(calls, version, build_files(account), account)

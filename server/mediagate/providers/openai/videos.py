@@ -31,6 +31,7 @@ from mediagate.providers.files import Origin
 from mediagate.providers.http import ProviderHttp, json_of
 from mediagate.providers.linked_videos import LinkedVideos
 from mediagate.providers.media_body import FormBody, JsonBody, MediaBody, merged
+from mediagate.providers.media_hosts import PublicHosts
 from mediagate.providers.openai.files import connect
 from mediagate.providers.openai.spec import VIDEOS
 from mediagate.providers.openai.video_wire import explain_videos, has_ended, status_of
@@ -38,6 +39,7 @@ from mediagate.providers.openai.wire import checked_ref, id_of
 from mediagate.providers.unmeasured_video import video_at
 from mediagate.providers.video_calls import asking, remote_picture, submitting
 from mediagate.providers.video_refusals import blocked
+from mediagate.providers.video_spool import VideoSpool
 
 REMOVED_MAX: Final = 1024
 _PATHS: Final = {VideoKind.REMIX: "edits", VideoKind.EDIT: "edits", VideoKind.EXTEND: "extensions"}
@@ -72,8 +74,8 @@ class VideosApi:
 class OpenAIVideos(LinkedVideos):
     """The Videos API of one account."""
 
-    def __init__(self, api: VideosApi) -> None:
-        super().__init__(api.http)
+    def __init__(self, api: VideosApi, account: Account) -> None:
+        super().__init__(api.http, PublicHosts(account), VideoSpool.of(account))
         self.spec = api.spec
         self._api = api
         # A server that stops a job by removing it has no more word about it.
@@ -187,8 +189,9 @@ class OpenAIVideos(LinkedVideos):
         """The output, or a picture that the server makes of it. Raises `FileNotFoundError` where there is none."""
         try:
             if variant is VideoVariant.VIDEO:
-                return await video_at(self._http, await self.link(ref))
-            return await remote_picture(self._http, self._api.path("videos", ref, "content", variant=variant.value))
+                return await video_at(self._http, await self.link(ref), self._spool, key=ref, hosts=self._hosts)
+            path = self._api.path("videos", ref, "content", variant=variant.value)
+            return await remote_picture(self._http, path, self._hosts)
         except (InvalidRequest, Unsupported) as error:
             raise FileNotFoundError(error.message) from error
 
@@ -231,4 +234,4 @@ def _no_source(title: str) -> Failure:
 
 def build(account: Account) -> OpenAIVideos:
     """OpenAI itself, or what `api_base` names in its place. Raises `ValueError` where there is no key."""
-    return OpenAIVideos(VideosApi(VIDEOS, connect(account, VIDEOS.title, explain_videos())))
+    return OpenAIVideos(VideosApi(VIDEOS, connect(account, VIDEOS.title, explain_videos())), account)

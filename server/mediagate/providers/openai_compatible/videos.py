@@ -29,4 +29,4 @@ def build(account: Account) -> OpenAIVideos:
         derive_by_create=flag_of(account, "derive_by_create"),
         cancel_route=True,
     )
-    return OpenAIVideos(api)
+    return OpenAIVideos(api, account)

@@ -30,6 +30,7 @@ from mediagate.providers.base import (
 from mediagate.providers.http import ProviderHttp, provider_message
 from mediagate.providers.linked_videos import LinkedVideos
 from mediagate.providers.media_body import JsonBody, merged
+from mediagate.providers.media_hosts import PublicHosts
 from mediagate.providers.openai.wire import checked_ref, id_of
 from mediagate.providers.openrouter.spec import VIDEOS
 from mediagate.providers.safe_words import safe_words
@@ -37,6 +38,7 @@ from mediagate.providers.settings import key_of, silence_of
 from mediagate.providers.unmeasured_video import video_at
 from mediagate.providers.video_calls import NO_LENGTH, asking, submitting
 from mediagate.providers.video_refusals import BLOCKED, blocked, explained, is_about_content, no_video
+from mediagate.providers.video_spool import VideoSpool
 
 BASE_URL: Final = "https://openrouter.ai/api/v1"
 STATES: Final[Mapping[str, JobState]] = {
@@ -108,12 +110,15 @@ class OpenRouterVideos(LinkedVideos):
     async def open(self, ref: str, variant: VideoVariant) -> Content:
         """The output; it waits in a file where its length is not told, which the API does not promise. Raises
         `FileNotFoundError` where it is gone, and for pictures, of which the API makes none."""
+        kept = self._spool.kept(ref) if variant is VideoVariant.VIDEO else None
+        if kept is not None:
+            return kept
         try:
             return await super().open(ref, variant)
         except ProviderFailed as error:
             if error.code != NO_LENGTH:
                 raise
-        return await video_at(self._http, await self.link(ref))
+        return await video_at(self._http, await self.link(ref), self._spool, key=ref, hosts=self._hosts)
 
     async def link(self, ref: str) -> str:
         """A signed link to OpenRouter's copy where there is one, else the API's own address of the output."""
@@ -247,6 +252,5 @@ def build(account: Account) -> OpenRouterVideos:
         return headers
 
     base_url = account.api_base or account.env("OPENROUTER_API_BASE") or BASE_URL
-    return OpenRouterVideos(
-        ProviderHttp(VIDEOS.title, base_url, credentials, silence_s=silence_of(account), explain=explain)
-    )
+    http = ProviderHttp(VIDEOS.title, base_url, credentials, silence_s=silence_of(account), explain=explain)
+    return OpenRouterVideos(http, PublicHosts(account), VideoSpool.of(account))

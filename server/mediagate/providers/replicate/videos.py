@@ -77,8 +77,7 @@ class ReplicateVideos(LinkedVideos):
     spec = VIDEOS
 
     def __init__(self, http: ProviderHttp, hosts: MediaHosts) -> None:
-        super().__init__(http)
-        self._hosts = hosts
+        super().__init__(http, hosts)
         self._schemas = Schemas(self._schema)
 
     async def submit(self, request: VideoRequest) -> str:

@@ -23,6 +23,7 @@ from mediagate.providers.base import (
 from mediagate.providers.http import ProviderHttp, json_of, pause_of
 from mediagate.providers.linked_videos import LinkedVideos
 from mediagate.providers.media_body import JsonBody, merged
+from mediagate.providers.media_hosts import PublicHosts
 from mediagate.providers.runwayml.failures import explain, failure_of
 from mediagate.providers.runwayml.models import MODELS, UNKNOWN, Endpoint, Shape
 from mediagate.providers.runwayml.spec import VIDEOS
@@ -132,7 +133,8 @@ def build(account: Account) -> RunwayVideos:
         return {"authorization": f"Bearer {key}", "x-runway-version": account.api_version or VERSION}
 
     root = root_of(account, "RUNWAYML_BASE_URL", "https://api.dev.runwayml.com")
-    return RunwayVideos(ProviderHttp(VIDEOS.title, root, headers, silence_s=silence_of(account), explain=explain))
+    http = ProviderHttp(VIDEOS.title, root, headers, silence_s=silence_of(account), explain=explain)
+    return RunwayVideos(http, PublicHosts(account))
 
 
 def _has(endpoint: Endpoint | None, field: str) -> Endpoint:
@@ -183,7 +185,7 @@ def _status(tree: Tree, poll_after_s: float | None) -> JobStatus:
     if state is None:
         raise FateUnknown("Runway gives a state that is not known")
     credits = (tree.get("cost") or {}).get("credits")
-    cost_usd = None if credits is None else float(credits) * USD_PER_CREDIT
+    cost_usd = None if credits is None else round(float(credits) * USD_PER_CREDIT, 6)
     if state is JobState.FAILED:
         code = tree.get("failureCode") or ""
         # Whatever content moderation stops costs as much as a video; a final cost of nothing says otherwise.

@@ -6,12 +6,13 @@ below which the outputs lie: they outlive what the API knows of the job.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import IO, Any, Final
 from urllib.parse import urlsplit
 
 from mediagate.core.errors import InvalidRequest, MediagateError, ProviderFailed, Unsupported
@@ -31,8 +32,8 @@ from mediagate.providers.base import (
 )
 from mediagate.providers.files import Origin
 from mediagate.providers.http import ProviderHttp
-from mediagate.providers.inline_video import InlineVideo
 from mediagate.providers.interactions import SOURCE_GONE, Interactions, body_of, video_of
+from mediagate.providers.long_texts import LongTexts
 from mediagate.providers.media_body import JsonBody
 from mediagate.providers.settings import silence_of
 from mediagate.providers.vertex_ai import files as storage
@@ -43,6 +44,7 @@ from mediagate.providers.vertex_ai.spec import VIDEOS
 from mediagate.providers.vertex_ai.veo import Veo
 from mediagate.providers.vertex_ai.video_bucket import TOKEN, VideoBucket, token_of
 from mediagate.providers.video_calls import VIDEO_TYPE, asking
+from mediagate.providers.video_spool import VideoSpool
 
 VEO_FAMILY: Final = "veo-"
 OMNI_FAMILY: Final = "gemini-omni-"
@@ -81,6 +83,7 @@ class VertexVideos:
         project: str,
         location: str,
         base_url: str | None = None,
+        spool: VideoSpool | None = None,
     ) -> None:
         self._http = calls
         self._token = token
@@ -89,6 +92,7 @@ class VertexVideos:
         self._project = project
         self._location = location
         self._base_url = base_url
+        self._spool = spool or VideoSpool()
         self._veo = Veo(calls, self._endpoint)
         # A video that was made stays where it is.
         self._made: dict[str, str] = {}
@@ -203,14 +207,17 @@ class VertexVideos:
             await self._interactions(parent).delete(interaction_id)
         await self._bucket.discard(job.token)
         self._made.pop(ref, None)
+        self._spool.forget(ref)
 
     async def open(self, ref: str, variant: VideoVariant) -> Content:
         """The video in the bucket."""
         if variant is not VideoVariant.VIDEO:
             raise FileNotFoundError(f"{VIDEOS.title} makes no pictures of videos")
+        if (kept := self._spool.kept(ref)) is not None:
+            return kept
         made = await self._output(ref)
         if not made.get("uri"):
-            return await InlineVideo.of(str(made["data"]), str(made.get("mime_type") or ""))
+            return await self._inline(ref, made)
         try:
             content = await self._files.open(str(made["uri"]))
         except InvalidRequest as error:
@@ -219,6 +226,17 @@ class VertexVideos:
         if not content.content_type.startswith("video/"):
             content.content_type = VIDEO_TYPE
         return content
+
+    async def _inline(self, ref: str, made: Tree) -> Content:
+        parent, interaction_id = _parsed(ref).interaction
+        if parent:
+            return await self._interactions(parent).spooled(interaction_id, self._spool, ref)
+
+        async def fill(file: IO[bytes]) -> str:
+            await asyncio.to_thread(LongTexts().decode, str(made["data"]), file)
+            return str(made.get("mime_type") or "")
+
+        return await self._spool.copy(ref, fill)
 
     async def origin(self, ref: str, *, method: str) -> Origin:
         """The object in the bucket. Raises as `open` does."""
@@ -260,6 +278,7 @@ class VertexVideos:
 
     async def close(self) -> None:
         """Close connections, and end the threads that get tokens."""
+        self._spool.close()
         await self._http.close()
         self._token.close()
         await self._files.close()
@@ -308,7 +327,9 @@ def build(account: Account) -> VertexVideos:
         silence_s=silence_of(account),
         explain=google_errors.explain,
     )
-    return VertexVideos(calls, token, files, project=project, location=location, base_url=base_url)
+    return VertexVideos(
+        calls, token, files, project=project, location=location, base_url=base_url, spool=VideoSpool.of(account)
+    )
 
 
 def base_url_of(account: Account) -> str | None:

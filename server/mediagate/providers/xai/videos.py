@@ -25,6 +25,7 @@ from mediagate.providers.base import (
 from mediagate.providers.http import ProviderHttp, json_of, pause_of
 from mediagate.providers.linked_videos import LinkedVideos
 from mediagate.providers.media_body import JsonBody, merged
+from mediagate.providers.media_hosts import PublicHosts
 from mediagate.providers.safe_words import safe_words
 from mediagate.providers.settings import key_of, root_of, silence_of
 from mediagate.providers.video_calls import asking, submitting
@@ -135,7 +136,8 @@ def build(account: Account) -> XaiVideos:
         return {"authorization": f"Bearer {key}"}
 
     root = root_of(account, "XAI_BASE_URL", "https://api.x.ai")
-    return XaiVideos(ProviderHttp(VIDEOS.title, root, headers, silence_s=silence_of(account), explain=explained))
+    http = ProviderHttp(VIDEOS.title, root, headers, silence_s=silence_of(account), explain=explained)
+    return XaiVideos(http, PublicHosts(account))
 
 
 def _tree(response: httpx.Response, title: str) -> Tree:
