@@ -34,6 +34,10 @@ class OnePlace(Outputs):
         self.port = port
         self.videos: dict[str, bytes] = {}
 
+    @property
+    def media_hosts(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
     def link(self, job: str) -> str:
         return f"http://127.0.0.1:{self.port}{PATH}"
 
@@ -71,6 +75,7 @@ def finish(running: Gateway, api: XaiVideosApi) -> dict[str, Any]:
 def settings(api: XaiVideosApi, s3: dict[str, Any] | None) -> dict[str, Any]:
     """A configuration with xAI, and with an archive in S3 where there is one."""
     params = {"model": f"xai/{MODEL}", "api_base": api.url, "api_key": api.key}
+    params["media_hosts"] = api.outputs.media_hosts
     config = {
         "model_list": [{"model_name": MODEL, "litellm_params": params}],
         "videos": {"poll_interval_s": 0.2},

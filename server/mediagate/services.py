@@ -46,6 +46,7 @@ from mediagate.videos.get_video import GetVideo
 from mediagate.videos.inputs import KeepInput
 from mediagate.videos.journal import Journal
 from mediagate.videos.list_videos import ListVideos
+from mediagate.videos.measure_input import MeasureInput
 from mediagate.videos.open_content import OpenVideoContent
 from mediagate.videos.plan_video import PlanVideo
 from mediagate.videos.start_video import StartVideo
@@ -187,7 +188,8 @@ def _videos(parts: Parts, feed: VideoFeed) -> VideoServicer:
     config = parts.settings.config
     keep = KeepInput(parts.intake, parts.fetcher, config.limits.input_image_bytes_max, config.limits.file_bytes_max)
     videos = VideoLookup(parts.db)
-    plan = PlanVideo(videos, parts.catalog, parts.get_file)
+    measure = MeasureInput(parts.open_content, parts.outputs.tools, parts.settings.data_dir / "spool")
+    plan = PlanVideo(videos, parts.catalog, parts.get_file, measure)
     start = StartVideo(
         parts.db,
         plan,

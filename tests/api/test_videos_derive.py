@@ -265,12 +265,13 @@ class TestEditAndExtend:
         [
             ([file_part(png(), "a.png", "video")], "video"),
             ([file_part(b"", "a.mp4", "video")], "video"),
+            ([file_part(mp4(0.2)[:300], "a.mp4", "video")], "video"),
             ([file_part(mp4(0.2), "a.mp4", "video"), field("video[id]", NOBODYS_VIDEO)], "video"),
             ([file_part(mp4(0.2), "a.mp4", "video"), field("size", "1x1")], "size"),
             ([file_part(mp4(0.2), "a.mp4", "video"), field("prompt", "")], "prompt"),
             ([file_part(png(), "a.png", "input_reference")], "input_reference"),
         ],
-        ids=["picture", "empty", "both", "size", "prompt", "field"],
+        ids=["picture", "empty", "broken", "both", "size", "prompt", "field"],
     )
     def test_a_part_that_cannot_be_used_is_refused_and_kept_nowhere(
         self, gateway: Gateway, http: httpx.Client, parts: list[bytes], param: str
@@ -279,12 +280,6 @@ class TestEditAndExtend:
             response = post_form(http, field("prompt", "x"), *parts, path="/v1/videos/edits")
             assert response.status_code == 400
             assert response.json()["error"]["param"] == param
-
-    def test_a_source_that_only_a_decoder_finds_broken_fails_the_video(self, http: httpx.Client, clip: bytes) -> None:
-        parts = [field("prompt", "x"), field("size", "320x180"), file_part(clip[:300], "a.mp4", "video")]
-        video = finished(http, post_form(http, *parts, path="/v1/videos/edits").json())
-        failure = video["mediagate"]["failure"]
-        assert (failure["stage"], failure["field"], failure["retryable"]) == ("input", "video", False)
 
 
 class TestOlderPaths:
@@ -359,6 +354,14 @@ class TestCharacters:
         with keeping_no_input(gateway):
             response = post_form(http, *parts, path="/v1/videos/characters")
             assert_failure(response, 400, code=code, param=param)
+
+    def test_a_create_with_a_character_says_that_no_model_takes_one(self, http: httpx.Client, clip: bytes) -> None:
+        form = post_form(http, field("name", "Bo"), file_part(clip, "a.mp4", "video"), path="/v1/videos/characters")
+        made = form.json()["id"]
+        asked = {**SMALL, "prompt": QUICK, "characters": [{"id": made}]}
+        assert_failure(http.post("/v1/videos", json=asked), 501, code="unsupported", param="characters")
+        parts = [field("prompt", QUICK), field("characters[0][id]", made)]
+        assert_failure(post_form(http, *parts, path="/v1/videos"), 501, code="unsupported", param="characters")
 
     @pytest.mark.parametrize("character_id", ["char_1", "char_01jd0000000000000000000000", "video_1"])
     def test_an_unknown_character_does_not_exist(self, http: httpx.Client, character_id: str) -> None:

@@ -287,7 +287,7 @@ class TestWords:
     ) -> None:
         video = finished(http, started[word])
         failure = video["mediagate"]["failure"]
-        assert (failure["stage"], failure["code"], failure["retryable"]) == ("deadline", "provider_unreachable", True)
+        assert (failure["stage"], failure["code"], failure["retryable"]) == ("deadline", "provider_unreachable", False)
         assert 0 <= seconds_past_the_deadline(gateway, video) < 8
         assert "fate_unknown" in phases(http, video)
         stopped = video["mediagate"].get("cancellation", {}).get("stopped")

@@ -53,6 +53,9 @@ def slow(gateway: Gateway) -> Iterator[Json]:
         yield reached(http, video, "rendering")
         http.delete(f"/v1/videos/{video['id']}")
 
+FREE = {"estimate_usd": 0, "held_usd": 0, "charged_usd": 0}
+SETTLED = {**FREE, "source": "provider"}
+
 
 class TestObject:
     def test_golden_queued(self, http: httpx.Client) -> None:
@@ -76,7 +79,7 @@ class TestObject:
                 "seconds": "1",
                 "remixed_from_video_id": None,
                 "error": None,
-                "mediagate": {"seq": 1, "phase": "held", "kind": "create"},
+                "mediagate": {"seq": 1, "phase": "held", "kind": "create", "cost": FREE},
             }
         )
 
@@ -96,6 +99,7 @@ class TestObject:
             "seconds": "2",
             "remixed_from_video_id": None,
             "error": None,
+            "usage": {"duration_seconds": 2, "cost_usd": 0},
             "mediagate": {
                 "seq": done["mediagate"]["seq"],
                 "phase": "ready",
@@ -109,6 +113,7 @@ class TestObject:
                     "has_audio": False,
                 },
                 "user": "u-7",
+                "cost": SETTLED,
             },
         }
         assert video["created_at"] <= video["completed_at"] <= video["created_at"] + 60
@@ -130,6 +135,7 @@ class TestObject:
                 "charged": False,
                 "field": "prompt",
             },
+            "cost": FREE,
         }
 
     def test_every_number_is_a_json_number(self, done: Json, http: httpx.Client) -> None:

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import httpx
+import openai
 import pytest
 from google.protobuf import json_format
 
@@ -406,3 +407,23 @@ class TestElsewhere:
 def kill(gateway: Gateway, child: str) -> None:
     """End a child of the gateway as the kernel would."""
     gateway.kill(child)
+
+
+def test_the_sdks_stream_reads_past_a_keep_alive(gateway: Gateway, http: httpx.Client) -> None:
+    """It remembers the last id, so a blank line behind a comment would be an empty event to it."""
+    video = reached(http, create(http, "[mediagate:stuck] a boat"), "rendering")
+    # Longer than a quiet stream is quiet.
+    cancel = threading.Timer(2.5, http.post, [f"/v1/videos/{video['id']}/cancel"])
+    cancel.start()
+    with gateway.openai() as sdk:
+        events = sdk.get(
+            f"/videos/{video['id']}/events",
+            cast_to=object,
+            stream=True,
+            stream_cls=openai.Stream[object],
+            options={"headers": {"accept": "text/event-stream"}},
+        )
+        *_, last = events
+    cancel.join()
+    assert isinstance(last, dict)
+    assert last["type"] == "end"

@@ -113,6 +113,7 @@ def studio_with(archive: str, moto_url: str, gcs_url: str) -> Iterator[Studio]:
         stack.callback(s3.close)
         s3.create_bucket(Bucket=S3_BUCKET)
         params = {"model": f"xai/{MODEL}", "api_base": api.url, "api_key": api.key}
+        params["media_hosts"] = api.outputs.media_hosts
         stores = {
             "bedrock": {"bucket_name": S3_BUCKET, "s3_endpoint_url": moto_url, **CREDENTIALS},
             "vertex_ai": {"bucket_name": GCS_BUCKET, "api_base": gcs_url, "prefix": "videos"},

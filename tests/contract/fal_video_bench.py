@@ -13,7 +13,7 @@ from mediagate.providers.base import (
     VideoRequest,
 )
 from mediagate.providers.registry import build_videos
-from tests.contract.video_bench import VIDEO, Details, Said, VideoBench
+from tests.contract.video_bench import ELSEWHERE, VIDEO, Details, Said, VideoBench
 from tests.doubles.delivery import delivery
 from tests.doubles.fal_videos import FalApi, Queued
 
@@ -68,7 +68,7 @@ class FalBench(VideoBench):
 
     def __init__(self, api: FalApi) -> None:
         self.api = api
-        self.provider = build_videos(account(api.url, media_hosts=api.delivery.host))
+        self.provider = build_videos(account(api.url, media_hosts=f"{api.delivery.host},{ELSEWHERE}"))
 
     def submits(self) -> int:
         return sum(asked.method == "POST" and "storage" not in asked.path for asked in self.api.asked)

@@ -14,7 +14,7 @@ from mediagate.providers.base import (
     VideoRequest,
 )
 from mediagate.providers.registry import build_videos
-from tests.contract.video_bench import VIDEO, Details, Said, VideoBench
+from tests.contract.video_bench import ELSEWHERE, VIDEO, Details, Said, VideoBench
 from tests.doubles.delivery import delivery
 from tests.doubles.replicate_videos import SENSITIVE, ReplicateApi
 
@@ -69,7 +69,7 @@ class ReplicateBench(VideoBench):
 
     def __init__(self, api: ReplicateApi) -> None:
         self.api = api
-        self.provider = build_videos(account(api.url, media_hosts=api.delivery.host))
+        self.provider = build_videos(account(api.url, media_hosts=f"{api.delivery.host},{ELSEWHERE}"))
 
     def submits(self) -> int:
         return sum(asked.method == "POST" and asked.path.endswith("/predictions") for asked in self.api.asked)

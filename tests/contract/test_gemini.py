@@ -324,11 +324,11 @@ async def test_the_spool_is_unnamed_and_where_it_shall_be(api: GeminiApi, tmp_pa
 
 
 async def test_a_disk_that_takes_nothing_is_said_plainly(api: GeminiApi) -> None:
-    provider = build_files(account(api.url, spool_dir="/nowhere/at/all"))
+    provider = build_files(account(api.url, spool_dir="/dev/null/spool"))
     with pytest.raises(Unavailable) as failed:
         await store(provider, b"x" * 4 * MIB)
     assert failed.value.code == "gateway_storage_full"
-    assert "/nowhere" not in failed.value.message
+    assert "/dev/null" not in failed.value.message
     await provider.close()
 
 

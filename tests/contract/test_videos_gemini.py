@@ -24,7 +24,7 @@ from mediagate.providers.gemini import video_inputs, videos
 from mediagate.providers.gemini.videos import GeminiVideos
 from mediagate.providers.registry import build_videos
 from tests.contract.interactions_bench import TEXT, WORDS, say
-from tests.contract.video_bench import ALL_SAID, VIDEO, Details, Said, VideoBench, media, request_for
+from tests.contract.video_bench import ALL_SAID, ELSEWHERE, VIDEO, Details, Said, VideoBench, media, request_for
 from tests.contract.video_fault_suite import Call, VideoFaultContract
 from tests.contract.video_suite import VideoProviderContract, finished, read
 from tests.doubles.faulty import answer
@@ -102,7 +102,7 @@ def api() -> Iterator[GeminiVideosApi]:
 
 @pytest.fixture
 async def bench(api: GeminiVideosApi) -> Any:
-    provider = build_videos(account(api.url))
+    provider = build_videos(account(api.url, options={"media_hosts": ELSEWHERE}))
     yield GeminiBench(api, provider)
     await provider.close()
 
@@ -110,7 +110,7 @@ async def bench(api: GeminiVideosApi) -> Any:
 class TestGemini(VideoProviderContract):
     @pytest.fixture
     async def bench(self, api: GeminiVideosApi) -> Any:
-        provider = build_videos(account(api.url))
+        provider = build_videos(account(api.url, options={"media_hosts": ELSEWHERE}))
         yield GeminiBench(api, provider)
         await provider.close()
 

@@ -10,7 +10,7 @@ import pytest_asyncio
 from mediagate.providers.account import Account
 from mediagate.providers.base import VideoProvider
 from mediagate.providers.registry import build_videos
-from tests.contract.video_bench import ALL_SAID, Details, Said, VideoBench
+from tests.contract.video_bench import ALL_SAID, ELSEWHERE, Details, Said, VideoBench
 from tests.contract.video_fault_suite import VideoFaultContract
 from tests.contract.video_suite import VideoProviderContract
 from tests.doubles.openai_videos import WORDS, Flavour, OpenAIVideosApi
@@ -82,7 +82,13 @@ class GatewayBench(OpenAIBench):
 
 def compatible(api: OpenAIVideosApi, **options: Any) -> VideoProvider:
     """An account at a server of the same shape."""
-    account = Account("c", "openai_compatible", api_key=api.key, api_base=f"{api.url}/v1", options=options)
+    account = Account(
+        "c",
+        "openai_compatible",
+        api_key=api.key,
+        api_base=f"{api.url}/v1",
+        options={"media_hosts": ELSEWHERE, **options},
+    )
     return build_videos(account)
 
 
@@ -90,7 +96,8 @@ class TestOpenAI(VideoProviderContract):
     @pytest_asyncio.fixture
     async def bench(self) -> AsyncIterator[VideoBench]:  # type: ignore[override]
         with OpenAIVideosApi(links=True).running() as api:
-            provider = build_videos(Account("o", "openai", api_key=api.key, api_base=f"{api.url}/v1"))
+            options = {"media_hosts": ELSEWHERE}
+            provider = build_videos(Account("o", "openai", api_key=api.key, api_base=f"{api.url}/v1", options=options))
             yield OpenAIBench(api, provider)
             await provider.close()
 
@@ -99,7 +106,8 @@ class TestAzure(VideoProviderContract):
     @pytest_asyncio.fixture
     async def bench(self) -> AsyncIterator[VideoBench]:  # type: ignore[override]
         with OpenAIVideosApi().running() as api:
-            provider = build_videos(Account("a", "azure", api_key=api.key, api_base=api.url))
+            options = {"media_hosts": ELSEWHERE}
+            provider = build_videos(Account("a", "azure", api_key=api.key, api_base=api.url, options=options))
             yield OpenAIBench(api, provider)
             await provider.close()
 

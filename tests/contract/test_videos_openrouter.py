@@ -21,7 +21,7 @@ from mediagate.providers.base import (
 )
 from mediagate.providers.files import ServesDirectly
 from mediagate.providers.registry import build_videos
-from tests.contract.video_bench import ALL_SAID, VIDEO, Details, Said, VideoBench, media
+from tests.contract.video_bench import ALL_SAID, ELSEWHERE, VIDEO, Details, Said, VideoBench, media
 from tests.contract.video_fault_suite import Call, VideoFaultContract
 from tests.contract.video_suite import VideoProviderContract, read
 from tests.doubles.faulty import answer, faulty_server
@@ -85,7 +85,15 @@ def _decoded(uri: str, content_type: str) -> bytes:
 
 def openrouter(api: OpenRouterApi, **options: Any) -> VideoProvider:
     """An account at the double."""
-    return build_videos(Account("r", "openrouter", api_key=api.key, api_base=f"{api.url}/api/v1", options=options))
+    return build_videos(
+        Account(
+            "r",
+            "openrouter",
+            api_key=api.key,
+            api_base=f"{api.url}/api/v1",
+            options={"media_hosts": ELSEWHERE, **options},
+        )
+    )
 
 
 class TestOpenRouter(VideoProviderContract):

@@ -54,7 +54,11 @@ class RunwayBench(VideoBench):
         "FAILED": JobState.FAILED,
         "CANCELLED": JobState.CANCELLED,
     }
-    extra: ClassVar[Mapping[str, Any]] = {"ratio": "960:960", "seed": 7, "references": [{"uri": "runway://1"}]}
+    extra: ClassVar[Mapping[str, Any]] = {
+        "ratio": "960:960",
+        "seed": 7,
+        "references": [{"uri": "https://example.com/1.png"}],
+    }
     tells_when_to_poll = True
     streams_inputs = True
     forgets = True
@@ -136,7 +140,7 @@ def api() -> Iterator[RunwayApi]:
 
 @pytest.fixture
 async def bench(api: RunwayApi) -> Any:
-    provider = build_videos(account(api.url))
+    provider = build_videos(account(api.url, options={"media_hosts": api.outputs.media_hosts}))
     yield RunwayBench(api, provider)
     await provider.close()
 
@@ -144,7 +148,7 @@ async def bench(api: RunwayApi) -> Any:
 class TestRunway(VideoProviderContract):
     @pytest.fixture
     async def bench(self, api: RunwayApi) -> Any:
-        provider = build_videos(account(api.url))
+        provider = build_videos(account(api.url, options={"media_hosts": api.outputs.media_hosts}))
         yield RunwayBench(api, provider)
         await provider.close()
 

@@ -141,7 +141,7 @@ def api() -> Iterator[XaiVideosApi]:
 
 @pytest.fixture
 async def bench(api: XaiVideosApi) -> Any:
-    provider = build_videos(account(api.url))
+    provider = build_videos(account(api.url, options={"media_hosts": api.outputs.media_hosts}))
     yield XaiBench(api, provider)
     await provider.close()
 
@@ -149,7 +149,7 @@ async def bench(api: XaiVideosApi) -> Any:
 class TestXai(VideoProviderContract):
     @pytest.fixture
     async def bench(self, api: XaiVideosApi) -> Any:
-        provider = build_videos(account(api.url))
+        provider = build_videos(account(api.url, options={"media_hosts": api.outputs.media_hosts}))
         yield XaiBench(api, provider)
         await provider.close()
 

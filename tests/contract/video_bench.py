@@ -21,6 +21,8 @@ from typing import Any, ClassVar, TypedDict, Unpack
 from mediagate.providers.base import JobState, MediaInput, VideoKind, VideoModel, VideoProvider, VideoRequest
 
 PIECE_BYTES = 1 << 16
+# What an account has to allow so that outputs may lie on another host of this machine, over TLS.
+ELSEWHERE = "127.0.0.1:*"
 # Deep enough to reach from an encoder to the code of ours that called it.
 FRAMES = 8
 VIDEO = b"\x00\x00\x00\x20ftypisom\x00\x00\x02\x00isomiso2avc1mp41" + os.urandom(300_007)

@@ -137,8 +137,9 @@ def _xai(stack: AsyncExitStack, front: Front) -> Stand:
     api = stack.enter_context(XaiVideosApi(Outputs(host)).running())
     for server in (host, api):
         front("xai", server)
-    bench = xai.XaiBench(api, build_videos(xai.account(api.url)))
-    return _stand("xai", bench, lambda: list(api.bodies), api_base=api.url, api_key=api.key)
+    allowed = {"media_hosts": api.outputs.media_hosts}
+    bench = xai.XaiBench(api, build_videos(xai.account(api.url, options=allowed)))
+    return _stand("xai", bench, lambda: list(api.bodies), api_base=api.url, api_key=api.key, **allowed)
 
 
 def _runwayml(stack: AsyncExitStack, front: Front) -> Stand:
@@ -146,8 +147,9 @@ def _runwayml(stack: AsyncExitStack, front: Front) -> Stand:
     api = stack.enter_context(RunwayApi(Outputs(host)).running())
     for server in (host, api):
         front("runwayml", server)
-    bench = runwayml.RunwayBench(api, build_videos(runwayml.account(api.url)))
-    return _stand("runwayml", bench, lambda: list(api.bodies), api_base=api.url, api_key=api.key)
+    allowed = {"media_hosts": api.outputs.media_hosts}
+    bench = runwayml.RunwayBench(api, build_videos(runwayml.account(api.url, options=allowed)))
+    return _stand("runwayml", bench, lambda: list(api.bodies), api_base=api.url, api_key=api.key, **allowed)
 
 
 def _bedrock(stack: AsyncExitStack, front: Front, moto_url: str) -> Stand:

@@ -17,6 +17,11 @@ class Outputs:
     redirect: str = ""
     _age: int = 0
 
+    @property
+    def media_hosts(self) -> str:
+        """What an account has to allow to read them: this host, and others of this machine over TLS."""
+        return f"127.0.0.1:{self.host.port},127.0.0.1:*"
+
     def link(self, job: str) -> str:
         """A link that is good now."""
         path = f"/outputs/{self._age}/{job}.mp4"

@@ -34,7 +34,8 @@ from mediagate.providers.account import Account
 from mediagate.providers.base import Content
 from mediagate.providers.files import FileSpec, ProviderFile
 from mediagate.providers.files import Origin as Where
-from mediagate.providers.http import HttpContent, ProviderHttp
+from mediagate.providers.http import ProviderHttp
+from mediagate.providers.http_content import HttpContent
 from mediagate.routing.catalog import ModelCatalog
 from mediagate.routing.stores import FileStores
 from mediagate.routing.targets import Targets

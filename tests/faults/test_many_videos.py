@@ -183,6 +183,8 @@ def test_money_is_settled_once(voyage: Voyage) -> None:
 def test_a_submit_without_an_answer_is_not_repeated_and_no_verdict(voyage: Voyage) -> None:
     assert voyage.lost_before == [(VideoPhase.FATE_UNKNOWN, None)] * len(voyage.lost_before)
     assert len(voyage.lost_before) >= 20
+    repeatable = {name for name, stand in voyage.stands.items() if stand.bench.provider.spec.idempotent_submit}
+    assert repeatable == {"bedrock", "local"}
     for boat in voyage.boats:
         if boat.stand.wire is None:
             continue

@@ -37,6 +37,7 @@ from mediagate.videos.find_kept import FindKept
 from mediagate.videos.finish_video import FinishVideo
 from mediagate.videos.journal import Journal
 from mediagate.videos.line import Line
+from mediagate.videos.measure_input import MeasureInput
 from mediagate.videos.open_output import OpenOutput
 from mediagate.videos.plan_video import PlanVideo, VideoDraft
 from mediagate.videos.provider_request import MakeRequest
@@ -89,7 +90,7 @@ SAYS: Final[Mapping[Fate, Said]] = {
 }
 FATES: Final = (
     *(Fate.READY, Fate.FAILED, Fate.CANCELLED, Fate.LOST, Fate.READY, Fate.MODERATED, Fate.READY, Fate.REFUSED),
-    *(Fate.READY, Fate.LOST, Fate.FAILED, Fate.READY, Fate.NO_VIDEO, Fate.CANCELLED, Fate.READY, Fate.MODERATED),
+    *(Fate.CANCELLED, Fate.LOST, Fate.FAILED, Fate.READY, Fate.NO_VIDEO, Fate.CANCELLED, Fate.READY, Fate.MODERATED),
     *(Fate.READY, Fate.LOST),
 )
 
@@ -140,13 +141,10 @@ class Boat:
 
 def fleet(stands: Sequence[Stand], count: int, rng: random.Random, clips: Sequence[bytes]) -> list[Boat]:
     """So many videos, shared out over the providers, of which each gets some of every fate that it can express."""
-    ambiguous = [AMBIGUOUS[number % len(AMBIGUOUS)] for number in range(count)]
-    return [_boat(number, stands[number % len(stands)], len(stands), rng, clips, ambiguous) for number in range(count)]
+    return [_boat(number, stands[number % len(stands)], len(stands), rng, clips) for number in range(count)]
 
 
-def _boat(
-    number: int, stand: Stand, stands: int, rng: random.Random, clips: Sequence[bytes], ambiguous: list[Fault]
-) -> Boat:
+def _boat(number: int, stand: Stand, stands: int, rng: random.Random, clips: Sequence[bytes]) -> Boat:
     fate = FATES[number // stands % len(FATES)]
     if (stand.wire is None and fate in (Fate.LOST, Fate.REFUSED)) or SAYS.get(fate, Said.RENDERING) not in (
         stand.bench.says
@@ -156,7 +154,10 @@ def _boat(
     if stand.wire is None:
         faults = []
     elif fate is Fate.LOST:
-        faults = [*(fault for fault in faults if fault is Fault.BUSY), ambiguous.pop(0)]
+        faults = [
+            *(fault for fault in faults if fault is Fault.BUSY),
+            AMBIGUOUS[(number + number // stands) % len(AMBIGUOUS)],
+        ]
     elif fate is Fate.REFUSED:
         faults = [Fault.UNAUTHORIZED]
     steps = [(rng.randrange(1, 4), Said.RENDERING), (rng.randrange(1, 7), SAYS.get(fate, Said.RENDERING))]
@@ -265,7 +266,13 @@ class Sea:
         self._tools, self._intake = VideoTools(), Intake(db, stores, self.clock)
         archive = Archive(self._intake, kept, journal, self.clock, ArchiveRules())
         self.start = StartVideo(
-            db, PlanVideo(videos, catalog, get_file), costs, catalog, journal, self.clock, DEADLINE_S
+            db,
+            PlanVideo(videos, catalog, get_file, MeasureInput(open_file, self._tools, folder / "spool")),
+            costs,
+            catalog,
+            journal,
+            self.clock,
+            DEADLINE_S,
         )
         self.tracker = TrackVideo(
             db,

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from yarl import URL
 
-from mediagate.core.limits import MIB, echo
 from mediagate.core.addresses import is_public
+from mediagate.core.limits import MIB, echo
 from mediagate.net.errors import not_allowed
 
 URL_CHARS_MAX: Final = 8192

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 
 class Content(Protocol):
@@ -181,7 +181,8 @@ class Audio(StrEnum):
 @dataclass(frozen=True, slots=True)
 class VideoModel:
     """What one model can make. Empty `sizes` or `seconds`: any, since the provider does not say. `sizes` are
-    `WIDTHxHEIGHT`, so that they stand for aspect ratio and resolution at once. `extend_seconds` are the lengths that an
+    `WIDTHxHEIGHT`, so that they stand for aspect ratio and resolution at once; `sizes_by_input` has those from one of
+    the `inputs`, where they are fewer. `extend_seconds` are the lengths that an
     extension can add, where they are not `seconds`."""
 
     name: str
@@ -194,7 +195,18 @@ class VideoModel:
     kinds: tuple[VideoKind, ...]
     audio: Audio = Audio.NEVER
     extend_seconds: tuple[int, ...] = ()
+    sizes_by_input: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     description: str = ""
+
+
+# In any spelling: a provider that leads on to others passes their words on.
+PRICED: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("duration", "duration_seconds", "seconds", "num_seconds", "length", "video_length"), "seconds"),
+    **dict.fromkeys(("num_frames", "frames", "fps", "frame_rate", "frames_per_second"), "seconds"),
+    **dict.fromkeys(("size", "resolution", "ratio", "width", "height", "video_size", "image_size"), "size"),
+    **dict.fromkeys(("audio", "generate_audio", "enable_audio", "with_audio"), "generate_audio"),
+    **dict.fromkeys(("sound", "generate_sound", "enable_sound"), "generate_audio"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +218,9 @@ class VideoSpec:
     `idempotent_submit`: two submits with one token make one job, so a submit without an answer may be repeated.
     `parallel_max`: jobs that one account may have at the same time, where the provider says. `output_life_s`: how long
     a finished video stays at the provider. `cancels`: a running job can be stopped there. `reserved` are members of a
-    body, at any depth, that no caller may set: where outputs go, which stored objects of the account are read.
+    body, at any depth and in any spelling, that no caller may set: where outputs go, which stored objects of the
+    account are read; `reserved_schemes` is how texts begin that name such an object. `priced` are members that change
+    what a video costs, with the field of ours that says the same.
     """
 
     name: str
@@ -221,6 +235,8 @@ class VideoSpec:
     cancels: bool = False
     calls_back: bool = False
     reserved: frozenset[str] = frozenset()
+    reserved_schemes: tuple[str, ...] = ()
+    priced: Mapping[str, str] = field(default_factory=lambda: PRICED)
     parallel_max: int | None = None
     output_life_s: int | None = None
     poll_interval_s: float = 10.0

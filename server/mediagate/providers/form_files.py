@@ -28,7 +28,8 @@ from mediagate.providers.files import (
     marked_name,
 )
 from mediagate.providers.form_writer import FormWriter, refuse_larger
-from mediagate.providers.http import HttpContent, ProviderHttp, nowhere
+from mediagate.providers.http import ProviderHttp, nowhere
+from mediagate.providers.http_content import HttpContent
 from mediagate.providers.listing import page_from
 from mediagate.providers.multipart_body import MultipartBody
 

@@ -20,7 +20,8 @@ from mediagate.core.errors import (
 )
 from mediagate.providers.base import Failure, FailureStage, FateUnknown, ProviderBusy, SubmitRefused
 from mediagate.providers.files import Origin
-from mediagate.providers.http import HttpContent, ProviderHttp
+from mediagate.providers.http import ProviderHttp
+from mediagate.providers.http_content import HttpContent
 from mediagate.providers.media_hosts import MediaHosts, PublicHosts, endpoint_of
 
 Answer = TypeVar("Answer")

@@ -7,6 +7,7 @@ for a while after it was asked for.
 from __future__ import annotations
 
 import asyncio
+import errno
 import tempfile
 import weakref
 from collections import OrderedDict
@@ -20,6 +21,7 @@ from mediagate.providers.inline_video import InlineVideo
 
 COPIES_MAX: Final = 8
 KEPT_S: Final = 60.0
+_DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 Fill = Callable[[IO[bytes]], Awaitable[str]]
 """Writes a video, and returns its media type."""
@@ -75,9 +77,7 @@ class VideoSpool:
         while self._kept and self._full():
             self.forget(next(iter(self._kept)))
         if self._full():
-            raise Unavailable(
-                "The gateway has no room for another copy of a video. Try again later.", code="gateway_storage_full"
-            )
+            raise _no_room()
         self._writing += 1
         try:
             file = await asyncio.to_thread(self.opened)
@@ -88,6 +88,10 @@ class VideoSpool:
             except BaseException:
                 file.close()
                 raise
+        except OSError as error:
+            if error.errno in _DISK_FULL:
+                raise _no_room() from error
+            raise
         finally:
             self._writing -= 1
         self._live.add(video)
@@ -106,3 +110,9 @@ class VideoSpool:
         self.forget(key)
         timer = asyncio.get_running_loop().call_later(self._kept_s, self.forget, key)
         self._kept[key] = (video, timer)
+
+
+def _no_room() -> Unavailable:
+    return Unavailable(
+        "The gateway has no room for another copy of a video. Try again later.", code="gateway_storage_full"
+    )

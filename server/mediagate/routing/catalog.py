@@ -170,10 +170,9 @@ class ModelCatalog:
         except KeyError:
             return None
 
-    def reserved(self, provider: str) -> frozenset[str]:
-        """The members of a body that no caller may set for this provider."""
-        spec = self._spec(provider)
-        return spec.reserved if spec else frozenset()
+    def spec(self, provider: str) -> VideoSpec:
+        """What a provider of videos is. Raises `KeyError` for one that makes none."""
+        return self._spec_of(provider)
 
     def provider(self, account: str) -> VideoProvider:
         """The provider that has a video. Raises `KeyError` where the configuration no longer has its account,
@@ -191,6 +190,7 @@ def told(model: VideoModel, info: Mapping[str, Any]) -> VideoModel:
     if isinstance(info.get("sizes"), list):
         changes["sizes"] = tuple(map(str, info["sizes"]))
         changes["default_size"] = changes["sizes"][0]
+        changes["sizes_by_input"] = {}
     if isinstance(info.get("seconds"), list):
         changes["seconds"] = tuple(map(int, info["seconds"]))
         changes["default_seconds"] = changes["seconds"][0]

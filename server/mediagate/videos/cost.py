@@ -56,7 +56,9 @@ class Costs:
         )
         usd = None
         if price is not None:
-            usd = _total(price, plan.seconds, draft.kind, plan.seconds, has_image=draft.image_file_id is not None)
+            usd = _total(
+                price, plan.seconds, draft.kind, plan.source_seconds, has_image=draft.image_file_id is not None
+            )
         _require_within(draft.max_cost_usd, usd, deployment.model_name)
         return Estimate(price, usd)
 

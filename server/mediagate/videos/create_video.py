@@ -16,7 +16,7 @@ from mediagate.files.intake import IncomingFile
 from mediagate.providers.base import VideoKind
 from mediagate.videos.inputs import KeepInput, require_media
 from mediagate.videos.plan_video import VideoDraft
-from mediagate.videos.read_fields import text_field, wishes
+from mediagate.videos.read_fields import from_form, text_field, wishes
 from mediagate.videos.start_video import StartVideo
 
 
@@ -46,7 +46,7 @@ class ReadForm:
                         fields.append((field, value))
                     case FileStart():
                         await part.begin(event)
-            tree: dict[str, Any] = nested(fields)
+            tree = from_form(nested(fields))
             if part.name in tree:
                 raise InvalidField(
                     f"'{part.name}' is given twice: as a file and as a field. Send one of them.", param=part.name

@@ -30,6 +30,7 @@ LOOK_S_MIN: Final = 10
 # A provider that says nothing of a job for so long behind its deadline will make nothing of it any more.
 PATIENCE: Final = timedelta(days=1)
 
+
 @dataclass(frozen=True, slots=True)
 class DeleteVideo:
     """Make a video unreadable, enqueue the rest in the same transaction, and tell its tracker and its watchers."""
@@ -74,7 +75,12 @@ class RemoveVideo:
         if video.provider_ref is not None:
             provider = self.catalog.provider(video.account)
             if _may_run(video) and self.clock.now() < video.deadline_at + PATIENCE:
-                running = await self._stopped(video, video.provider_ref, provider)
+                try:
+                    running = await self._stopped(video, video.provider_ref, provider)
+                except FateUnknown:
+                    # A removal may reach what a question does not; whether it did shows the next time.
+                    await provider.delete(video.provider_ref)
+                    raise
                 if running is not None:
                     await self._come_back(video, running, provider)
                     return

@@ -124,8 +124,8 @@ class Subscription:
 
 
 class OwnersSubscription(Subscription):
-    """The queue of a watcher of all videos of one owner. `seqs` holds the newest number of each, and `others` those that
-    the watcher does not ask for."""
+    """The queue of a watcher of all videos of one owner. `seqs` holds the newest number of each, `others` those that it
+    does not ask for."""
 
     __slots__ = ("others", "seqs")
     # Many videos may move at once.

@@ -8,7 +8,7 @@ no video are one, at the second reading.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,6 +20,7 @@ import structlog
 from mediagate.core.clock import Clock
 from mediagate.core.errors import MediagateError
 from mediagate.core.objects import File, Video
+from mediagate.core.pace import transfer_s_max
 from mediagate.files.digest import Digest
 from mediagate.files.open_content import OpenContent
 from mediagate.files.spool import Spool
@@ -43,9 +44,10 @@ from mediagate.videos.archive import Archive
 log = structlog.get_logger(__name__)
 READINGS: Final = 2
 AT_ONCE: Final = 8
-OPEN_S_MAX: Final = 60.0
 SILENCE_S: Final = 60.0
 OUTPUT_BYTES_MAX: Final = 8 << 30
+# A provider may have to read all of an output to tell its length. What falls silent meanwhile is its adapter's to end.
+OPEN_S_MAX: Final = transfer_s_max(OUTPUT_BYTES_MAX)
 NO_OUTPUT: Final = Failure(
     FailureStage.OUTPUT, "invalid_output", "The provider finished without a video that can be read.", retryable=True
 )
@@ -166,16 +168,21 @@ class FinishVideo:
         )
 
 
-async def pieces(content: Content) -> AsyncGenerator[bytes, None]:
+async def pieces(
+    content: Content, *, longest_s: Callable[[int], float] = transfer_s_max
+) -> AsyncGenerator[bytes, None]:
     """All bytes of a video, just as many as were announced. Raises `BrokeOff`, `BadVideo` for a length that no video
-    has, `FileNotFoundError`, and `TimeoutError` where they stop coming."""
+    has, `FileNotFoundError`, and `TimeoutError` where they stop coming, or take longer than `longest_s` of their
+    number."""
     size = content.size_bytes
     if not 0 < size <= OUTPUT_BYTES_MAX:
         raise BadVideo("The provider's output is empty." if size <= 0 else "The provider's output is too large.")
     read = 0
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + longest_s(size)
     chunks = content.read(0, size)
     try:
-        while (chunk := await _next(chunks, read)) is not None:
+        while (chunk := await _next(chunks, read, min(loop.time() + SILENCE_S, ends_at))) is not None:
             read += len(chunk)
             yield chunk
     finally:
@@ -185,9 +192,9 @@ async def pieces(content: Content) -> AsyncGenerator[bytes, None]:
         raise BrokeOff(read)
 
 
-async def _next(chunks: AsyncIterator[bytes], read: int) -> bytes | None:
+async def _next(chunks: AsyncIterator[bytes], read: int, until: float) -> bytes | None:
     try:
-        async with asyncio.timeout(SILENCE_S):
+        async with asyncio.timeout_at(until):
             return await anext(chunks, None)
     except (FileNotFoundError, TimeoutError):
         raise

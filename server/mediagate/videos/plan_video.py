@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mediagate.core import ids
@@ -17,8 +17,11 @@ from mediagate.files.get_file import GetFile
 from mediagate.providers.base import Audio, VideoKind, VideoModel
 from mediagate.routing.catalog import Deployment, ModelCatalog
 from mediagate.store.videos import VideoLookup
+from mediagate.videos.extra_members import require_free
+from mediagate.videos.measure_input import MeasureInput
 
 SECONDS_MAX = 3600
+CHARACTERS = "characters"
 _SIZE = re.compile(r"[1-9][0-9]{1,4}x[1-9][0-9]{1,4}")
 
 
@@ -43,6 +46,13 @@ class VideoDraft:
     end_user: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def starts_from(self) -> str:
+        """What the video starts from, in the words of `VideoModel.inputs`."""
+        if self.source_video_id is not None or self.source_file_id is not None:
+            return "video"
+        return "text" if self.image_file_id is None else "image"
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -55,6 +65,8 @@ class Plan:
     height: int
     audio: bool | None
     source: Video | None
+    source_seconds: float = 0.0
+    """The length of the video or the stored file that it is made from; 0 for one that is made from neither."""
 
     @property
     def has_audio(self) -> bool:
@@ -69,14 +81,16 @@ class PlanVideo:
     videos: VideoLookup
     catalog: ModelCatalog
     get_file: GetFile
+    measure: MeasureInput
 
     async def run(self, who: Principal, draft: VideoDraft) -> Plan:
         """Raises `InvalidField` naming what the model can, `Unsupported`, `NotFound` for an input, and `StateConflict`
-        where the source is not finished."""
+        where the source is not finished; of a source file also what `MeasureInput` raises."""
         source = await self._source(who, draft)
         deployment, model = self._deployment(draft, source)
         _require_prompt(draft, model)
-        _require_free(draft.extra, self.catalog.reserved(deployment.provider))
+        _require_no_characters(draft, deployment)
+        require_free(draft.extra, self.catalog.spec(deployment.provider), bounded=draft.max_cost_usd is not None)
         size = _size(draft, model, source)
         width, height = parse_size(size)
         plan = Plan(
@@ -87,16 +101,26 @@ class PlanVideo:
             height=height,
             audio=_audio(draft, model),
             source=source,
+            source_seconds=0.0 if source is None else source.seconds,
         )
+        if draft.starts_from == "text" and "text" not in model.inputs:
+            raise InvalidField(
+                f"The model '{deployment.model_name}' makes no video from text alone; it takes "
+                f"{', '.join(model.inputs)}.",
+                param="input_reference",
+            )
         if draft.image_file_id is not None and "image" not in model.inputs:
             raise InvalidField(
                 f"The model '{deployment.model_name}' takes no image; it takes {', '.join(model.inputs)}.",
                 param="input_reference",
             )
-        for file_id in (draft.image_file_id, draft.source_file_id):
-            if file_id is not None:
-                await self.get_file.run(who, file_id)
-        return plan
+        if draft.image_file_id is not None:
+            await self.get_file.run(who, draft.image_file_id)
+        if draft.source_file_id is None:
+            return plan
+        length_s = await self.measure.seconds(await self.get_file.run(who, draft.source_file_id))
+        seconds = plan.seconds if draft.seconds is not None else max(1, round(length_s))
+        return replace(plan, seconds=seconds, source_seconds=length_s)
 
     async def _source(self, who: Principal, draft: VideoDraft) -> Video | None:
         if draft.source_video_id is None:
@@ -138,21 +162,18 @@ def _require_prompt(draft: VideoDraft, model: VideoModel) -> None:
         )
 
 
-def _require_free(extra: Any, reserved: frozenset[str]) -> None:
-    """No member for the provider may lead its output elsewhere, or to what others have stored there."""
-    if isinstance(extra, Mapping):
-        for name, value in extra.items():
-            if name in reserved:
-                raise InvalidField(f"'{echo(name)}' is set by the gateway alone. Leave it out.", param=name)
-            _require_free(value, reserved)
-    elif isinstance(extra, list):
-        for value in extra:
-            _require_free(value, reserved)
+def _require_no_characters(draft: VideoDraft, deployment: Deployment) -> None:
+    """A character is ours, and no provider knows it: its id passed on would be somebody else's there, or nobody's."""
+    if CHARACTERS in draft.extra:
+        raise Unsupported(
+            f"The model '{deployment.model_name}' takes no '{CHARACTERS}'. Models that can: none.", param=CHARACTERS
+        )
 
 
 def _size(draft: VideoDraft, model: VideoModel, source: Video | None) -> str:
     if draft.size is not None and (draft.aspect_ratio or draft.resolution):
         raise InvalidField("Give 'size', or 'aspect_ratio' and 'resolution', not both.", param="size")
+    model = _from_input(draft, model)
     default = source.size if source is not None else model.default_size
     if draft.aspect_ratio or draft.resolution:
         return _size_in_words(draft, model, default)
@@ -165,6 +186,14 @@ def _size(draft: VideoDraft, model: VideoModel, source: Video | None) -> str:
     if not _SIZE.fullmatch(size):
         raise InvalidField(f"'size' is not WIDTHxHEIGHT: '{echo(size)}'. Write it like 1280x720.", param="size")
     return size
+
+
+def _from_input(draft: VideoDraft, model: VideoModel) -> VideoModel:
+    """The model with the sizes that it makes from what the draft starts from."""
+    sizes = model.sizes_by_input.get(draft.starts_from)
+    if not sizes:
+        return model
+    return replace(model, sizes=sizes, default_size=model.default_size if model.default_size in sizes else sizes[0])
 
 
 def _size_in_words(draft: VideoDraft, model: VideoModel, default: str) -> str:

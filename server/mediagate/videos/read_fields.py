@@ -10,11 +10,14 @@ from typing import Any, Final
 
 from mediagate.core.durations import parse_duration_s
 from mediagate.core.errors import InvalidField
+from mediagate.videos.extra_members import is_ours
 
 NAME_CHARS_MAX = 256
 """Most characters of a model's name and of the caller's own mark."""
 EXTRA_BYTES_MAX: Final = 1 << 16
 WAIT_S_MAX: Final = 7 * 86_400.0
+# How what is no text begins in JSON.
+_JSON = re.compile(r"[-\d{\[]|true\Z|false\Z|null\Z")
 # What PostgreSQL, protobuf and UTF-8 cannot hold, and JSON can.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _OURS: Final = frozenset(
@@ -99,6 +102,25 @@ def duration_field(fields: Mapping[str, Any], name: str) -> float | None:
     return seconds
 
 
+def from_form(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a form, in which everything is text, with what is for the provider as JSON would have it: a number,
+    true, false, null, an object or a list that is written as JSON is one. Official clients send `extra_body` so."""
+    return {name: value if name in _OURS else _told(value) for name, value in fields.items()}
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _told(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_told(member) for member in value]
+    if not isinstance(value, str) or not _JSON.match(value):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+
+
 def extra_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     """What the provider shall get as it is: the members that are not ours, and those of `extra_body`.
 
@@ -109,7 +131,7 @@ def extra_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
         raise InvalidField(
             "Invalid type for 'extra_body': expected an object.", param="extra_body", code="invalid_type"
         )
-    extra = {name: value for name, value in {**fields, **given}.items() if name not in _OURS}
+    extra = {name: value for name, value in {**fields, **given}.items() if not is_ours(name, _OURS)}
     try:
         text = json.dumps(extra, ensure_ascii=False, allow_nan=False)
     except ValueError:

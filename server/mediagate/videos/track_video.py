@@ -159,6 +159,8 @@ class TrackVideo:
                     "tracking_stumbled", video_id=video_id, error=type(error).__name__, exc_info=run.errors == 1
                 )
                 wait_s = min(OWN_BACKOFF_S_MAX, OWN_BACKOFF_S * 2 ** min(run.errors - 1, 10))
+            # Ten thousand of them need not be held while nothing happens to them.
+            video = None
             await leash.sleep(wait_s)
         return False
 

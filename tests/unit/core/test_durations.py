@@ -8,7 +8,16 @@ from mediagate.core.errors import InvalidField
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("30s", 30.0), ("500ms", 0.5), ("2m", 120.0), ("1h", 3600.0), ("15", 15.0), ("1.5s", 1.5), ("0", 0.0), ("007", 7.0)],
+    [
+        ("30s", 30.0),
+        ("500ms", 0.5),
+        ("2m", 120.0),
+        ("1h", 3600.0),
+        ("15", 15.0),
+        ("1.5s", 1.5),
+        ("0", 0.0),
+        ("007", 7.0),
+    ],
 )
 def test_durations(text: str, seconds: float) -> None:
     assert parse_duration_s(text, max_s=3600) == pytest.approx(seconds)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mediagate.providers.local.spec import SPEC
+from mediagate.providers.local.spec import VIDEOS
 from mediagate.providers.local.words import UnknownWord, Words, parse
 
 
@@ -68,7 +68,7 @@ def test_a_long_unknown_word_is_not_repeated_in_full() -> None:
 
 
 def test_the_spec_agrees_with_itself() -> None:
-    for model in SPEC.models.values():
+    for model in VIDEOS.models.values():
         assert model.default_size in model.sizes
         assert model.default_seconds in model.seconds
         assert all(int(side) % 2 == 0 for size in model.sizes for side in size.split("x"))

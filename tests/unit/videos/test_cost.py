@@ -82,7 +82,7 @@ def lines(bill: Bill) -> list[tuple[str, float, str]]:
         (plan(audio=False), draft(), 1.6),
         (plan(width=3840, height=2160), draft(), 4.8),
         (plan(), draft(image_file_id="file-1"), 3.21),
-        (plan(), draft(kind=VideoKind.EDIT, source_file_id="file-1"), 3.6),
+        (replace(plan(), source_seconds=20.0), draft(kind=VideoKind.EDIT, source_file_id="file-1"), 4.2),
     ],
 )
 def test_an_estimate_knows_length_size_sound_and_inputs(planned: Plan, asked: VideoDraft, usd: float) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from sqlalchemy import text
@@ -25,7 +24,7 @@ from mediagate.media.tools import NotLookedInto, VideoTools
 from mediagate.providers.account import Account
 from mediagate.providers.base import Content, Failure, FailureStage, FateUnknown, JobState, JobStatus
 from mediagate.providers.files import Origin
-from mediagate.providers.inline_video import InlineVideo
+from mediagate.providers.video_spool import VideoSpool
 from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database
 from mediagate.store.files import FileLookup
@@ -33,7 +32,7 @@ from mediagate.store.videos import VideoRepository
 from mediagate.videos import archive as archive_module
 from mediagate.videos.archive import Archive, ArchiveRules
 from mediagate.videos.find_kept import FindKept
-from mediagate.videos.finish_video import Finished, FinishVideo
+from mediagate.videos.finish_video import Finished, FinishVideo, pieces
 from tests.unit.media.clips import box, clip, with_credentials
 from tests.unit.videos.world import Script, World, script
 
@@ -280,8 +279,11 @@ class TestArchive:
         assert await at.bytes_of(again) == CLIP
 
     async def test_bytes_that_come_inside_of_json_are_kept(self, desk: Desks) -> None:
-        inline = await InlineVideo.of(base64.b64encode(CLIP).decode(), "video/mp4")
-        at = await desk(inline, life_s=600)
+        async def fill(file: IO[bytes]) -> str:
+            file.write(CLIP)
+            return "video/mp4"
+
+        at = await desk(await VideoSpool().copy("1", fill), life_s=600)
         found = await at.finished()
         at.provider.opens.clear()
         kept = await at.archive.kept(found.video)
@@ -379,6 +381,24 @@ class TestNoVerdict:
         at.provider.opens[:] = [Clip()]
         assert (await at.finished()).output.duration_s == 2.0
 
+    async def test_what_trickles_is_given_up_though_it_is_never_silent(self) -> None:
+        class Trickle(Clip):
+            async def read(self, start: int, end: int) -> AsyncIterator[bytes]:
+                for at in range(start, end):
+                    await asyncio.sleep(0.01)
+                    yield self.data[at : at + 1]
+
+        read = 0
+
+        async def take() -> None:
+            nonlocal read
+            async for piece in pieces(Trickle(), longest_s=lambda size_bytes: size_bytes / len(CLIP) / 5):
+                read += len(piece)
+
+        with pytest.raises(TimeoutError):
+            await take()
+        assert 0 < read < len(CLIP)
+
     async def test_a_process_that_was_ended_says_nothing(self, desk: Desks, monkeypatch: pytest.MonkeyPatch) -> None:
         at = await desk()
 
@@ -395,6 +415,21 @@ class TestNoVerdict:
         with pytest.raises(OSError, match="spool") as raised:
             await at.run()
         assert not isinstance(raised.value, FileNotFoundError)
+
+
+async def test_an_open_that_has_to_read_it_all_may_take_its_time(desk: Desks, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = await desk()
+    loop, opened = asyncio.get_running_loop(), at.provider.open
+    now = loop.time
+
+    async def slow(*of: Any) -> Content:
+        monkeypatch.setattr(loop, "time", lambda: now() + 3600)
+        await asyncio.sleep(0.05)
+        content: Content = await opened(*of)
+        return content
+
+    at.provider.open = slow
+    assert (await at.finished()).output.size_bytes == len(CLIP)
 
 
 async def test_a_large_video_costs_no_memory(desk: Desks) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from mediagate.files.get_file import GetFile
 from mediagate.providers.base import Audio, VideoKind, VideoModel, VideoProvider, VideoSpec
 from mediagate.routing.catalog import Deployment, ModelCatalog
 from mediagate.store.videos import VideoLookup
+from mediagate.videos.measure_input import MeasureInput
 from mediagate.videos.plan_video import Plan, PlanVideo, VideoDraft
 
 WHO = Principal("owner")
@@ -59,7 +61,9 @@ def plan() -> PlanVideo:
         spec_of={"one": SPEC}.__getitem__,
     )
     # Nothing here has an input, so nothing is looked up.
-    return PlanVideo(VideoLookup.__new__(VideoLookup), catalog, GetFile.__new__(GetFile))
+    return PlanVideo(
+        VideoLookup.__new__(VideoLookup), catalog, GetFile.__new__(GetFile), MeasureInput.__new__(MeasureInput)
+    )
 
 
 async def planned(plan: PlanVideo, **wishes: Any) -> Plan:
@@ -133,8 +137,65 @@ async def test_what_a_model_cannot_do_names_those_that_can(plan: PlanVideo) -> N
         await planned(plan, kind=VideoKind.EDIT, source_file_id="file-1")
 
 
+@pytest.mark.parametrize("given", [[{"id": "char_1"}], {"0": {"id": "char_1"}}, "char_1"])
+@pytest.mark.parametrize("model", ["fixed", "open-ended"])
+async def test_characters_are_refused_and_not_passed_on(plan: PlanVideo, model: str, given: Any) -> None:
+    with pytest.raises(Unsupported, match=r"takes no 'characters'\. Models that can: none") as refused:
+        await planned(plan, model=model, extra={"characters": given})
+    assert refused.value.param == "characters"
+
+
 async def test_sound_is_as_the_model_has_it(plan: PlanVideo) -> None:
     assert (await planned(plan)).has_audio
     assert (await planned(plan, model="open-ended")).has_audio
     assert not (await planned(plan, model="open-ended", audio=False)).has_audio
     assert not (await planned(plan, model="told")).has_audio
+
+
+@pytest.mark.parametrize(
+    ("model", "wishes", "says"),
+    [
+        ("gen4.5", {"size": "1584x672"}, "'1280x720', '720x1280'"),
+        ("gen4.5", {"aspect_ratio": "1:1"}, "'16:9', '9:16'"),
+        ("gen4.5", {"size": "1920x1080", "image_file_id": "file-1"}, "'1584x672'"),
+        ("grok_imagine_1_5_lite", {"size": "1x1"}, "'1280x720'"),
+        ("gen4_turbo", {}, "from text alone; it takes image"),
+    ],
+)
+async def test_a_size_is_one_that_is_made_from_this_input(model: str, wishes: dict[str, Any], says: str) -> None:
+    with pytest.raises(InvalidField) as refused:
+        await runway().run(WHO, VideoDraft("a boat", model=model, **wishes))
+    assert says in refused.value.message
+
+
+async def test_a_size_that_only_images_have_is_made_from_one() -> None:
+    planned = await runway(Known()).run(WHO, VideoDraft("a boat", model="gen4.5", size="1584x672", image_file_id="f"))
+    assert (planned.width, planned.height) == (1584, 672)
+
+
+async def test_the_default_is_a_size_of_this_input() -> None:
+    model = replace(ANY, sizes=("16x16", "32x32"), default_size="16x16", sizes_by_input={"text": ("32x32",)})
+    spec = replace(SPEC, models={"some": model})
+    catalog = ModelCatalog([deployment("some")], NOBODY, spec_of={"one": spec}.__getitem__)
+    assert (await planner(catalog).run(WHO, VideoDraft("a boat"))).width == 32
+    told = ModelCatalog([deployment("some", sizes=["16x16"])], NOBODY, spec_of={"one": spec}.__getitem__)
+    assert (await planner(told).run(WHO, VideoDraft("a boat"))).width == 16
+
+
+class Known(GetFile):
+    """Has every file."""
+
+    def __init__(self) -> None: ...
+
+    async def run(self, who: Principal, file_id: str) -> Any:
+        return file_id
+
+
+def planner(catalog: ModelCatalog, files: GetFile | None = None) -> PlanVideo:
+    files = files or GetFile.__new__(GetFile)
+    return PlanVideo(VideoLookup.__new__(VideoLookup), catalog, files, MeasureInput.__new__(MeasureInput))
+
+
+def runway(files: GetFile | None = None) -> PlanVideo:
+    names = ("gen4.5", "gen4_turbo", "grok_imagine_1_5_lite")
+    return planner(ModelCatalog([Deployment(name, name, "runwayml", name) for name in names], NOBODY), files)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from mediagate.core.lifecycle import OVER, VideoPhase
@@ -14,6 +16,7 @@ from mediagate.core.objects import Principal, Video, VideoEvent
 from mediagate.files.get_file import GetFile
 from mediagate.files.open_content import OpenContent
 from mediagate.files.reconcile import Reconcile
+from mediagate.media.tools import VideoTools
 from mediagate.pricing.prices import Prices
 from mediagate.providers.base import (
     Content,
@@ -45,6 +48,7 @@ from mediagate.videos.finish_video import NO_OUTPUT, Finished
 from mediagate.videos.get_video import GetVideo
 from mediagate.videos.journal import Journal
 from mediagate.videos.line import Line
+from mediagate.videos.measure_input import MeasureInput
 from mediagate.videos.open_output import OpenOutput
 from mediagate.videos.plan_video import PlanVideo, VideoDraft
 from mediagate.videos.provider_request import MakeRequest
@@ -190,7 +194,8 @@ class World:
         self.delete_video = DeleteVideo(db, self.clock)
         self.remove_video = RemoveVideo(db, self.catalog, self.clock)
         self.costs = costs or Costs(Prices({}, {}))
-        plan = PlanVideo(self.videos, self.catalog, get_file)
+        measure = MeasureInput(open_content, VideoTools(), Path(tempfile.gettempdir()))
+        plan = PlanVideo(self.videos, self.catalog, get_file, measure)
         self.start = StartVideo(db, plan, self.costs, self.catalog, self.journal, self.clock, 100.0)
         open_output = OpenOutput(self.catalog, FindKept(FileLookup(db), self.clock), open_content)
         self.tracker = TrackVideo(

@@ -7,7 +7,7 @@ from typing import Final
 from mediagate.core.limits import GIB
 from mediagate.providers.base import VideoSpec
 from mediagate.providers.files import FileOperation, FileSpec
-from mediagate.providers.openai.spec import ANY_VIDEO, SORA
+from mediagate.providers.openai.spec import ANY_VIDEO, RESERVED, SORA
 
 FILES: Final = FileSpec(
     name="azure",
@@ -32,4 +32,5 @@ VIDEOS: Final = VideoSpec(
     reports_progress=True,
     output_life_s=86_400,
     poll_interval_s=5.0,
+    reserved=RESERVED,
 )

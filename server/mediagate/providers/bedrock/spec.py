@@ -46,4 +46,5 @@ VIDEOS: Final = VideoSpec(
     shut_down={"amazon.nova-reel-v1:0": "2026-09-30", "amazon.nova-reel-v1:1": "2026-09-30"},
     idempotent_submit=True,
     reserved=frozenset({"s3Location", "s3Uri", "uri", "outputDataConfig"}),
+    reserved_schemes=("s3:",),
 )

@@ -32,6 +32,7 @@ from mediagate.providers.gemini.errors import NAME_TAKEN, explain
 from mediagate.providers.gemini.spec import FILES
 from mediagate.providers.gemini.spool import Spool
 from mediagate.providers.gemini.writer import GeminiWriter
+from mediagate.providers.http_content import HttpContent
 from mediagate.providers.listing import page_from
 from mediagate.providers.settings import silence_of
 
@@ -168,7 +169,7 @@ class GeminiFiles:
             raise unsupported(FILES, FileOperation.CONTENT)
         if file.size_bytes is None:
             raise bad_answer(FILES.title)
-        return http.HttpContent(
+        return HttpContent(
             self._http, await self._address(ref), size_bytes=file.size_bytes, content_type=file.content_type
         )
 

@@ -26,7 +26,8 @@ from mediagate.providers.files import (
     unsupported,
 )
 from mediagate.providers.form_writer import FormWriter, refuse_larger
-from mediagate.providers.http import Explain, HttpContent, ProviderHttp
+from mediagate.providers.http import Explain, ProviderHttp
+from mediagate.providers.http_content import HttpContent
 from mediagate.providers.multipart_body import MultipartBody
 from mediagate.providers.openai.api import FilesApi
 from mediagate.providers.openai.paging import Pages

@@ -37,6 +37,9 @@ ANY_VIDEO: Final = VideoModel(
 # Every model that the API ever had; https://platform.openai.com/docs/deprecations.
 SORA: Final = ("sora-2", "sora-2-2025-10-06", "sora-2-2025-12-08", "sora-2-pro", "sora-2-pro-2025-10-06")
 
+# What a job reads, or goes on from, that is stored in the account.
+RESERVED: Final = frozenset({"video", "video_id", "input_reference", "characters", "file_id"})
+
 VIDEOS: Final = VideoSpec(
     name="openai",
     title="OpenAI",
@@ -47,4 +50,5 @@ VIDEOS: Final = VideoSpec(
     reports_progress=True,
     output_life_s=86_400,
     poll_interval_s=5.0,
+    reserved=RESERVED,
 )

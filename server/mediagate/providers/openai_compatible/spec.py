@@ -6,6 +6,7 @@ from typing import Final
 
 from mediagate.providers.base import VideoKind, VideoModel, VideoSpec
 from mediagate.providers.files import FileOperation, FileSpec
+from mediagate.providers.openai.spec import RESERVED
 
 FILES: Final = FileSpec(
     name="openai_compatible",
@@ -34,4 +35,5 @@ VIDEOS: Final = VideoSpec(
     reports_progress=True,
     cancels=True,
     poll_interval_s=5.0,
+    reserved=RESERVED,
 )

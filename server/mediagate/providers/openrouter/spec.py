@@ -26,5 +26,5 @@ VIDEOS: Final = VideoSpec(
     ),
     reports_cost=True,
     calls_back=True,
-    reserved=frozenset({"models", "callback_url"}),
+    reserved=frozenset({"models", "callback_url", "previous_job_id"}),
 )

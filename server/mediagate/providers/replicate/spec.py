@@ -49,4 +49,6 @@ VIDEOS: Final = VideoSpec(
     poll_interval_s=5.0,
     deadline_s=3600.0,
     reserved=frozenset({"version", "webhook", "webhook_events_filter"}),
+    # Files of the account.
+    reserved_schemes=("https://api.replicate.com/",),
 )

@@ -16,6 +16,11 @@ def _model(model: RunwayModel) -> VideoModel:
     return VideoModel(
         name=model.name,
         sizes=sizes,
+        sizes_by_input={
+            name: endpoint.sizes
+            for name, endpoint in model.endpoints.items()
+            if endpoint.sizes and len(endpoint.sizes) < len(sizes)
+        },
         seconds=model.seconds,
         default_size=sizes[0] if sizes else "1280x720",
         default_seconds=model.default_seconds,
@@ -38,4 +43,6 @@ VIDEOS: Final = VideoSpec(
     cancels=True,
     # Runway asks for no more than one poll of a task in five seconds.
     poll_interval_s=5.0,
+    # Uploads of the organization.
+    reserved_schemes=("runway:",),
 )

@@ -79,6 +79,16 @@ VIDEOS: Final = VideoSpec(
     ),
     cancels=True,
     reserved=frozenset(
-        {"storageUri", "gcsUri", "gcs_uri", "uri", "previous_interaction_id", "background", "store", "delivery"}
+        {
+            "storageUri",
+            "gcsUri",
+            "uri",
+            "previous_interaction_id",
+            "background",
+            "store",
+            "delivery",
+            "webhook_config",
+        }
     ),
+    reserved_schemes=("gs:",),
 )

@@ -82,4 +82,6 @@ VIDEOS: Final = VideoSpec(
     reports_cost=True,
     output_life_s=86_400,
     poll_interval_s=5.0,
+    # Files of the team, and a copy of the output among them that anybody may read.
+    reserved=frozenset({"file_id", "video_id", "request_id", "storage_options"}),
 )

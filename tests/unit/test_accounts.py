@@ -1,0 +1,44 @@
+"""What an account of the configuration is given beside its own keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mediagate.accounts import accounts_of
+from mediagate.config import Config, Settings
+
+DATA = Path("/srv/mediagate")
+
+
+def config(**more: Any) -> Settings:
+    params = {"model": "openai_compatible/wan", "api_base": "http://gpu-1/v1", **more}
+    return Settings(
+        DATA,
+        None,
+        None,
+        None,
+        Config.model_validate(
+            {
+                "model_list": [{"model_name": "wan", "litellm_params": params}],
+                "files_settings": [{"custom_llm_provider": "gemini", "api_key": "k", **more}],
+            }
+        ),
+    )
+
+
+@pytest.mark.parametrize(("given", "spool"), [({}, "/srv/mediagate/spool"), ({"spool_dir": "/big"}, "/big")])
+def test_what_waits_on_disk_has_a_place_in_the_data_directory(given: dict[str, str], spool: str) -> None:
+    accounts = accounts_of(config(**given), {})
+    found = {account.id: account.option("spool_dir") for account in (*accounts.files, *accounts.videos)}
+    assert found["gemini"] == found["openai_compatible"] == spool
+
+
+def test_where_outputs_may_lie_makes_no_other_account() -> None:
+    named = {"model_name": "other", "litellm_params": {"model": "openai_compatible/b", "api_base": "http://gpu-1/v1"}}
+    settings = config(media_hosts="10.0.0.6:9000")
+    settings.config.model_list.append(type(settings.config.model_list[0]).model_validate(named))
+    first, second = accounts_of(settings, {}).deployments
+    assert first.video_account == second.video_account
