@@ -53,6 +53,7 @@ def slow(gateway: Gateway) -> Iterator[Json]:
         yield reached(http, video, "rendering")
         http.delete(f"/v1/videos/{video['id']}")
 
+
 FREE = {"estimate_usd": 0, "held_usd": 0, "charged_usd": 0}
 SETTLED = {**FREE, "source": "provider"}
 

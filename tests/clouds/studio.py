@@ -24,7 +24,7 @@ from tests.doubles.xai_videos import XaiVideosApi
 from tests.unit.media.clips import clip, with_credentials
 
 MODEL = "grok-imagine-video"
-S3_BUCKET = "mediagate-videos"
+S3_BUCKET = "mediagate-studio"
 VIDEO = with_credentials(clip(8, width=640, height=360, sound=True))
 DIGEST = hashlib.sha256(VIDEO).hexdigest()
 

@@ -29,7 +29,7 @@ from mediagate.routing.catalog import MODE, Deployment, ModelCatalog
 from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database
 from mediagate.store.files import FileLookup
-from mediagate.store.videos import VideoLookup, VideoRepository
+from mediagate.store.videos import EventLookup, VideoLookup, VideoRepository
 from mediagate.videos.archive import Archive, ArchiveRules
 from mediagate.videos.callbacks import Callbacks
 from mediagate.videos.cost import Costs
@@ -322,8 +322,7 @@ class Sea:
 
     async def life(self, boat: Boat) -> list[VideoEvent]:
         """Everything that happened to it."""
-        async with self.db.reading() as connection:
-            return await VideoRepository(connection).events(boat.ended.id, after_seq=0)
+        return (await EventLookup(self.db).after({boat.ended.id: 0})).get(boat.ended.id, [])
 
     async def cancel(self, boat: Boat) -> None:
         """What a caller's cancel does."""

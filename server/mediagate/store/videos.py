@@ -24,6 +24,12 @@ _COLUMNS = tuple(VIDEO.c[field.name] for field in fields(Video))
 _FIND = compiled(
     select(*_COLUMNS).where(VIDEO.c.id == any_(bindparam("ids", type_=ARRAY(TEXT))), VIDEO.c.deleted_at.is_(None))
 )
+_EVENTS_AFTER = """
+SELECT event.video_id, event.seq, event.time, event.type, event.payload
+FROM unnest(%(ids)s::text[], %(afters)s::int[]) AS seen(video_id, after)
+JOIN video_event AS event ON event.video_id = seen.video_id AND event.seq > seen.after
+ORDER BY event.video_id, event.seq
+"""
 _PHASE = [field.name for field in fields(Video)].index("phase")
 
 
@@ -177,15 +183,6 @@ class VideoRepository:
             ],
         )
 
-    async def events(self, video_id: str, *, after_seq: int) -> list[VideoEvent]:
-        """What happened to a video after `after_seq`, in order."""
-        query = (
-            select(EVENT.c.video_id, EVENT.c.seq, EVENT.c.time, EVENT.c.type, EVENT.c.payload)
-            .where(EVENT.c.video_id == video_id, EVENT.c.seq > after_seq)
-            .order_by(EVENT.c.seq)
-        )
-        return [VideoEvent(*row) for row in (await self._connection.execute(query)).all()]
-
     async def newest_seq(self, video_ids: Sequence[str]) -> dict[str, int]:
         """The number of the newest event of each video that still exists."""
         query = select(VIDEO.c.id, VIDEO.c.seq).where(VIDEO.c.id.in_(video_ids), VIDEO.c.deleted_at.is_(None))
@@ -241,3 +238,18 @@ class VideoLookup:
     async def _load(self, video_ids: Sequence[str]) -> dict[str, Video]:
         rows = await self._db.fetch(_FIND, {"ids": list(video_ids)})
         return {row[0]: _video(row) for row in rows}
+
+
+class EventLookup:
+    """Finds what happened to videos, for many videos with one query."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def after(self, seqs: Mapping[str, int]) -> dict[str, list[VideoEvent]]:
+        """The events of each video behind the number that stands with it, in order; a video without any is missing."""
+        rows = await self._db.fetch(_EVENTS_AFTER, {"ids": list(seqs), "afters": list(seqs.values())})
+        found: dict[str, list[VideoEvent]] = {}
+        for row in rows:
+            found.setdefault(row[0], []).append(VideoEvent(*row))
+        return found

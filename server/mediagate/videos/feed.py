@@ -18,7 +18,7 @@ from mediagate.core.errors import RateLimited, Unavailable
 from mediagate.core.objects import Video, VideoEvent
 from mediagate.store.database import VIDEO_CHANNEL, Database
 from mediagate.store.listener import Listener
-from mediagate.store.videos import VideoRepository
+from mediagate.store.videos import EventLookup, VideoLookup
 
 log = structlog.get_logger(__name__)
 # A slow reader's backlog: phases are few, progress is coalesced, so this many means a reader that does not read.
@@ -171,7 +171,7 @@ class VideoFeed:
     """Hears of events by NOTIFY and hands them to the watchers of this process."""
 
     def __init__(self, db: Database) -> None:
-        self._db = db
+        self._events, self._videos = EventLookup(db), VideoLookup(db)
         self._watched: dict[str, set[Subscription]] = {}
         self._delivered: dict[str, int] = {}
         self._owners: dict[str, set[OwnersSubscription]] = {}
@@ -251,15 +251,23 @@ class VideoFeed:
             await self._wake.wait()
             self._wake.clear()
             due, self._due = self._due, {}
-            for video_id, what in due.items():
-                try:
-                    await self._deliver(video_id, what)
-                except Exception:
-                    log.exception("feed_delivery_failed", video_id=video_id)
+            try:
+                await self._deliver(due)
+            except Exception:
+                log.exception("feed_delivery_failed", videos=len(due))
+                for video_id, what in due.items():
                     self._is_due(video_id, what)
-                    await asyncio.sleep(1)
+                await asyncio.sleep(1)
 
-    async def _deliver(self, video_id: str, due: Due) -> None:
+    async def _deliver(self, due: Mapping[str, Due]) -> None:
+        afters = {video_id: self._known(video_id, what) for video_id, what in due.items()}
+        wanted = {video_id: after for video_id, after in afters.items() if due[video_id].last > after}
+        found = await self._load(wanted)
+        for video_id in wanted:
+            self._hand_out(video_id, due[video_id], found.get(video_id, []))
+
+    def _known(self, video_id: str, due: Due) -> int:
+        """The number up to which the watchers of a video have had everything."""
         after = due.first - 1
         if video_id in self._watched:
             delivered = self._delivered.get(video_id)
@@ -267,9 +275,9 @@ class VideoFeed:
                 delivered = min(subscription.seq for subscription in self._watched[video_id])
             # Whoever watches all has had what came before.
             after = min(after, delivered) if due.owner_id in self._owners else delivered
-        if due.last <= after:
-            return
-        items = await self._load(video_id, after)
+        return after
+
+    def _hand_out(self, video_id: str, due: Due, items: list[FeedItem]) -> None:
         watchers = list(self._watched.get(video_id, ()))
         if items and watchers:
             self._delivered[video_id] = items[-1].event.seq
@@ -282,18 +290,21 @@ class VideoFeed:
         for all_of_owner in list(self._owners.get(due.owner_id, ())):
             all_of_owner.push(items)
 
-    async def _load(self, video_id: str, after_seq: int) -> list[FeedItem]:
-        async with self._db.reading() as connection:
-            repository = VideoRepository(connection)
-            events = await repository.events(video_id, after_seq=after_seq)
-            video = await repository.find(video_id) if any(event.type == "end" for event in events) else None
+    async def _load(self, seqs: Mapping[str, int]) -> dict[str, list[FeedItem]]:
+        """What happened to each video behind a number: thousands may move at once, so all with one query."""
+        found = await self._events.after(seqs) if seqs else {}
+        ended = [video_id for video_id, events in found.items() if any(event.type == "end" for event in events)]
+        videos = dict(zip(ended, await asyncio.gather(*map(self._videos.find, ended)), strict=True))
         # An end shows the whole video. One that is gone shows nothing, and its watchers find that out themselves.
-        return [
-            FeedItem(event, video if event.type == "end" else None)
-            for event in events
-            if event.type != "end" or video is not None
-        ]
+        return {
+            video_id: [
+                FeedItem(event, videos[video_id] if event.type == "end" else None)
+                for event in events
+                if event.type != "end" or videos[video_id] is not None
+            ]
+            for video_id, events in found.items()
+        }
 
     async def missed(self, video_id: str, *, after_seq: int) -> list[FeedItem]:
         """What happened to a video after a number, for a watcher that resumes or may have missed something."""
-        return await self._load(video_id, after_seq)
+        return (await self._load({video_id: after_seq})).get(video_id, [])

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediagate.core.errors import InvalidField
 from mediagate.core.addresses import is_public
+from mediagate.core.errors import InvalidField
 from mediagate.net.fetcher import Fetcher
 from mediagate.net.urls import FetchRules, allowed_host, target_of
 from tests.unit.net.site import spying

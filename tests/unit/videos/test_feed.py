@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -279,13 +279,13 @@ class TestDue:
         video = await world.ask()
         load, failed = world.feed._load, asyncio.Event()
 
-        async def once_away(video_id: str, after_seq: int) -> list[FeedItem]:
+        async def once_away(seqs: Mapping[str, int]) -> dict[str, list[FeedItem]]:
             if not failed.is_set():
                 # What happens next is told while this one fails.
-                world.feed._on_payload(news(video_id, 3, 3, OWNER.owner_id))
+                world.feed._on_payload(news(next(iter(seqs)), 3, 3, OWNER.owner_id))
                 failed.set()
                 raise ConnectionError
-            return await load(video_id, after_seq)
+            return await load(seqs)
 
         with world.feed.subscribe_all(OWNER.owner_id) as subscription:
             subscription.seqs[video.id] = video.seq

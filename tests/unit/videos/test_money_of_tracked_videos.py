@@ -13,7 +13,7 @@ from mediagate.pricing.prices import OwnRates, Prices
 from mediagate.pricing.rates import rates_in
 from mediagate.providers.base import Failure, FailureStage, FateUnknown, JobState, JobStatus, SubmitRefused
 from mediagate.store.database import Database
-from mediagate.store.videos import VideoRepository
+from mediagate.store.videos import EventLookup
 from mediagate.videos.cost import Costs
 from mediagate.videos.track_video import Leash
 from tests.unit.videos.world import DONE, RENDERING, Script, World, script
@@ -28,8 +28,7 @@ def world_of(db: Database, provider: Script) -> World:
 
 
 async def lines(db: Database, video: Video) -> list[tuple[Any, ...]]:
-    async with db.reading() as connection:
-        events = await VideoRepository(connection).events(video.id, after_seq=0)
+    events = (await EventLookup(db).after({video.id: 0})).get(video.id, [])
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     costs = [event.payload for event in events if event.type == "cost"]
     return [(cost["kind"], cost["usd"], cost["reason"]) for cost in costs]

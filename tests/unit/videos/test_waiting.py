@@ -220,7 +220,12 @@ class TestSureAnswers:
             cost_usd=0.4,
             failure=Failure(FailureStage.PROVIDER, "cancelled", "Stopped.", retryable=True, charged=True),
         )
-        w = world(script(polls=[RENDERING, stopped]))
+
+        async def stop() -> bool:
+            w.provider.polls = [stopped]
+            return True
+
+        w = world(script(polls=[RENDERING], cancels=[stop]))
         video = await w.ask()
         tracking = asyncio.create_task(w.track(video, timeout_s=10))
         await w.until(video, VideoPhase.RENDERING)

@@ -37,7 +37,7 @@ from mediagate.routing.catalog import Deployment, ModelCatalog
 from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database
 from mediagate.store.files import FileLookup
-from mediagate.store.videos import VideoLookup, VideoRepository
+from mediagate.store.videos import EventLookup, VideoLookup, VideoRepository
 from mediagate.videos.callbacks import Callbacks
 from mediagate.videos.cancel_video import CancelVideo
 from mediagate.videos.cost import Costs
@@ -231,8 +231,7 @@ class World:
 
     async def events(self, video: Video) -> list[VideoEvent]:
         """Its life as it is stored."""
-        async with self.db.reading() as connection:
-            return await VideoRepository(connection).events(video.id, after_seq=0)
+        return (await EventLookup(self.db).after({video.id: 0})).get(video.id, [])
 
     async def phases(self, video: Video) -> list[str]:
         """Every phase it went through."""
