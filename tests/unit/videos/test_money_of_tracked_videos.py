@@ -13,7 +13,7 @@ from mediagate.pricing.prices import OwnRates, Prices
 from mediagate.pricing.rates import rates_in
 from mediagate.providers.base import Failure, FailureStage, FateUnknown, JobState, JobStatus, SubmitRefused
 from mediagate.store.database import Database
-from mediagate.store.videos import EventLookup
+from mediagate.store.videos import EventLookup, VideoRepository
 from mediagate.videos.cost import Costs
 from mediagate.videos.track_video import Leash
 from tests.unit.videos.world import DONE, RENDERING, Script, World, script
