@@ -112,7 +112,10 @@ class Recorder:
             ready.set()
             await stop.wait()
             await runner.cleanup()
-            # A connection that is being closed needs another turn of the loop.
+            # A connection that was accepted in the last moment belongs to nobody any more.
+            for transport in list(loop._transports.values()):  # type: ignore[attr-defined]
+                transport.abort()
+            # What is being closed needs another turn of the loop.
             await asyncio.sleep(0.01)
 
         thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)

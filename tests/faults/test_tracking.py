@@ -20,7 +20,7 @@ from tests.conftest import TEST_CONFIG, Gateway, data_folder, start_gateway
 
 EXIT_DECLARED_DEAD = 75
 RESCUE_S_MAX = 50.0
-QUEUES = 3
+QUEUES = 5
 SLOW = "[mediagate:slow=5]"
 CONFIG = {**TEST_CONFIG, "local": {"parallel_renders": 4, "fsync": False}}
 
@@ -157,6 +157,7 @@ class TestEverythingElse:
 @pytest.fixture(scope="module")
 def second_worker(broken: Gateway) -> Iterator[subprocess.Popen[bytes]]:
     """Another worker beside the gateway's own, from the same settings."""
+    eventually(lambda: len(worker_ids(broken)) >= QUEUES, "the first worker has all its queues")
     known = max(worker_ids(broken))
     environment = Path(f"/proc/{broken.child('worker')}/environ").read_bytes().rstrip(b"\0").split(b"\0")
     pairs = (line.decode().split("=", 1) for line in environment)

@@ -108,7 +108,7 @@ def forms(draw: st.DrawFn) -> tuple[str, list[Part]]:
     return boundary, parts
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(form=forms(), data=st.data())
 def test_any_form_cut_anywhere_gives_the_same_events(form: tuple[str, list[Part]], data: st.DataObject) -> None:
     boundary, parts = form
