@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 async def run_api(settings: Settings, address: str) -> None:
     """Serve gRPC on `address` until a signal."""
     from mediagate.api.server import ApiServer
-    from mediagate.composition import build_parts, open_parts
+    from mediagate.composition import build_parts, open_parts, recall_accounts
     from mediagate.services import build_decision, build_feed, build_pipeline, build_servicers
 
     parts = build_parts(settings)
@@ -37,6 +37,7 @@ async def run_api(settings: Settings, address: str) -> None:
             raise Unavailable("The service is shutting down.", retry_after_s=1)
         await parts.db.ping()
 
+    await recall_accounts(parts)
     await open_parts(parts)
     await feed.start()
     servicers = build_servicers(parts, feed, require_ready)
@@ -62,10 +63,11 @@ async def run_api(settings: Settings, address: str) -> None:
 
 async def run_worker(settings: Settings) -> None:
     """Run jobs until a signal."""
-    from mediagate.composition import build_operations, build_parts, open_parts
+    from mediagate.composition import build_operations, build_parts, open_parts, recall_accounts
     from mediagate.jobs.tasks import Worker
 
     parts = build_parts(settings)
+    await recall_accounts(parts)
     await open_parts(parts)
     worker = Worker(parts.db.url, build_operations(parts))
     # Trackers live long and are many: walking all of them for every few hundred new objects finds nothing.

@@ -122,10 +122,14 @@ def build_parts(settings: Settings) -> Parts:
 async def open_parts(parts: Parts) -> None:
     """What takes a connection to the database, before the first call."""
     stamp_ids(await stamp_of(parts.db))
+    parts.stores.build_all()
+
+
+async def recall_accounts(parts: Parts) -> None:
+    """Bring back the accounts that the configuration no longer has, for what they hold; for processes that serve."""
     key = parts.settings.master_key
     recall = RecallAccounts(parts.db, parts.stores, parts.makers, key.get_secret_value() if key else None, os.environ)
     await recall.run(parts.clock.now())
-    parts.stores.build_all()
 
 
 def costs_of(deployments: Sequence[Deployment]) -> Costs:

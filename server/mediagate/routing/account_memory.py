@@ -52,7 +52,7 @@ class RecallAccounts:
         if not known and not named:
             return
         if self.master_key is None:
-            log.info("accounts_not_remembered", reason="MEDIAGATE_MASTER_KEY is not set")
+            log.warning("accounts_not_remembered", reason="MEDIAGATE_MASTER_KEY is not set")
             return
         seal = Seal(self.master_key)
         opened = _opened(seal, known)
