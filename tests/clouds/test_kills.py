@@ -20,6 +20,7 @@ from tests.api.wire import field, file_part, post_form, sql
 from tests.clouds.conftest import GCS_BUCKET, S3_BUCKET, Clouds, config_of
 from tests.conftest import Gateway, data_folder, start_gateway
 
+pytestmark = pytest.mark.soak
 MIB = 1 << 20
 SEED = 4711
 CALLS = 60

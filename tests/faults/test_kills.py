@@ -117,6 +117,7 @@ def kill_at_random(gateway: Gateway) -> None:
         gateway.wait_ready()
 
 
+@pytest.mark.soak
 async def test_no_kill_loses_or_alters_a_file_or_leaves_a_trace(stack: Gateway) -> None:
     """What the client was told is there, what is listed is whole, and once leases are over nothing else exists."""
     sender, numbers = Sender(stack), itertools.count()

@@ -37,6 +37,7 @@ from tests.faults.video_fleet import (
 from tests.unit.videos.conftest import database_url, db
 
 __all__ = ["database_url", "db", "moto_url"]
+pytestmark = pytest.mark.soak
 VIDEOS = 200
 SEED = 20261121
 CLIP_S = (1.0, 1.5)

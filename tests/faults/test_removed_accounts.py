@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.api.priced_kit import PRICED, config_of, job_of, made
 from tests.api.videos_kit import create, finished, get, mp4, reached
 from tests.api.wire import eventually
@@ -13,6 +15,7 @@ from tests.contract.video_bench import Said
 from tests.doubles.openai_files import KEY, openai_files
 from tests.doubles.openai_videos import Flavour, OpenAIVideosApi
 
+pytestmark = pytest.mark.soak
 # What a tracker's back-off may take after a restart.
 MOMENT_S = 90
 LINES = b'{"custom_id": "1"}\n' * 1000

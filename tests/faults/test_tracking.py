@@ -212,6 +212,7 @@ class TestTwoWorkers:
             assert_lived_once(broken, http, video)
 
 
+@pytest.mark.soak
 def test_a_gateway_that_starts_again_goes_on_with_its_videos() -> None:
     """Once stopped and once killed, each time in mid-render and with a video that nobody has looked at yet."""
     with data_folder() as data_dir:

@@ -73,6 +73,7 @@ def answer(origin: Origin, video: bytes) -> None:
     origin.hold("/interactions/1", json.dumps(tree).encode(), headers={"content-type": "application/json"})
 
 
+@pytest.mark.soak
 async def test_a_video_inside_of_an_answer_costs_no_memory(tmp_path: Path) -> None:
     with running_origin() as origin:
         video = os.urandom(1 << 20) * 96

@@ -198,6 +198,7 @@ class TestArchive:
         # Not even the provider is asked: what counts is the copy.
         assert at.provider.calls == ["open"]
 
+    @pytest.mark.soak
     async def test_a_crash_in_the_middle_leaves_one_copy(self, desk: Desks) -> None:
         at = await desk(rules=ARCHIVED)
         before = {id for id, _, _ in await at.files()}
