@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -25,6 +26,20 @@ def reading(title: str) -> Iterator[None]:
         yield
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
         raise bad_answer(title) from None
+
+
+def matched(pattern: re.Pattern[str], value: Any) -> str:
+    """A text of this form, to be called under `reading`. Raises `ValueError` for anything else."""
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise ValueError(value)
+    return value
+
+
+def text_in(value: Any) -> str:
+    """A text that is not empty, to be called under `reading`. Raises `ValueError` for anything else."""
+    if not isinstance(value, str) or not value:
+        raise ValueError(value)
+    return value
 
 
 def marked_file(name: str, ref: str, **more: Any) -> ProviderFile:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from mediagate.core.errors import ContentPolicyViolation
 from mediagate.providers.account import Account
-from mediagate.providers.answers import Tree, at_rfc3339, reading
+from mediagate.providers.answers import Tree, at_rfc3339, matched, reading
 from mediagate.providers.base import (
     Failure,
     FailureStage,
@@ -100,7 +100,7 @@ class ReplicateVideos(LinkedVideos):
         except ContentPolicyViolation as error:
             raise SubmitRefused(blocked(FailureStage.INPUT)) from error
         with reading(self.spec.title):
-            return _matched(_REF, answer["id"])
+            return matched(_REF, answer["id"])
 
     async def _input(self, request: VideoRequest, schema: InputSchema | None, body: JsonBody) -> Tree:
         members = members_of(request, schema)
@@ -269,9 +269,3 @@ def _output(output: Any) -> str | None:
     if isinstance(output, Mapping):
         output = next((output[name] for name in ("video", "output", "url") if output.get(name)), None)
     return output if isinstance(output, str) and output else None
-
-
-def _matched(pattern: re.Pattern[str], text: Any) -> str:
-    if not isinstance(text, str) or not pattern.fullmatch(text):
-        raise ValueError(text)
-    return text

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from mediagate.core.errors import ContentPolicyViolation
 from mediagate.core.sizes import aspect_ratio
 from mediagate.providers.account import Account
-from mediagate.providers.answers import Tree, reading
+from mediagate.providers.answers import Tree, matched, reading, text_in
 from mediagate.providers.base import (
     Failure,
     FailureStage,
@@ -66,7 +66,7 @@ class RunwayVideos(LinkedVideos):
         except ContentPolicyViolation as error:
             raise SubmitRefused(blocked(FailureStage.INPUT, field=error.param)) from error
         with reading(self.spec.title):
-            return _ref(answer["id"])
+            return matched(_REF, answer["id"])
 
     async def _members(self, request: VideoRequest, body: JsonBody) -> tuple[str, Tree]:
         model = MODELS.get(request.model, UNKNOWN)
@@ -104,7 +104,7 @@ class RunwayVideos(LinkedVideos):
             links = tree.get("output") or []
             if not links:
                 raise FileNotFoundError("Runway has no output of this task")
-            return _text(links[0])
+            return text_in(links[0])
 
     async def cancel(self, ref: str) -> bool:
         """Stop the task. The same call deletes a task that has ended, so it is looked at before."""
@@ -181,7 +181,7 @@ def _sound(endpoint: Endpoint, request: VideoRequest) -> Tree:
 
 
 def _status(tree: Tree, poll_after_s: float | None) -> JobStatus:
-    state = STATES.get(_text(tree["status"]))
+    state = STATES.get(text_in(tree["status"]))
     if state is None:
         raise FateUnknown("Runway gives a state that is not known")
     credits = (tree.get("cost") or {}).get("credits")
@@ -207,15 +207,3 @@ def _path(ref: str) -> str:
     if not _REF.fullmatch(ref):
         raise FileNotFoundError("not the id of a task")
     return f"/v1/tasks/{ref}"
-
-
-def _ref(value: Any) -> str:
-    if not _REF.fullmatch(value):
-        raise ValueError(value)
-    return str(value)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError(value)
-    return value

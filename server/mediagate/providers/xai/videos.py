@@ -11,7 +11,7 @@ import httpx
 from mediagate.core.errors import ContentPolicyViolation
 from mediagate.core.sizes import aspect_ratio, resolution
 from mediagate.providers.account import Account
-from mediagate.providers.answers import Tree, reading
+from mediagate.providers.answers import Tree, matched, reading, text_in
 from mediagate.providers.base import (
     Failure,
     FailureStage,
@@ -79,7 +79,7 @@ class XaiVideos(LinkedVideos):
         except ContentPolicyViolation as error:
             raise SubmitRefused(blocked(FailureStage.INPUT)) from error
         with reading(self.spec.title):
-            return _ref(answer["request_id"])
+            return matched(_REF, answer["request_id"])
 
     async def _members(self, request: VideoRequest, body: JsonBody) -> Tree:
         members: Tree = {"model": request.model, "prompt": request.prompt}
@@ -117,7 +117,7 @@ class XaiVideos(LinkedVideos):
             url = (tree.get("video") or {}).get("url")
         if not url:
             raise FileNotFoundError("xAI has no link to this video")
-        return _text(url)
+        return text_in(url)
 
     async def cancel(self, ref: str) -> bool:
         """False: the API cannot stop a job."""
@@ -202,15 +202,3 @@ def _path(ref: str) -> str:
     if not _REF.fullmatch(ref):
         raise FileNotFoundError("not the id of a request")
     return f"/v1/videos/{ref}"
-
-
-def _ref(value: Any) -> str:
-    if not _REF.fullmatch(value):
-        raise ValueError(value)
-    return str(value)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError(value)
-    return value
