@@ -15,6 +15,8 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
+from tests.doubles.serving import break_off
+
 SLOW_S: Final = 0.5
 PAUSE_S: Final = 1
 _HOPS: Final = frozenset(
@@ -127,6 +129,7 @@ class Chaos:
             await runner.cleanup()
         if self._session is not None:
             await self._session.close()
+        await break_off()
 
     async def _answer(self, proxy: Proxy, request: web.BaseRequest) -> web.StreamResponse:
         met = Met(request.method, request.raw_path, await request.read(), time.monotonic())

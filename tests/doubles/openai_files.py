@@ -13,7 +13,6 @@ It runs in a thread of its own, so that tests of any kind can use it, or alone: 
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import itertools
 import secrets
@@ -29,6 +28,7 @@ from aiohttp import web
 from multipart import MultipartError
 
 from tests.doubles.form import form_of
+from tests.doubles.serving import serving
 
 KEY = "sk-recorder"
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
@@ -326,25 +326,9 @@ class OpenAIFilesServer:
 def openai_files(port: int = 0, **knobs: Any) -> Iterator[OpenAIFilesServer]:
     """The server, in a thread of its own."""
     server = OpenAIFilesServer(**knobs)
-    loop = asyncio.new_event_loop()
-    runner = web.AppRunner(server.app(), shutdown_timeout=0.1)
-
-    async def start() -> None:
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", port)
-        await site.start()
-        server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    try:
-        asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+    with serving(lambda: web.AppRunner(server.app(), shutdown_timeout=0.1), port=port) as serving_port:
+        server.url = f"http://127.0.0.1:{serving_port}"
         yield server
-    finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()
 
 
 if __name__ == "__main__":

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+
+from tests.doubles.serving import serving
 
 PIECE_BYTES = 1 << 16
 
@@ -117,30 +118,9 @@ def _broken(request: web.Request, response: web.StreamResponse | None = None) ->
 @contextmanager
 def running_origin(tls: ssl.SSLContext | None = None) -> Iterator[Origin]:
     """An origin on a free port of 127.0.0.1, gone behind the block."""
-    origin, ready = Origin(), threading.Event()
-    stops: list[Callable[[], object]] = []
-
-    async def serve() -> None:
-        stop, loop = asyncio.Event(), asyncio.get_running_loop()
-        stops.append(lambda: loop.call_soon_threadsafe(stop.set))
-        runner = web.ServerRunner(web.Server(_handler(origin)), shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
-        await site.start()
-        origin.port = runner.addresses[0][1]
-        ready.set()
-        await stop.wait()
-        await runner.cleanup()
-
-    # asyncio.run also ends the requests that still wait.
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
-    thread.start()
-    assert ready.wait(60)
-    try:
+    origin = Origin()
+    with serving(lambda: web.ServerRunner(web.Server(_handler(origin)), shutdown_timeout=0.1), tls=tls) as origin.port:
         yield origin
-    finally:
-        stops[0]()
-        thread.join(10)
 
 
 def _handler(origin: Origin) -> Any:

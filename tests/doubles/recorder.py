@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +10,7 @@ from typing import Any, Self
 from aiohttp import web
 
 from tests.doubles.form import form_of
+from tests.doubles.serving import serving
 
 READ_BYTES = 1 << 16
 
@@ -102,31 +101,8 @@ class Recorder:
     @contextmanager
     def running(self) -> Iterator[Self]:
         """Run in a thread with an event loop of its own, on a free port."""
-        loop, stop, ready = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
-
-        async def serve() -> None:
-            runner = web.AppRunner(self.app(), access_log=None, shutdown_timeout=0.1)
-            await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            self.port = runner.addresses[0][1]
-            ready.set()
-            await stop.wait()
-            await runner.cleanup()
-            # A connection that was accepted in the last moment belongs to nobody any more.
-            for transport in list(loop._transports.values()):  # type: ignore[attr-defined]
-                transport.abort()
-            # What is being closed needs another turn of the loop.
-            await asyncio.sleep(0.01)
-
-        thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
-        thread.start()
-        assert ready.wait(60)
-        try:
+        with serving(lambda: web.AppRunner(self.app(), access_log=None, shutdown_timeout=0.1)) as self.port:
             yield self
-        finally:
-            loop.call_soon_threadsafe(stop.set)
-            thread.join(10)
-            loop.close()
 
 
 def cut_off(request: web.Request) -> web.Response:

@@ -84,15 +84,7 @@ async def settled(http: ProviderHttp, url: str, hosts: MediaHosts | None = None)
     """Where the bytes behind `url` are in the end, with the headers that may go there: the account's credentials for
     the account's own host alone. Each step, the first one too, is one that `hosts` allow (`PublicHosts` where there are
     none). Raises `FileNotFoundError` where the link has expired, and as `ProviderHttp.call`."""
-    for _ in range(REDIRECTS_MAX):
-        if not await _allowed(http, url, hosts or PublicHosts(None)):
-            break
-        origin = Origin(http.url(url), await _credentials(http, url))
-        async with http.stream("GET", url, headers=_probe(origin), anonymous=not origin.headers) as response:
-            if not response.is_redirect:
-                return origin
-            url = urljoin(http.url(url), response.headers.get("location", ""))
-    raise ProviderFailed(f"{http.title} has the video in a place that is not allowed.", code="provider_bad_redirect")
+    return (await _followed(http, url, hosts))[0]
 
 
 async def remote_video(
@@ -118,19 +110,28 @@ async def remote_picture(http: ProviderHttp, url: str, hosts: MediaHosts | None 
 
 
 async def _remote(http: ProviderHttp, url: str, hosts: MediaHosts | None) -> HttpContent:
-    origin = await settled(http, url, hosts)
-    anonymous = not origin.headers
-    async with http.stream("GET", origin.url, headers=_probe(origin), anonymous=anonymous) as response:
-        size = _whole(response)
-        kind = response.headers.get("content-type", "").partition(";")[0].strip()
+    origin, answer = await _followed(http, url, hosts)
     return HttpContent(
         http,
         origin.url,
-        size_bytes=size,
-        content_type=kind,
-        etag=response.headers.get("etag", ""),
-        anonymous=anonymous,
+        size_bytes=_whole(answer),
+        content_type=answer.headers.get("content-type", "").partition(";")[0].strip(),
+        etag=answer.headers.get("etag", ""),
+        anonymous=not origin.headers,
     )
+
+
+async def _followed(http: ProviderHttp, url: str, hosts: MediaHosts | None) -> tuple[Origin, httpx.Response]:
+    """As `settled`, with the answer that was found there, of which only the head is read."""
+    for _ in range(REDIRECTS_MAX):
+        if not await _allowed(http, url, hosts or PublicHosts(None)):
+            break
+        origin = Origin(http.url(url), await _credentials(http, url))
+        async with http.stream("GET", url, headers=_probe(origin), anonymous=not origin.headers) as response:
+            if not response.is_redirect:
+                return origin, response
+            url = urljoin(http.url(url), response.headers.get("location", ""))
+    raise ProviderFailed(f"{http.title} has the video in a place that is not allowed.", code="provider_bad_redirect")
 
 
 async def _credentials(http: ProviderHttp, url: str) -> dict[str, str]:
