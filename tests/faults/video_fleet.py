@@ -42,10 +42,11 @@ from mediagate.videos.open_output import OpenOutput
 from mediagate.videos.plan_video import PlanVideo, VideoDraft
 from mediagate.videos.provider_request import MakeRequest
 from mediagate.videos.start_video import StartVideo
-from mediagate.videos.track_video import Leash, TrackVideo
+from mediagate.videos.track_video import TrackVideo
 from tests.contract.video_bench import Said
 from tests.contract.video_stands import WIRES, Server, Stand
 from tests.doubles.chaos import FORWARDED, Chaos, Fault, Met, Proxy
+from tests.unit.videos.tracking import Leash, Tracker
 from tests.unit.videos.world import Clock
 
 INTERVAL_S: Final = 1.0
@@ -274,7 +275,7 @@ class Sea:
             self.clock,
             DEADLINE_S,
         )
-        self.tracker = TrackVideo(
+        track_video = TrackVideo(
             db,
             videos,
             catalog,
@@ -291,6 +292,7 @@ class Sea:
             self.clock,
             INTERVAL_S,
         )
+        self.tracker = Tracker(track_video)
 
     def _count(self, stand: Stand) -> None:
         asked: Callable[[str], Awaitable[JobStatus]] = stand.bench.provider.poll

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence, Set
+from typing import Protocol
 
 import structlog
 from procrastinate.connector import BaseAsyncConnector
 from procrastinate.manager import JobManager
 from procrastinate.utils import utcnow
-from procrastinate.worker import Worker as JobWorker
 
 log = structlog.get_logger(__name__)
 HEARTBEAT_S = 1.0
@@ -31,11 +31,17 @@ class DeclaredDead(Exception):
     """Others took over jobs that this process still runs. It has to end at once, without a word about them."""
 
 
+class Registered(Protocol):
+    """Something that takes jobs: who it is in the job engine's tables, None while it is not there."""
+
+    worker_id: int | None
+
+
 class Rescue:
     """Looks every other second, on behalf of the workers of this process."""
 
     def __init__(
-        self, manager: JobManager, connector: BaseAsyncConnector, workers: Sequence[JobWorker], running: Set[int]
+        self, manager: JobManager, connector: BaseAsyncConnector, workers: Sequence[Registered], running: Set[int]
     ) -> None:
         """`running` holds the ids of the jobs that run in this process, at any time."""
         self._manager = manager

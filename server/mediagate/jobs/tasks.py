@@ -37,19 +37,19 @@ from mediagate.files.tasks import (
 )
 from mediagate.jobs.connector import PatientConnector
 from mediagate.jobs.rescue import HEARTBEAT_S, PRUNED_S, DeclaredDead, Rescue
+from mediagate.jobs.tracking import TrackingJobs
 from mediagate.store.database import Database
 from mediagate.store.files import FileRepository
 from mediagate.store.listener import Listener
 from mediagate.store.videos import VideoRepository
 from mediagate.videos.delete_video import RemoveVideo
 from mediagate.videos.tasks import REMOVE_VIDEO, TRACK_VIDEO, TRACKING_QUEUE, WAKE_CHANNEL
-from mediagate.videos.track_video import Leash, TrackVideo
+from mediagate.videos.track_video import TrackVideo
 from mediagate.webhooks.deliver import DeliverWebhooks, DeliveryJob
 from mediagate.webhooks.tasks import DELIVER_WEBHOOKS, WEBHOOK_QUEUE, WEBHOOK_RETRY_QUEUE
 from mediagate.webhooks.upkeep import ResumeDeliveries, SweepEvents
 
 log = structlog.get_logger(__name__)
-TRACKING_CONCURRENCY = 10_000
 WORK_CONCURRENCY = 8
 BYTES_CONCURRENCY = 4
 WEBHOOK_CONCURRENCY = 64
@@ -72,8 +72,6 @@ class Patience(procrastinate.BaseRetryStrategy):
 
 
 RETRY = Patience(300)
-# A video's tracker waits for its provider by itself; the job ends early only when its process does.
-RETRY_TRACKING = Patience(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +103,10 @@ class Worker:
         self._database_url = database_url
         self._operations = operations
         self._stopping = asyncio.Event()
-        self._leashes: dict[str, Leash] = {}
         self._running: set[int] = set()
         self._connector = PatientConnector(conninfo=database_url, min_size=1, max_size=8)
         self._app = procrastinate.App(connector=self._connector)
+        self._tracking = TrackingJobs(self._app.job_manager, self._connector, operations.track_video, self._running)
         self._register()
 
     def _register(self) -> None:
@@ -119,10 +117,6 @@ class Worker:
 
     def _register_video_jobs(self) -> None:
         operations, app = self._operations, self._app
-
-        @app.task(name=TRACK_VIDEO, queue=TRACKING_QUEUE, retry=RETRY_TRACKING)
-        async def track_video(video_id: str) -> None:
-            await self._track(video_id)
 
         @app.task(name=REMOVE_VIDEO, retry=RETRY)
         async def remove_video(video_id: str) -> None:
@@ -190,19 +184,6 @@ class Worker:
         async def work(_context: JobContext, timestamp: int) -> None:
             await run()
 
-    async def _track(self, video_id: str) -> None:
-        leash = self._leashes[video_id] = Leash()
-        if self._stopping.is_set():
-            leash.stop()
-        try:
-            over = await self._operations.track_video.run(video_id, leash)
-        finally:
-            self._leashes.pop(video_id, None)
-        if not over:
-            # Handed over: another worker goes on where this one stops.
-            async with self._operations.db.transaction() as tx:
-                await tx.enqueue(TRACK_VIDEO, queue=TRACKING_QUEUE, lock=video_id, video_id=video_id)
-
     async def _resume(self) -> None:
         """Give work back its job where the job was lost, and remove inputs for which no video came to be."""
         await self._operations.resume_removals.run()
@@ -254,10 +235,9 @@ class Worker:
 
     async def run(self) -> None:
         """Run until `stop`; jobs that are running then finish or hand over."""
-        listener = Listener(self._database_url, WAKE_CHANNEL, on_payload=self._wake, on_reconnect=_nothing)
+        listener = Listener(self._database_url, WAKE_CHANNEL, on_payload=self._tracking.wake, on_reconnect=_nothing)
         async with self._app.open_async():
             workers = [
-                self._job_worker("tracking", [TRACKING_QUEUE], TRACKING_CONCURRENCY),
                 self._job_worker("work", ["default", "builtin"], WORK_CONCURRENCY),
                 self._job_worker("bytes", [BYTES_QUEUE], BYTES_CONCURRENCY),
                 self._job_worker("webhooks", [WEBHOOK_QUEUE], WEBHOOK_CONCURRENCY),
@@ -265,12 +245,14 @@ class Worker:
             ]
             await listener.start()
             rescue = asyncio.create_task(
-                Rescue(self._app.job_manager, self._connector, workers, self._running).run(), name="rescue"
+                Rescue(self._app.job_manager, self._connector, [self._tracking, *workers], self._running).run(),
+                name="rescue",
             )
             running = [asyncio.create_task(worker.run()) for worker in workers]  # type: ignore[no-untyped-call]
+            running.append(asyncio.create_task(self._tracking.run(), name="tracking"))
             stop = asyncio.create_task(self._stopping.wait(), name="stop")
             await asyncio.wait([stop, rescue, *running], return_when=asyncio.FIRST_COMPLETED)
-            if rescue.done() and isinstance(rescue.exception(), DeclaredDead):
+            if any(task.done() and isinstance(task.exception(), DeclaredDead) for task in (rescue, *running)):
                 _end_at_once()
             asked = self._stopping.is_set()
             self.stop()
@@ -284,13 +266,7 @@ class Worker:
     def stop(self) -> None:
         """Begin to stop."""
         self._stopping.set()
-        for leash in self._leashes.values():
-            leash.stop()
-
-    def _wake(self, video_id: str) -> None:
-        leash = self._leashes.get(video_id)
-        if leash is not None:
-            leash.wake()
+        self._tracking.stop()
 
 
 def _end_at_once() -> NoReturn:

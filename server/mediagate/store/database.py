@@ -67,8 +67,9 @@ class Database:
         self.url = database_url
         self._engine: AsyncEngine = create_async_engine(
             engine_url(database_url),
-            pool_size=4,
-            max_overflow=connections_max - 4,
+            # None beyond these: each that is opened for a moment of load costs the server a process (measured).
+            pool_size=connections_max,
+            max_overflow=0,
             # Thousands of trackers may want to write at once: they wait, and calls have a time limit of their own.
             pool_timeout=600,
             pool_recycle=1800,

@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediagate.core.lifecycle import FileState
 from mediagate.core.objects import File, Page, Replica
-from mediagate.store.batching import BatchedLookup
+from mediagate.store.batching import Batched
 from mediagate.store.database import Database, compiled
 from mediagate.store.replicas import REPLICA, REPLICA_COLUMNS, ReplicaRepository, no_job, one_of, replica_of
 from mediagate.store.tables import FileRow, table
@@ -330,7 +330,7 @@ class FileLookup:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._batched = BatchedLookup(self._load)
+        self._batched = Batched(self._load)
 
     async def get(self, owner_id: str, file_id: str, *, now: datetime) -> File | None:
         """A file that its owner may read now."""

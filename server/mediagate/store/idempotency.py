@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediagate.core.idempotency import KeyedCall, Reply
-from mediagate.store.batching import BatchedLookup
+from mediagate.store.batching import Batched
 from mediagate.store.database import Database
 from mediagate.store.tables import IdempotencyRow, table
 
@@ -138,7 +138,7 @@ class IdempotencyLookup:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._batched = BatchedLookup(self._load)
+        self._batched = Batched(self._load)
 
     async def get(self, owner_id: str, key: str) -> KeyedCall | None:
         """What is known of an owner's key."""

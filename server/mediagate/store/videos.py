@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediagate.core.lifecycle import VideoPhase
 from mediagate.core.objects import Character, Page, Video, VideoEvent
-from mediagate.store.batching import BatchedLookup
+from mediagate.store.batching import Batched
 from mediagate.store.database import Database, compiled
 from mediagate.store.tables import CharacterRow, VideoEventRow, VideoRow, table
 
@@ -224,7 +224,7 @@ class VideoLookup:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._batched = BatchedLookup(self._load)
+        self._batched = Batched(self._load)
 
     async def get(self, owner_id: str, video_id: str) -> Video | None:
         """A video of its owner."""

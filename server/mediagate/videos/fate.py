@@ -5,8 +5,10 @@ Each change is one compare-and-set on the number of the newest event, so that wh
 
 from __future__ import annotations
 
+import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from mediagate.core.clock import Clock
@@ -21,6 +23,8 @@ from mediagate.videos.finish_video import Finished
 from mediagate.videos.journal import Happening, Journal, phase_change, progress_made
 
 HISTORY_JOBS = 200
+REMEMBERED_S = 30.0
+KINDS_MAX = 1000
 RUNNING_EVENTS = {
     JobState.QUEUED: PhaseEvent.PROVIDER_QUEUED,
     JobState.RENDERING: PhaseEvent.PROGRESSED,
@@ -68,21 +72,24 @@ _CANCELLED = Failure(FailureStage.GATEWAY, "cancelled", "The video was cancelled
 
 
 class Usual:
-    """What finished jobs like one video took, asked for once."""
+    """What finished jobs like a video took, remembered for `REMEMBERED_S`."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._known = False
-        self._found: Percentiles | None = None
+        self._known: OrderedDict[tuple[object, ...], tuple[float, Percentiles | None]] = OrderedDict()
 
     async def of(self, video: Video) -> Percentiles | None:
         """Of such videos, in seconds; None where too few have finished."""
-        if not self._known:
+        kind = (video.provider, video.provider_model, video.seconds, video.width, video.height)
+        until, found = self._known.get(kind, (0.0, None))
+        if time.monotonic() >= until:
             async with self._db.reading() as connection:
                 durations = await VideoRepository(connection).finished_durations_s(video, limit=HISTORY_JOBS)
-            self._found = percentiles(durations)
-            self._known = True
-        return self._found
+            found = percentiles(durations)
+            self._known[kind] = (time.monotonic() + REMEMBERED_S, found)
+            if len(self._known) > KINDS_MAX:
+                self._known.popitem(last=False)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,10 @@ class Fate:
     journal: Journal
     costs: Costs
     clock: Clock
+    usual: Usual = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "usual", Usual(self.db))
 
     async def held(self, video: Video, hold: Mapping[str, Any]) -> None:
         """Write down that it waits here, for what and at which position, where that is news."""
@@ -159,14 +170,14 @@ class Fate:
             await VideoRepository(tx.connection).note_ref(video.id, ref)
         return False
 
-    async def running(self, video: Video, status: JobStatus, usual: Usual) -> None:
+    async def running(self, video: Video, status: JobStatus) -> None:
         """Write down how far it is, where that is news."""
         now = self.clock.now()
         after = advanced(video, RUNNING_EVENTS[status.state], position=status.position)
         if status.state is not JobState.QUEUED:
             started = video.render_started_at or now
             elapsed_s = (now - started).total_seconds()
-            made = progress(video.progress, status.progress_percent, elapsed_s, await usual.of(video))
+            made = progress(video.progress, status.progress_percent, elapsed_s, await self.usual.of(video))
             after = replace(
                 after,
                 render_started_at=started,
@@ -180,7 +191,7 @@ class Fate:
         if after.progress != video.progress or after.progress_source != video.progress_source:
             happenings.append(progress_made(after))
         if happenings:
-            await self.journal.write(video, after, happenings)
+            await self.journal.progressed(video, after, happenings)
 
     async def archiving(self, video: Video) -> Video | None:
         """Write down that the provider is done; None where somebody else changed the video meanwhile."""

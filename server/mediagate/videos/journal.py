@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from typing import Any
 
 from mediagate.core.clock import Clock
 from mediagate.core.lifecycle import OVER, VideoPhase, status_of
 from mediagate.core.objects import Video, VideoEvent
 from mediagate.store.database import VIDEO_CHANNEL, Database, Transaction
+from mediagate.store.video_progress import Progress, ProgressWrites
 from mediagate.store.videos import VideoRepository
 from mediagate.videos.tasks import news
 from mediagate.videos.webhooks import VideoAnnouncer
@@ -53,6 +55,10 @@ class Journal:
     db: Database
     clock: Clock
     announcer: VideoAnnouncer = field(default_factory=VideoAnnouncer)
+    _progress: ProgressWrites = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_progress", ProgressWrites(self.db, self._announce))
 
     async def open(self, tx: Transaction, video: Video, more: Sequence[Happening] = ()) -> Video:
         """Insert a new video with its first event and `more` behind it."""
@@ -97,15 +103,29 @@ class Journal:
             if not await repository.change(before, values):
                 return None
             if happenings:
-                await repository.add_events(
-                    [
-                        VideoEvent(before.id, before.seq + number, now, happening.type, happening.payload)
-                        for number, happening in enumerate(happenings, start=1)
-                    ]
-                )
+                await repository.add_events(_events(before, happenings, now))
                 await tx.notify(VIDEO_CHANNEL, news(after.id, before.seq + 1, after.seq, after.owner_id))
             if ends:
                 await self.announcer.ended(tx, after, now=now)
-            elif any(happening.type == "progress" for happening in happenings):
-                await self.announcer.progressed(tx, after, now=now)
         return after
+
+    async def progressed(self, before: Video, after: Video, happenings: Sequence[Happening]) -> bool:
+        """The same for a video that is where it was, or further: what many write at once is one statement. Only what
+        `Progress` names may differ. False where nothing is written."""
+        events = _events(before, happenings, self.clock.now())
+        after = replace(after, seq=before.seq + len(events))
+        told = news(after.id, before.seq + 1, after.seq, after.owner_id)
+        return await self._progress.write(Progress(before, after, events, told))
+
+    async def _announce(self, tx: Transaction, written: Sequence[Progress]) -> None:
+        now = self.clock.now()
+        for one in written:
+            if any(event.type == "progress" for event in one.events):
+                await self.announcer.progressed(tx, one.after, now=now)
+
+
+def _events(before: Video, happenings: Sequence[Happening], now: datetime) -> list[VideoEvent]:
+    return [
+        VideoEvent(before.id, number, now, happening.type, happening.payload)
+        for number, happening in enumerate(happenings, start=before.seq + 1)
+    ]

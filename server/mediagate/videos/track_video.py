@@ -3,7 +3,7 @@
 The rules on fate: an attempt is written down before the provider is called; a submit or a poll whose answer says
 nothing leaves the phase `fate_unknown`, is no verdict and is asked again; only a provider whose submit is idempotent is
 submitted to again; the end is settled once, by compare-and-set. Whatever else goes wrong, the database's absence
-included, is waited out in place: a video is never without its tracker, and never runs past its deadline.
+included, is waited out: a video is never without its tracker, and never runs past its deadline.
 """
 
 from __future__ import annotations
@@ -46,7 +46,6 @@ from mediagate.videos.fate import (
     START_TIMEOUT,
     UNDELIVERED,
     Fate,
-    Usual,
 )
 from mediagate.videos.finish_video import Finishes
 from mediagate.videos.journal import Journal
@@ -58,7 +57,6 @@ T = TypeVar("T")
 BACKOFF_S_MAX = 30.0
 BUSY_S_MAX = 60.0
 SOON_S = 0.02
-WAKE_S = 1.0
 OWN_BACKOFF_S = 0.25
 OWN_BACKOFF_S_MAX = 5.0
 ANSWER_S_MAX = 60.0
@@ -70,52 +68,10 @@ HELD_S_MAX = 7 * 86_400.0
 _NOT_STARTED = (VideoPhase.HELD, VideoPhase.SUBMITTING, VideoPhase.PROVIDER_QUEUED)
 
 
-class Leash:
-    """What a process has in hand for each video it tracks: to make its tracker look at once, or stop."""
-
-    __slots__ = ("_next_wake_at", "_pulled", "_waking", "stopped")
-
-    def __init__(self) -> None:
-        self._pulled = asyncio.Event()
-        self._next_wake_at = 0.0
-        self._waking: asyncio.TimerHandle | None = None
-        self.stopped = False
-
-    def wake(self) -> None:
-        """End the tracker's sleep, or keep it from the next one; not more often than once in `WAKE_S`, whoever calls
-        how often: each look asks the provider."""
-        if self._waking is not None:
-            return
-        loop = asyncio.get_running_loop()
-        at = max(loop.time(), self._next_wake_at)
-        self._next_wake_at = at + WAKE_S
-        if at <= loop.time():
-            self._pulled.set()
-        else:
-            self._waking = loop.call_at(at, self._wake_later)
-
-    def _wake_later(self) -> None:
-        self._waking = None
-        self._pulled.set()
-
-    def stop(self) -> None:
-        """Let the tracker finish what it does and return."""
-        self.stopped = True
-        self._pulled.set()
-
-    async def sleep(self, seconds: float) -> None:
-        """Return after `seconds`, or when pulled."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._pulled.wait()
-        self._pulled.clear()
-
-
 @dataclass(slots=True)
 class Run:
-    """What one tracker remembers of one video between its turns."""
+    """What a tracker remembers of one video between its looks."""
 
-    usual: Usual
     errors: int = 0
     refusals: int = 0
 
@@ -139,30 +95,24 @@ class TrackVideo:
     def __post_init__(self) -> None:
         object.__setattr__(self, "fate", Fate(self.db, self.journal, self.costs, self.clock))
 
-    async def run(self, video_id: str, leash: Leash) -> bool:
-        """Return True when the video needs no more tracking, False when the leash was stopped before that."""
-        run = Run(Usual(self.db))
-        while not leash.stopped:
-            try:
-                video = await self.videos.find(video_id)
-                if video is None:
-                    return True
-                if video.phase in OVER:
-                    await self.line.wake(video.account)
-                    return True
-                wait_s, known = await self._turn(video, run)
-                run.errors = 0 if known else run.errors + 1
-            except Exception as error:
-                # Nothing of this is news about the job: the database is away, or we are at fault.
-                run.errors += 1
-                log.warning(
-                    "tracking_stumbled", video_id=video_id, error=type(error).__name__, exc_info=run.errors == 1
-                )
-                wait_s = min(OWN_BACKOFF_S_MAX, OWN_BACKOFF_S * 2 ** min(run.errors - 1, 10))
-            # Ten thousand of them need not be held while nothing happens to them.
-            video = None
-            await leash.sleep(wait_s)
-        return False
+    async def look(self, video_id: str, run: Run) -> float | None:
+        """Look at a video once, and do what is to be done. Returns after how many seconds to look again; None when it
+        needs no more tracking."""
+        try:
+            video = await self.videos.find(video_id)
+            if video is None:
+                return None
+            if video.phase in OVER:
+                await self.line.wake(video.account)
+                return None
+            wait_s, known = await self._turn(video, run)
+            run.errors = 0 if known else run.errors + 1
+        except Exception as error:
+            # Nothing of this is news about the job: the database is away, or we are at fault.
+            run.errors += 1
+            log.warning("tracking_stumbled", video_id=video_id, error=type(error).__name__, exc_info=run.errors == 1)
+            wait_s = min(OWN_BACKOFF_S_MAX, OWN_BACKOFF_S * 2 ** min(run.errors - 1, 10))
+        return wait_s
 
     async def _turn(self, video: Video, run: Run) -> tuple[float, bool]:
         """One look at the job. Returns the seconds until the next one, and whether anything was learnt."""
@@ -205,7 +155,7 @@ class TrackVideo:
             return await self._submit(video, provider, run)
         status = await _answer(provider.poll(video.provider_ref), ANSWER_S_MAX)
         log.debug("video_polled", video_id=video.id, state=status.state.value)
-        await self._apply(video, provider, status, run.usual)
+        await self._apply(video, provider, status)
         return status.poll_after_s if status.state in RUNNING_EVENTS else SOON_S
 
     def _end_of(self, video: Video) -> Failure | None:
@@ -289,7 +239,7 @@ class TrackVideo:
             with suppress(FateUnknown):
                 await _answer(provider.cancel(ref), ANSWER_S_MAX)
 
-    async def _apply(self, video: Video, provider: VideoProvider, status: JobStatus, usual: Usual) -> None:
+    async def _apply(self, video: Video, provider: VideoProvider, status: JobStatus) -> None:
         if status.state is JobState.FAILED:
             await self.fate.fail(video, status.failure or EMPTY_OUTPUT, status)
         elif status.state is JobState.CANCELLED:
@@ -300,7 +250,7 @@ class TrackVideo:
             # It runs on in spite of the cancel: the provider cannot stop it, and nobody waits for it any more.
             await self.fate.cancelled(video, stopped="local_only", charged=True)
         elif video.phase is not VideoPhase.ARCHIVING:
-            await self.fate.running(video, status, usual)
+            await self.fate.running(video, status)
 
     async def _finish(self, video: Video, provider: VideoProvider, status: JobStatus) -> None:
         """`ready` is said only once the bytes were read and are a whole video."""
@@ -354,7 +304,7 @@ class TrackVideo:
                 status = await _answer(provider.poll(video.provider_ref), ANSWER_S_MAX)
                 if status.state not in RUNNING_EVENTS:
                     # It finished in the last moment: a late success is delivered.
-                    await self._apply(video, provider, status, Usual(self.db))
+                    await self._apply(video, provider, status)
                     return True
         except FateUnknown:
             if why is not DEADLINE:

@@ -13,7 +13,7 @@ from mediagate.core.lifecycle import VideoPhase
 from mediagate.core.objects import Video
 from mediagate.providers.base import FateUnknown, JobState, JobStatus
 from mediagate.videos.tasks import REMOVE_VIDEO
-from mediagate.videos.track_video import Leash
+from tests.unit.videos.tracking import Leash
 from tests.unit.videos.world import DONE, OWNER, RENDERING, Script, World, script
 
 Make = Callable[[Script], World]

@@ -138,10 +138,10 @@ async def desk(db: Database, tmp_path: Path) -> AsyncIterator[Desks]:
         archive = Archive(intake, FindKept(files, world.clock), world.journal, world.clock, rules or ArchiveRules())
         finish = FinishVideo(open_file, archive, tools, world.clock, tmp_path / "spool")
         video = await world.ask()
-        submitted = await world.tracker.fate.submitting(video)
+        submitted = await world.track_video.fate.submitting(video)
         assert submitted is not None
-        assert await world.tracker.fate.accepted(submitted, "job-1")
-        archiving = await world.tracker.fate.archiving(await world.now(video))
+        assert await world.track_video.fate.accepted(submitted, "job-1")
+        archiving = await world.track_video.fate.archiving(await world.now(video))
         assert archiving is not None
         return Desk(world, finish, stores, tmp_path, provider, archiving)
 

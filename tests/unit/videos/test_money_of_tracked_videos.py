@@ -15,7 +15,6 @@ from mediagate.providers.base import Failure, FailureStage, FateUnknown, JobStat
 from mediagate.store.database import Database
 from mediagate.store.videos import EventLookup, VideoRepository
 from mediagate.videos.cost import Costs
-from mediagate.videos.track_video import Leash
 from tests.unit.videos.world import DONE, RENDERING, Script, World, script
 
 COSTS = Costs(Prices({"d": OwnRates(rates_in({"output_cost_per_second": 0.4}))}, {}))
@@ -37,7 +36,7 @@ async def lines(db: Database, video: Video) -> list[tuple[Any, ...]]:
 async def test_two_trackers_settle_once(db: Database) -> None:
     w = world_of(db, script(polls=[RENDERING, RENDERING, DONE]))
     video = await w.ask()
-    await asyncio.gather(*(w.tracker.run(video.id, Leash()) for _ in range(4)))
+    await asyncio.gather(*(w.tracker.run(video.id) for _ in range(4)))
     over = await w.now(video)
     assert (over.phase, over.cost_usd, over.cost_source) == (VideoPhase.READY, 0.8, "config")
     assert sorted(await lines(db, video)) == sorted([*CREATED, ("charged", 0.8, "measured_seconds")])
@@ -46,7 +45,7 @@ async def test_two_trackers_settle_once(db: Database) -> None:
 async def test_money_stays_held_while_nobody_knows_and_a_late_success_is_charged(db: Database) -> None:
     w = world_of(db, script(polls=[RENDERING, FateUnknown("silence")]))
     video = await w.ask()
-    tracking = asyncio.create_task(w.tracker.run(video.id, Leash()))
+    tracking = asyncio.create_task(w.tracker.run(video.id))
     unknown = await w.until(video, VideoPhase.FATE_UNKNOWN)
     assert (unknown.estimate_usd, unknown.cost_usd) == (0.8, None)
     assert await lines(db, video) == CREATED
@@ -86,7 +85,7 @@ async def test_the_providers_figure_is_the_one_that_counts(db: Database) -> None
 async def test_a_cancel_that_nobody_answers_keeps_the_money_held(db: Database) -> None:
     w = world_of(db, script(submits=[FateUnknown("silence")]))
     video = await w.ask()
-    tracking = asyncio.create_task(w.tracker.run(video.id, Leash()))
+    tracking = asyncio.create_task(w.tracker.run(video.id))
     await w.until(video, VideoPhase.FATE_UNKNOWN)
     async with db.transaction() as tx:
         await VideoRepository(tx.connection).request_cancel(video.id, now=w.clock.now())

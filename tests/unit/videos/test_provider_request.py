@@ -19,6 +19,7 @@ from mediagate.providers.http import ProviderHttp
 from mediagate.providers.media_body import FormBody, JsonBody
 from mediagate.providers.video_calls import submitting
 from mediagate.videos.provider_request import InputLost, MakeRequest
+from tests.unit.videos.tracking import Tracker
 from tests.unit.videos.world import OWNER, Bytes, Script, World, script
 
 Make = Callable[[Script], World]
@@ -71,9 +72,10 @@ class Reads(Script):
 
 
 def with_shelf(w: World, *answers: Any) -> World:
-    made = w.tracker.make_request
+    made = w.track_video.make_request
     made = MakeRequest(made.videos, Shelf(list(answers)), made.open_output, made.callbacks)  # type: ignore[arg-type]
-    w.tracker = replace(w.tracker, make_request=made)
+    w.track_video = replace(w.track_video, make_request=made)
+    w.tracker = Tracker(w.track_video)
     return w
 
 
@@ -159,7 +161,7 @@ class TestOnTheWire:
 
     async def image(self, w: World, error: Exception) -> MediaInput:
         with_shelf(w, Breaking(error=error))
-        request = await w.tracker.make_request.run(await ask(w))
+        request = await w.track_video.make_request.run(await ask(w))
         assert request.image is not None
         return request.image
 

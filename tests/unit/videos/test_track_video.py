@@ -28,7 +28,8 @@ from mediagate.store.videos import VIDEO
 from mediagate.videos.fate import advanced
 from mediagate.videos.journal import Happening
 from mediagate.videos.start_video import VideoDraft
-from mediagate.videos.track_video import DELIVERY_S_MAX, HELD_S_MAX, Leash
+from mediagate.videos.track_video import DELIVERY_S_MAX, HELD_S_MAX
+from tests.unit.videos.tracking import Leash
 from tests.unit.videos.world import DONE, OWNER, QUEUED, REJECTED, RENDERING, Bytes, Script, World, script
 
 REFUSAL = Failure(FailureStage.INPUT, "bad_prompt", "The prompt is bad.", retryable=False, field="prompt")
@@ -96,13 +97,18 @@ class TestSubmit:
         assert [event.payload["number"] for event in await w.events(video) if event.type == "attempt"] == [1, 2, 3]
 
     async def test_a_submit_that_died_with_its_process_is_not_repeated(self, world: Make) -> None:
-        async def die() -> str:
-            raise asyncio.CancelledError
+        submitting = asyncio.Event()
 
-        w = world(script(submits=[die]))
+        async def hang() -> str:
+            submitting.set()
+            await asyncio.Event().wait()
+            return "job-1"
+
+        w = world(script(submits=[hang]))
         video = await w.ask()
-        with pytest.raises(asyncio.CancelledError):
-            await w.track(video)
+        dying = asyncio.create_task(w.track(video))
+        await submitting.wait()
+        dying.cancel()
         tracking = asyncio.create_task(w.track(video))
         await w.until(video, VideoPhase.FATE_UNKNOWN)
         w.clock.forward(101)
@@ -143,7 +149,7 @@ class TestSubmit:
 
         w = world(script(submits=[meanwhile]))
         video = await w.ask()
-        assert await w.tracker.run(video.id, Leash())
+        assert await w.tracker.run(video.id)
         assert (await w.now(video)).provider_ref == "job-1"
         await w.remove_video.run(video.id)
         assert w.provider.calls == ["submit", "cancel", "cancel", "delete job-1", "delete"]
@@ -450,7 +456,7 @@ class TestSettling:
             video = await w.ask()
             w.provider.polls = [QUEUED, RENDERING, RENDERING, DONE]
             async with asyncio.timeout(40):
-                assert await asyncio.gather(*(w.tracker.run(video.id, Leash()) for _ in range(3))) == [True] * 3
+                assert await asyncio.gather(*(w.tracker.run(video.id) for _ in range(3))) == [True] * 3
             events = await w.events(video)
             assert [event.seq for event in events] == list(range(1, len(events) + 1))
             assert [event.type for event in events].count("end") == 1
@@ -469,7 +475,7 @@ class TestSettling:
     async def test_a_video_that_was_deleted_is_tracked_no_longer(self, world: Make) -> None:
         w = world(script(polls=[RENDERING]))
         video = await w.ask()
-        tracking = asyncio.create_task(w.tracker.run(video.id, Leash()))
+        tracking = asyncio.create_task(w.tracker.run(video.id))
         await w.until(video, VideoPhase.RENDERING)
         await w.delete_video.run(OWNER, video.id)
         assert await asyncio.wait_for(tracking, 20)
@@ -479,7 +485,7 @@ class TestSettling:
     async def test_an_account_that_is_gone_is_no_verdict(self, world: Make) -> None:
         w = world(script(polls=[RENDERING]))
         video = await w.ask()
-        tracking = asyncio.create_task(w.tracker.run(video.id, Leash()))
+        tracking = asyncio.create_task(w.tracker.run(video.id))
         await w.until(video, VideoPhase.RENDERING)
         providers, w.catalog._videos = w.catalog._videos, {}
         await w.until(video, VideoPhase.FATE_UNKNOWN)
@@ -491,7 +497,7 @@ class TestSettling:
     async def test_an_account_that_never_comes_back_ends_at_the_deadline(self, world: Make) -> None:
         w = world(script(polls=[RENDERING]))
         untaken, taken = await w.ask(), await w.ask()
-        tracking = asyncio.create_task(w.tracker.run(taken.id, Leash()))
+        tracking = asyncio.create_task(w.tracker.run(taken.id))
         await w.until(taken, VideoPhase.RENDERING)
         tracking.cancel()
         w.catalog._videos = {}

@@ -19,7 +19,7 @@ from mediagate.providers.base import (
     SubmitRefused,
 )
 from mediagate.videos import track_video
-from mediagate.videos.track_video import Leash
+from tests.unit.videos.tracking import Leash
 from tests.unit.videos.world import DONE, RENDERING, Script, World, script
 
 Make = Callable[[Script], World]
@@ -68,7 +68,7 @@ class TestLine:
         w = world(script(polls=[RENDERING]))
         w.parallel_max = 3
         videos = [await w.ask() for _ in range(12)]
-        trackers = [asyncio.create_task(w.tracker.run(video.id, Leash())) for video in videos]
+        trackers = [asyncio.create_task(w.tracker.run(video.id)) for video in videos]
         await asyncio.sleep(1)
         assert w.provider.calls.count("submit") == 3
         for tracker in trackers:
@@ -78,7 +78,7 @@ class TestLine:
         w = world(script(polls=[RENDERING]))
         w.parallel_max = 1
         running = await w.ask()
-        tracking = asyncio.create_task(w.tracker.run(running.id, Leash()))
+        tracking = asyncio.create_task(w.tracker.run(running.id))
         await w.until(running, VideoPhase.RENDERING)
         many = [await w.ask() for _ in range(3)]
         one = await w.ask(OTHER)
@@ -116,7 +116,7 @@ class TestTimes:
     async def test_what_does_not_begin_in_time_is_cancelled_at_the_provider(self, world: Make) -> None:
         w = world(script(polls=[QUEUED]))
         video = await w.ask(start_timeout_s=5)
-        tracking = asyncio.create_task(w.tracker.run(video.id, Leash()))
+        tracking = asyncio.create_task(w.tracker.run(video.id))
         await w.until(video, VideoPhase.PROVIDER_QUEUED)
         w.clock.forward(6)
         assert await asyncio.wait_for(tracking, 7)
@@ -126,7 +126,7 @@ class TestTimes:
     async def test_what_has_begun_in_time_goes_on(self, world: Make) -> None:
         w = world(script(polls=[RENDERING]))
         video = await w.ask(start_timeout_s=5)
-        tracking = asyncio.create_task(w.tracker.run(video.id, Leash()))
+        tracking = asyncio.create_task(w.tracker.run(video.id))
         await w.until(video, VideoPhase.RENDERING)
         w.clock.forward(6)
         w.provider.polls = [DONE]
@@ -136,7 +136,7 @@ class TestTimes:
     async def test_what_is_not_done_in_time_is_cancelled(self, world: Make) -> None:
         w = world(script(polls=[RENDERING]))
         video = await w.ask(cancel_after_s=5)
-        tracking = asyncio.create_task(w.tracker.run(video.id, Leash()))
+        tracking = asyncio.create_task(w.tracker.run(video.id))
         await w.until(video, VideoPhase.RENDERING)
         w.clock.forward(6)
         assert await asyncio.wait_for(tracking, 7)
@@ -146,7 +146,7 @@ class TestTimes:
         w = world(script(polls=[RENDERING], cancels=[False]))
         video = await w.ask(cancel_after_s=5)
         w.clock.forward(1)
-        tracking = asyncio.create_task(w.tracker.run(video.id, Leash()))
+        tracking = asyncio.create_task(w.tracker.run(video.id))
         await w.until(video, VideoPhase.RENDERING)
         w.clock.forward(6)
         assert await asyncio.wait_for(tracking, 7)
@@ -245,7 +245,7 @@ class TestTheWait:
             await w.track(video, timeout_s=0.2)
         w.clock.forward(1000)
         w.parallel_max = None
-        tracking = asyncio.create_task(w.tracker.run(video.id, Leash()))
+        tracking = asyncio.create_task(w.tracker.run(video.id))
         begun = await w.until(video, VideoPhase.RENDERING)
         assert (begun.deadline_at - w.clock.now()).total_seconds() == 100
         tracking.cancel()
@@ -257,14 +257,14 @@ class TestTheWait:
         with pytest.raises(TimeoutError):
             await w.track(first, timeout_s=0.3)
         second = await w.ask(OTHER)
-        tracking = asyncio.create_task(w.tracker.run(second.id, Leash()))
+        tracking = asyncio.create_task(w.tracker.run(second.id))
         await w.until(second, VideoPhase.RENDERING)
         tracking.cancel()
 
     async def test_as_many_as_the_limit_go_at_once(self, world: Make) -> None:
         w = world(script(polls=[RENDERING]))
         w.parallel_max = 40
-        trackers = [asyncio.create_task(w.tracker.run((await w.ask()).id, Leash())) for _ in range(45)]
+        trackers = [asyncio.create_task(w.tracker.run((await w.ask()).id)) for _ in range(45)]
         async with asyncio.timeout(20):
             while w.provider.calls.count("submit") < 40:
                 await asyncio.sleep(0.05)

@@ -31,13 +31,15 @@ DOING = (
 class Done:
     """An operation that remembers what it was run with."""
 
-    def __init__(self, result: Any = 0) -> None:
+    def __init__(self) -> None:
         self.ids: list[str] = []
-        self.result = result
 
-    async def run(self, *arguments: Any) -> Any:
+    async def run(self, *arguments: Any) -> int:
         self.ids += [argument for argument in arguments if isinstance(argument, str)]
-        return self.result
+        return 0
+
+    async def look(self, *_: Any) -> None:
+        """Of a video there is nothing more to be seen."""
 
     all_of = one = recent = every_account = keep_promise = run
 
@@ -60,7 +62,7 @@ def operations(db: Database) -> Any:
         "sweep_files",
         "sweep_keys",
     ]
-    return SimpleNamespace(db=db, track_video=Done(True), **{name: Done() for name in names})
+    return SimpleNamespace(db=db, track_video=Done(), **{name: Done() for name in names})
 
 
 @pytest.fixture

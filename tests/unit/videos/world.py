@@ -53,7 +53,8 @@ from mediagate.videos.open_output import OpenOutput
 from mediagate.videos.plan_video import PlanVideo, VideoDraft
 from mediagate.videos.provider_request import MakeRequest
 from mediagate.videos.start_video import StartVideo
-from mediagate.videos.track_video import Leash, TrackVideo
+from mediagate.videos.track_video import TrackVideo
+from tests.unit.videos.tracking import Tracker
 
 OWNER = Principal("owner")
 RENDERING = JobStatus(JobState.RENDERING, progress_percent=10.0)
@@ -198,7 +199,7 @@ class World:
         plan = PlanVideo(self.videos, self.catalog, get_file, measure)
         self.start = StartVideo(db, plan, self.costs, self.catalog, self.journal, self.clock, 100.0)
         open_output = OpenOutput(self.catalog, FindKept(FileLookup(db), self.clock), open_content)
-        self.tracker = TrackVideo(
+        self.track_video = TrackVideo(
             db,
             self.videos,
             self.catalog,
@@ -210,6 +211,7 @@ class World:
             self.clock,
             None,
         )
+        self.tracker = Tracker(self.track_video)
 
     async def ask(self, who: Principal = OWNER, **wishes: Any) -> Video:
         """A new video."""
@@ -218,7 +220,7 @@ class World:
     async def track(self, video: Video, timeout_s: float = 30) -> Video:
         """Track to the end; the video as it is then."""
         async with asyncio.timeout(timeout_s):
-            assert await self.tracker.run(video.id, Leash())
+            assert await self.tracker.run(video.id)
         return await self.now(video)
 
     async def now(self, video: Video) -> Video:
