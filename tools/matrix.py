@@ -82,7 +82,7 @@ def cell(spec: FileSpec, operation: FileOperation, notes: list[str]) -> str:
 
 def videos_table() -> str:
     """What each provider can do for videos, as Markdown, with its notes."""
-    columns = (*VIDEO_INPUTS, *DERIVED, "audio", *(name for name, _ in ABILITIES), "edge streams")
+    columns = (*VIDEO_INPUTS, *DERIVED, "characters", "audio", *(name for name, _ in ABILITIES), "edge streams")
     lines = [f"| provider | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
     for spec in map(video_spec, VIDEO_PROVIDERS):
         # Where models are listed, the one that stands for all others has no limits because nobody knows them.
@@ -90,6 +90,7 @@ def videos_table() -> str:
         cells = [
             *(share(name in model.inputs for model in models) for name in VIDEO_INPUTS),
             *(share(kind in model.kinds for model in models) for kind in DERIVED),
+            share(model.characters_max > 0 for model in models),
             sound(models),
             *(mark(getattr(spec, ability)) for _, ability in ABILITIES),
             mark(streams_directly(spec)),

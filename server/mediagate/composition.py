@@ -45,6 +45,7 @@ from mediagate.videos.cost import Costs
 from mediagate.videos.delete_video import RemoveVideo
 from mediagate.videos.journal import Journal
 from mediagate.videos.line import Line
+from mediagate.videos.provider_characters import ProviderCharacters
 from mediagate.videos.provider_request import MakeRequest
 from mediagate.videos.track_video import TrackVideo
 from mediagate.webhooks.deliver import DeliverWebhooks
@@ -211,7 +212,13 @@ def build_tracker(parts: Parts) -> TrackVideo:
         parts.catalog,
         Journal(parts.db, parts.clock),
         parts.costs,
-        MakeRequest(videos, parts.open_content, parts.outputs.open_output, build_callbacks(parts.settings)),
+        MakeRequest(
+            videos,
+            parts.open_content,
+            parts.outputs.open_output,
+            build_callbacks(parts.settings),
+            ProviderCharacters(parts.db, parts.catalog),
+        ),
         parts.outputs.finish_video,
         Line(parts.db, parts.catalog),
         parts.clock,

@@ -52,6 +52,7 @@ _VIDEO_INFO: Final = {
     "inputs": re.compile("text|image|video"),
     "operations": re.compile("create|remix|edit|extend"),
     "audio": re.compile("never|always|optional"),
+    "characters": re.compile(r"\d{1,2}"),
 }
 _EXAMPLES: Final = {
     "sizes": '["1280x720", "720x1280"]',
@@ -61,6 +62,7 @@ _EXAMPLES: Final = {
     "inputs": "[text, image]",
     "operations": "[create, remix]",
     "audio": "optional",
+    "characters": "2",
 }
 
 
@@ -72,8 +74,8 @@ class ModelEntry(Peer):
     model_info: dict[str, Any] = Field(
         default_factory=dict,
         description="What the deployment can make (`mode: video_generation`, `sizes`, `default_size`, `seconds`, "
-        "`default_seconds`, `inputs`, `operations`, `audio`) and what it costs, in US dollars; other members are free "
-        "notes.",
+        "`default_seconds`, `inputs`, `operations`, `audio`, `characters`) and what it costs, in US dollars; other "
+        "members are free notes.",
     )
 
     @field_validator("model_info")

@@ -189,7 +189,7 @@ def _videos(parts: Parts, feed: VideoFeed) -> VideoServicer:
     keep = KeepInput(parts.intake, parts.fetcher, config.limits.input_image_bytes_max, config.limits.file_bytes_max)
     videos = VideoLookup(parts.db)
     measure = MeasureInput(parts.open_content, parts.outputs.tools, parts.settings.data_dir / "spool")
-    plan = PlanVideo(videos, parts.catalog, parts.get_file, measure)
+    plan = PlanVideo(videos, parts.catalog, parts.get_file, measure, GetCharacter(parts.db))
     start = StartVideo(
         parts.db,
         plan,

@@ -355,7 +355,7 @@ class TestCharacters:
             response = post_form(http, *parts, path="/v1/videos/characters")
             assert_failure(response, 400, code=code, param=param)
 
-    def test_a_create_with_a_character_says_that_no_model_takes_one(self, http: httpx.Client, clip: bytes) -> None:
+    def test_a_create_with_a_character_says_that_no_model_here_takes_one(self, http: httpx.Client, clip: bytes) -> None:
         form = post_form(http, field("name", "Bo"), file_part(clip, "a.mp4", "video"), path="/v1/videos/characters")
         made = form.json()["id"]
         asked = {**SMALL, "prompt": QUICK, "characters": [{"id": made}]}

@@ -14,7 +14,7 @@ import pytest
 from mediagate.providers.account import Account
 from mediagate.providers.base import JobState, VideoKind, VideoProvider, VideoRequest, VideoVariant
 from mediagate.providers.registry import build_videos
-from tests.api.videos_kit import create, finished, png, reached
+from tests.api.videos_kit import create, finished, mp4, png, reached
 from tests.conftest import MASTER_KEY, TEST_CONFIG, Gateway
 from tests.contract.video_bench import media
 from tests.contract.video_suite import read
@@ -180,3 +180,18 @@ async def test_two_submits_with_one_token_make_one_job(direct: VideoProvider, ba
     assert not await direct.cancel(ref)
     await direct.delete(ref)
     await direct.delete(ref)
+
+
+def test_a_character_is_made_where_the_video_is_and_its_refusal_is_told(
+    front: httpx.Client, back: httpx.Client
+) -> None:
+    """The gateway behind keeps characters, and its own renderer draws none."""
+    made = front.post("/v1/videos/characters", data={"name": "Bo"}, files={"video": ("a.mp4", mp4(0.2), "video/mp4")})
+    assert made.status_code == 200, made.text
+    fields = {"model": FAR_MODEL, "prompt": f"a boat {uuid.uuid4()}", "characters": [{"id": made.json()["id"]}]}
+    video = finished(front, create(front, **fields))
+    assert video["status"] == "failed"
+    failure = video["mediagate"]["failure"]
+    assert (failure["stage"], failure["charged"], failure["retryable"]) == ("provider", False, False)
+    assert failure["code"] == "provider_rejected_request"
+    assert not behind(back, fields["prompt"])

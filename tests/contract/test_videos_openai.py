@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Unpack
 
+import pytest
 import pytest_asyncio
 
 from mediagate.providers.account import Account
-from mediagate.providers.base import VideoProvider
+from mediagate.providers.base import CharacterMaker, SubmitRefused, VideoKind, VideoProvider, VideoRequest
 from mediagate.providers.registry import build_videos
-from tests.contract.video_bench import ALL_SAID, ELSEWHERE, Details, Said, VideoBench
+from tests.contract.video_bench import ALL_SAID, ELSEWHERE, Details, Said, VideoBench, media
 from tests.contract.video_fault_suite import VideoFaultContract
 from tests.contract.video_suite import VideoProviderContract
 from tests.doubles.openai_videos import WORDS, Flavour, OpenAIVideosApi
@@ -127,6 +128,28 @@ class TestGateway(VideoProviderContract):
         with OpenAIVideosApi(Flavour.GATEWAY).running() as api:
             provider = compatible(api)
             yield GatewayBench(api, provider)
+            await provider.close()
+
+
+class TestCharacters:
+    async def test_one_is_made_and_shown(self) -> None:
+        with OpenAIVideosApi(Flavour.GATEWAY).running() as api:
+            provider = compatible(api)
+            assert isinstance(provider, CharacterMaker)
+            ref = await provider.make_character("Zoë", media(b"a clip", "video/mp4"))
+            assert api.characters == {ref: ("Zoë", b"a clip")}
+            request = VideoRequest("t", VideoKind.CREATE, "m", "a boat", 4, 1280, 720, characters=(ref,))
+            job = await provider.submit(request)
+            assert api.jobs[job].sent["characters"] == [{"id": ref}]
+            await provider.close()
+
+    async def test_a_server_that_keeps_none_says_so(self) -> None:
+        with OpenAIVideosApi(Flavour.VLLM).running() as api:
+            provider = compatible(api)
+            assert isinstance(provider, CharacterMaker)
+            with pytest.raises(SubmitRefused) as refused:
+                await provider.make_character("Bo", media(b"a clip", "video/mp4"))
+            assert (refused.value.failure.field, refused.value.failure.retryable) == ("characters", False)
             await provider.close()
 
 

@@ -68,6 +68,7 @@ class OpenAIVideosApi(Recorder):
         self.redirect: str | None = None
         self.jobs: dict[str, Job] = {}
         self.by_key: dict[str, str] = {}
+        self.characters: dict[str, tuple[str, bytes]] = {}
         self._epoch = 0
         self._numbers: Iterator[int] = itertools.count(1)
 
@@ -98,6 +99,7 @@ class OpenAIVideosApi(Recorder):
                 found.append(web.post(f"{prefix}/videos/{{id}}/cancel", self._cancel))
             if self.flavour is not Flavour.VLLM:
                 found += [
+                    web.post(f"{prefix}/videos/characters", self._character),
                     web.post(f"{prefix}/videos/edits", self._derive),
                     web.post(f"{prefix}/videos/extensions", self._derive),
                     web.post(f"{prefix}/videos/{{id}}/remix", self._remix),
@@ -124,7 +126,23 @@ class OpenAIVideosApi(Recorder):
             return self.error(400, "A field that is there twice.")
         return {name: value for name, value in pairs if part is None or value != f"<{part.filename}>"}, part
 
+    async def _character(self, request: web.Request) -> web.Response:
+        read = await self._form(request)
+        if isinstance(read, web.Response):
+            return read
+        fields, part = read
+        if set(fields) != {"name"} or part is None:
+            return self.error(400, "A name and a video are needed.", param="video")
+        character_id = f"char_{len(self.characters) + 1}"
+        self.characters[character_id] = (fields["name"], part.data)
+        return web.json_response({"id": character_id, "name": fields["name"], "created_at": int(time.time())})
+
     async def _create(self, request: web.Request) -> web.Response:
+        if request.content_type == "application/json":
+            tree = request[ASKED].json = json.loads(await request.read())
+            if any(one["id"] not in self.characters for one in tree.get("characters", [])):
+                return self.error(404, "Character not found.", param="characters")
+            return self._refusal(request, tree) or self._made(request, tree, None)
         read = await self._form(request)
         if isinstance(read, web.Response):
             return read

@@ -32,6 +32,7 @@ from mediagate.store.files import FileLookup
 from mediagate.store.videos import EventLookup, VideoLookup, VideoRepository
 from mediagate.videos.archive import Archive, ArchiveRules
 from mediagate.videos.callbacks import Callbacks
+from mediagate.videos.characters import GetCharacter
 from mediagate.videos.cost import Costs
 from mediagate.videos.find_kept import FindKept
 from mediagate.videos.finish_video import FinishVideo
@@ -40,6 +41,7 @@ from mediagate.videos.line import Line
 from mediagate.videos.measure_input import MeasureInput
 from mediagate.videos.open_output import OpenOutput
 from mediagate.videos.plan_video import PlanVideo, VideoDraft
+from mediagate.videos.provider_characters import ProviderCharacters
 from mediagate.videos.provider_request import MakeRequest
 from mediagate.videos.start_video import StartVideo
 from mediagate.videos.track_video import TrackVideo
@@ -268,7 +270,9 @@ class Sea:
         archive = Archive(self._intake, kept, journal, self.clock, ArchiveRules())
         self.start = StartVideo(
             db,
-            PlanVideo(videos, catalog, get_file, MeasureInput(open_file, self._tools, folder / "spool")),
+            PlanVideo(
+                videos, catalog, get_file, MeasureInput(open_file, self._tools, folder / "spool"), GetCharacter(db)
+            ),
             costs,
             catalog,
             journal,
@@ -286,6 +290,7 @@ class Sea:
                 open_file,
                 OpenOutput(catalog, kept, open_file),
                 Callbacks("https://gateway.example", b"secret"),
+                ProviderCharacters(db, catalog),
             ),
             FinishVideo(open_file, archive, self._tools, self.clock, folder / "spool"),
             Line(db, catalog),

@@ -283,6 +283,8 @@ def _creation(request: videos_pb2.CreateVideoRequest) -> dict[str, Any]:
     source = request.input_reference.WhichOneof("source")
     if source is not None:
         fields["input_reference"] = {source: getattr(request.input_reference, source)}
+    if request.characters:
+        fields["characters"] = list(request.characters)
     return fields
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -133,6 +133,7 @@ class Video:
     end_user: str | None = None
     audio: bool | None = None
     extra: Mapping[str, Any] | None = None
+    characters: Sequence[str] | None = None
     start_by: datetime | None = None
     cancel_at: datetime | None = None
     hold: Mapping[str, Any] | None = None

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 
 class Content(Protocol):
@@ -99,9 +99,10 @@ class VideoRequest:
     two submits make one job.
 
     `seconds` of an extension are those to add. `source_video` has the bytes that a remix, an edit or an extension
-    starts from; `source_ref` is the provider's own job that made them, where this account did. `audio` is None where
-    the caller does not say. `extra` holds the members of the caller's body that are not mediagate's: they go into the
-    provider's body as they are, over what the provider's adapter sets.
+    starts from; `source_ref` is the provider's own job that made them, where this account did. `characters` are
+    the provider's own ids of those that shall be seen. `audio` is None where the caller does not say. `extra` holds the
+    members of the caller's body that are not mediagate's: they go into the provider's body as they are, over what the
+    provider's adapter sets.
     """
 
     token: str
@@ -114,6 +115,7 @@ class VideoRequest:
     image: MediaInput | None = None
     source_video: MediaInput | None = None
     source_ref: str | None = None
+    characters: tuple[str, ...] = ()
     audio: bool | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     callback_url: str | None = None
@@ -183,7 +185,7 @@ class VideoModel:
     """What one model can make. Empty `sizes` or `seconds`: any, since the provider does not say. `sizes` are
     `WIDTHxHEIGHT`, so that they stand for aspect ratio and resolution at once; `sizes_by_input` has those from one of
     the `inputs`, where they are fewer. `extend_seconds` are the lengths that an
-    extension can add, where they are not `seconds`."""
+    extension can add, where they are not `seconds`. A new video may have `characters_max` characters."""
 
     name: str
     sizes: tuple[str, ...]
@@ -196,6 +198,7 @@ class VideoModel:
     audio: Audio = Audio.NEVER
     extend_seconds: tuple[int, ...] = ()
     sizes_by_input: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    characters_max: int = 0
     description: str = ""
 
 
@@ -241,6 +244,15 @@ class VideoSpec:
     output_life_s: int | None = None
     poll_interval_s: float = 10.0
     deadline_s: float = 3600.0
+
+
+@runtime_checkable
+class CharacterMaker(Protocol):
+    """A `VideoProvider` that keeps characters."""
+
+    async def make_character(self, name: str, video: MediaInput) -> str:
+        """Keep a character from a video; returns the provider's own id of it. Raises as `VideoProvider.submit` does."""
+        ...
 
 
 class VideoProvider(Protocol):

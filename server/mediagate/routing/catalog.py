@@ -202,6 +202,8 @@ def told(model: VideoModel, info: Mapping[str, Any]) -> VideoModel:
         changes["default_size"] = str(info["default_size"])
     if "default_seconds" in info:
         changes["default_seconds"] = int(info["default_seconds"])
+    if "characters" in info:
+        changes["characters_max"] = int(info["characters"])
     if "audio" in info:
         changes["audio"] = Audio(info["audio"])
     return replace(model, **changes)

@@ -167,6 +167,7 @@ class VideoRow(SQLModel, table=True):
     end_user: str | None = None
     audio: bool | None = None
     extra: dict[str, Any] | None = _json()
+    characters: list[str] | None = _json()
     start_by: datetime | None = _time(nullable=True)
     cancel_at: datetime | None = _time(nullable=True)
     hold: dict[str, Any] | None = _json()
@@ -228,6 +229,16 @@ class CharacterRow(SQLModel, table=True):
     name: str
     file_id: str
     created_at: datetime = _time()
+
+
+class CharacterRefRow(SQLModel, table=True):
+    """What an account calls a character of ours."""
+
+    __tablename__ = "character_ref"
+
+    character_id: str = Field(primary_key=True, sa_type=ID, foreign_key="character.id", ondelete="CASCADE")
+    account: str = Field(primary_key=True)
+    ref: str
 
 
 class WebhookEndpointRow(SQLModel, table=True):

@@ -9,17 +9,19 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, any_, bindparam, extract, func, insert, or_, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediagate.core.lifecycle import VideoPhase
 from mediagate.core.objects import Character, Page, Video, VideoEvent
 from mediagate.store.batching import Batched
 from mediagate.store.database import Database, compiled
-from mediagate.store.tables import CharacterRow, VideoEventRow, VideoRow, table
+from mediagate.store.tables import CharacterRefRow, CharacterRow, VideoEventRow, VideoRow, table
 
 VIDEO = table(VideoRow)
 EVENT = table(VideoEventRow)
 CHARACTER = table(CharacterRow)
+CHARACTER_REF = table(CharacterRefRow)
 _COLUMNS = tuple(VIDEO.c[field.name] for field in fields(Video))
 _FIND = compiled(
     select(*_COLUMNS).where(VIDEO.c.id == any_(bindparam("ids", type_=ARRAY(TEXT))), VIDEO.c.deleted_at.is_(None))
@@ -217,6 +219,19 @@ class VideoRepository:
         query = select(CHARACTER).where(CHARACTER.c.id == character_id, CHARACTER.c.owner_id == owner_id)
         row = (await self._connection.execute(query)).first()
         return None if row is None else Character(**row._asdict())
+
+    async def character_ref(self, character_id: str, account: str) -> str | None:
+        """What an account calls a character; None where it was not told of it."""
+        query = select(CHARACTER_REF.c.ref).where(
+            CHARACTER_REF.c.character_id == character_id, CHARACTER_REF.c.account == account
+        )
+        return (await self._connection.execute(query)).scalar_one_or_none()
+
+    async def keep_character_ref(self, character_id: str, account: str, ref: str) -> str:
+        """Remember it; where somebody else was faster, theirs is returned and stays."""
+        values = {"character_id": character_id, "account": account, "ref": ref}
+        await self._connection.execute(postgresql_insert(CHARACTER_REF).values(values).on_conflict_do_nothing())
+        return await self.character_ref(character_id, account) or ref
 
 
 class VideoLookup:

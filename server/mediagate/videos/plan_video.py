@@ -17,11 +17,12 @@ from mediagate.files.get_file import GetFile
 from mediagate.providers.base import Audio, VideoKind, VideoModel
 from mediagate.routing.catalog import Deployment, ModelCatalog
 from mediagate.store.videos import VideoLookup
+from mediagate.videos.characters import GetCharacter
 from mediagate.videos.extra_members import require_free
 from mediagate.videos.measure_input import MeasureInput
+from mediagate.videos.read_fields import CHARACTERS
 
 SECONDS_MAX = 3600
-CHARACTERS = "characters"
 _SIZE = re.compile(r"[1-9][0-9]{1,4}x[1-9][0-9]{1,4}")
 
 
@@ -44,6 +45,7 @@ class VideoDraft:
     start_timeout_s: float | None = None
     cancel_after_s: float | None = None
     end_user: str | None = None
+    characters: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -82,6 +84,7 @@ class PlanVideo:
     catalog: ModelCatalog
     get_file: GetFile
     measure: MeasureInput
+    get_character: GetCharacter
 
     async def run(self, who: Principal, draft: VideoDraft) -> Plan:
         """Raises `InvalidField` naming what the model can, `Unsupported`, `NotFound` for an input, and `StateConflict`
@@ -89,7 +92,6 @@ class PlanVideo:
         source = await self._source(who, draft)
         deployment, model = self._deployment(draft, source)
         _require_prompt(draft, model)
-        _require_no_characters(draft, deployment)
         require_free(draft.extra, self.catalog.spec(deployment.provider), bounded=draft.max_cost_usd is not None)
         size = _size(draft, model, source)
         width, height = parse_size(size)
@@ -114,6 +116,7 @@ class PlanVideo:
                 f"The model '{deployment.model_name}' takes no image; it takes {', '.join(model.inputs)}.",
                 param="input_reference",
             )
+        await self._require_characters(who, draft, deployment, model)
         if draft.image_file_id is not None:
             await self.get_file.run(who, draft.image_file_id)
         if draft.source_file_id is None:
@@ -121,6 +124,27 @@ class PlanVideo:
         length_s = await self.measure.seconds(await self.get_file.run(who, draft.source_file_id))
         seconds = plan.seconds if draft.seconds is not None else max(1, round(length_s))
         return replace(plan, seconds=seconds, source_seconds=length_s)
+
+    async def _require_characters(
+        self, who: Principal, draft: VideoDraft, deployment: Deployment, model: VideoModel
+    ) -> None:
+        if not draft.characters:
+            return
+        if not model.characters_max or draft.kind is not VideoKind.CREATE:
+            able = [d.model_name for d, m in self.catalog.video_deployments() if m.characters_max]
+            raise Unsupported(
+                f"The model '{deployment.model_name}' takes no '{CHARACTERS}' here. Models that can, in a new video: "
+                f"{', '.join(dict.fromkeys(able)) or 'none'}.",
+                param=CHARACTERS,
+            )
+        if len(draft.characters) > model.characters_max:
+            raise InvalidField(
+                f"The model '{deployment.model_name}' takes at most {model.characters_max} '{CHARACTERS}'; these are "
+                f"{len(draft.characters)}.",
+                param=CHARACTERS,
+            )
+        for character_id in draft.characters:
+            await self.get_character.run(who, character_id)
 
     async def _source(self, who: Principal, draft: VideoDraft) -> Video | None:
         if draft.source_video_id is None:
@@ -159,14 +183,6 @@ def _require_prompt(draft: VideoDraft, model: VideoModel) -> None:
         raise InvalidField(
             f"'prompt' may have at most {model.prompt_chars_max} characters; this one has {len(draft.prompt)}.",
             param="prompt",
-        )
-
-
-def _require_no_characters(draft: VideoDraft, deployment: Deployment) -> None:
-    """A character is ours, and no provider knows it: its id passed on would be somebody else's there, or nobody's."""
-    if CHARACTERS in draft.extra:
-        raise Unsupported(
-            f"The model '{deployment.model_name}' takes no '{CHARACTERS}'. Models that can: none.", param=CHARACTERS
         )
 
 

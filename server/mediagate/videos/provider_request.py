@@ -13,6 +13,7 @@ from mediagate.providers.base import Content, MediaInput, ProviderBusy, VideoKin
 from mediagate.store.videos import VideoLookup
 from mediagate.videos.callbacks import Callbacks
 from mediagate.videos.open_output import OpenOutput
+from mediagate.videos.provider_characters import ProviderCharacters
 
 
 class InputLost(Exception):
@@ -28,12 +29,18 @@ class MakeRequest:
     open_file: OpenContent
     open_output: OpenOutput
     callbacks: Callbacks
+    characters: ProviderCharacters
 
     async def run(self, video: Video) -> VideoRequest:
-        """Everything that the provider needs. Raises `FileNotFoundError` where an input is gone, and `MediagateError`
-        where one cannot be opened at the moment."""
+        """Everything that the provider needs, which then knows the video's characters. Raises `FileNotFoundError`
+        where an input is gone, `MediagateError` where one cannot be opened at the moment, and as `ProviderCharacters`
+        does."""
         owner = Principal(video.owner_id)
         source = await self._source(video)
+
+        async def media(file_id: str) -> MediaInput:
+            return await self._media(owner, file_id)
+
         return VideoRequest(
             token=video.id,
             kind=VideoKind(video.kind),
@@ -47,6 +54,7 @@ class MakeRequest:
             if source is None
             else await self._output(source),
             source_ref=source.provider_ref if source is not None and source.account == video.account else None,
+            characters=await self.characters.run(video, media),
             audio=video.audio,
             extra=video.extra or {},
             callback_url=self.callbacks.url_of(video.id),
@@ -61,8 +69,9 @@ class MakeRequest:
         return source
 
     async def _file(self, owner: Principal, file_id: str | None) -> MediaInput | None:
-        if file_id is None:
-            return None
+        return None if file_id is None else await self._media(owner, file_id)
+
+    async def _media(self, owner: Principal, file_id: str) -> MediaInput:
         file, content = await self.open_file.find(owner, file_id)
         ready = (replica.ref for replica in file.replicas if replica.state is ReplicaState.READY)
         return _as_input(content, file.content_type, tuple(ref for ref in ready if ref and "://" in ref))

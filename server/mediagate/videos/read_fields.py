@@ -20,10 +20,12 @@ WAIT_S_MAX: Final = 7 * 86_400.0
 _JSON = re.compile(r"[-\d{\[]|true\Z|false\Z|null\Z")
 # What PostgreSQL, protobuf and UTF-8 cannot hold, and JSON can.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+CHARACTERS: Final = "characters"
 _OURS: Final = frozenset(
     {
-        "aspect_ratio", "cancel_after", "custom_llm_provider", "extra_body", "generate_audio", "input_reference",
-        "max_cost", "model", "prompt", "resolution", "seconds", "size", "start_timeout", "user", "video", "video_id",
+        "aspect_ratio", "cancel_after", "characters", "custom_llm_provider", "extra_body", "generate_audio",
+        "input_reference", "max_cost", "model", "prompt", "resolution", "seconds", "size", "start_timeout", "user",
+        "video", "video_id",
     }
 )  # fmt: skip
 
@@ -40,6 +42,7 @@ def wishes(fields: Mapping[str, Any]) -> dict[str, Any]:
         "start_timeout_s": duration_field(fields, "start_timeout"),
         "cancel_after_s": duration_field(fields, "cancel_after"),
         "end_user": text_field(fields, "user", chars_max=NAME_CHARS_MAX),
+        "characters": character_ids(fields),
         "extra": extra_fields(fields),
     }
 
@@ -105,7 +108,7 @@ def duration_field(fields: Mapping[str, Any], name: str) -> float | None:
 def from_form(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of a form, in which everything is text, with what is for the provider as JSON would have it: a number,
     true, false, null, an object or a list that is written as JSON is one. Official clients send `extra_body` so."""
-    return {name: value if name in _OURS else _told(value) for name, value in fields.items()}
+    return {name: value if name in _OURS and name != CHARACTERS else _told(value) for name, value in fields.items()}
 
 
 def _told(value: Any) -> Any:
@@ -119,6 +122,26 @@ def _told(value: Any) -> Any:
         return json.loads(value)
     except (ValueError, RecursionError):
         return value
+
+
+def character_ids(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """The characters that shall be seen: `[{"id": "char_..."}]`, or the ids alone. Raises `InvalidField`."""
+    body = fields.get("extra_body")
+    given = fields.get(CHARACTERS) or (body.get(CHARACTERS) if isinstance(body, Mapping) else None) or []
+    if isinstance(given, Mapping) and "id" not in given:
+        # As a form has it: characters[0][id].
+        given = list(given.values())
+    if isinstance(given, str | Mapping):
+        given = [given]
+    found = [one.get("id") if isinstance(one, Mapping) else one for one in given] if isinstance(given, list) else []
+    told = [one for one in found if isinstance(one, str)]
+    if not isinstance(given, list) or len(told) != len(given):
+        raise InvalidField(
+            f'Invalid value for \'{CHARACTERS}\': write it like [{{"id": "char_..."}}].',
+            param=CHARACTERS,
+            code="invalid_type",
+        )
+    return tuple(dict.fromkeys(told))
 
 
 def extra_fields(fields: Mapping[str, Any]) -> dict[str, Any]:

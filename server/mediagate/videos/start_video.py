@@ -76,6 +76,7 @@ class StartVideo:
             end_user=draft.end_user,
             audio=plan.audio,
             extra=dict(draft.extra) or None,
+            characters=list(draft.characters) or None,
             start_by=None if draft.start_timeout_s is None else now + timedelta(seconds=draft.start_timeout_s),
             cancel_at=None if draft.cancel_after_s is None else now + timedelta(seconds=draft.cancel_after_s),
             max_cost_usd=draft.max_cost_usd,

@@ -191,30 +191,32 @@ class TrackVideo:
         if hold is not None:
             await self.fate.held(video, hold)
             return LOOK_AGAIN_S
+        current = video
         try:
             request = await self.make_request.run(video)
-        except FileNotFoundError:
-            return await self._refused(video, NO_INPUT, again=again)
-        written, hold = await self.line.pass_through(video, lambda tx: self.fate.submitting(video, tx))
-        if hold is not None:
-            await self.fate.held(video, hold)
-            return LOOK_AGAIN_S
-        if written is None:
-            return SOON_S
-        try:
+            written, hold = await self.line.pass_through(video, lambda tx: self.fate.submitting(video, tx))
+            if hold is not None:
+                await self.fate.held(video, hold)
+                return LOOK_AGAIN_S
+            if written is None:
+                return SOON_S
+            current = written
             ref = await _answer(provider.submit(request), SUBMIT_S_MAX)
         except SubmitRefused as refused:
-            return await self._refused(written, refused.failure, again=again)
-        except InputLost:
-            return await self._refused(written, NO_INPUT, again=again)
+            return await self._refused(current, refused.failure, again=again)
+        except (FileNotFoundError, InputLost):
+            return await self._refused(current, NO_INPUT, again=again)
         except ProviderBusy as busy:
-            if again:
-                raise FateUnknown("the attempt before this one has no known outcome") from busy
-            run.refusals += 1
-            await self.fate.held(written, {"reason": "provider_busy", "position": 0, "of": 0})
-            return max(busy.retry_after_s or 0.0, min(BUSY_S_MAX, 2.0**run.refusals))
-        await self._accepted(written, provider, ref)
+            return await self._busy(current, busy, run, again=again)
+        await self._accepted(current, provider, ref)
         return SOON_S
+
+    async def _busy(self, video: Video, busy: ProviderBusy, run: Run, *, again: bool) -> float:
+        if again:
+            raise FateUnknown("the attempt before this one has no known outcome") from busy
+        run.refusals += 1
+        await self.fate.held(video, {"reason": "provider_busy", "position": 0, "of": 0})
+        return max(busy.retry_after_s or 0.0, min(BUSY_S_MAX, 2.0**run.refusals))
 
     async def _refused(self, video: Video, failure: Failure, *, again: bool) -> float:
         """The provider surely has not taken this attempt; one before it, it may have."""

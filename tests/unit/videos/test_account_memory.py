@@ -127,7 +127,7 @@ async def test_what_is_made_from_a_video_of_it_goes_to_an_account_that_is_there(
     )  # fmt: skip
     assert catalog.video_of(source)[0].video_account == "local"
     draft = VideoDraft("a boat", VideoKind.CREATE, model="m", size="320x180", seconds="2")
-    plan = await PlanVideo(VideoLookup(db), catalog, None, None).run(Principal("o"), draft)  # type: ignore[arg-type]
+    plan = await PlanVideo(VideoLookup(db), catalog, None, None, None).run(Principal("o"), draft)  # type: ignore[arg-type]
     assert plan.deployment.video_account == "local"
 
 

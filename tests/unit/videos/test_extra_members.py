@@ -13,6 +13,7 @@ from mediagate.providers.base import VideoProvider
 from mediagate.providers.registry import VIDEO_PROVIDERS, video_spec
 from mediagate.routing.catalog import Deployment, ModelCatalog
 from mediagate.store.videos import VideoLookup
+from mediagate.videos.characters import GetCharacter
 from mediagate.videos.extra_members import require_free
 from mediagate.videos.measure_input import MeasureInput
 from mediagate.videos.plan_video import PlanVideo, VideoDraft
@@ -96,7 +97,11 @@ async def test_a_plan_holds_them_against_the_provider_that_makes_it() -> None:
     deployment = Deployment("v", "veo", "vertex_ai", "veo-3.1-generate-001", video_account="v")
     catalog = ModelCatalog([deployment], NOBODY)
     plan = PlanVideo(
-        VideoLookup.__new__(VideoLookup), catalog, GetFile.__new__(GetFile), MeasureInput.__new__(MeasureInput)
+        VideoLookup.__new__(VideoLookup),
+        catalog,
+        GetFile.__new__(GetFile),
+        MeasureInput.__new__(MeasureInput),
+        GetCharacter.__new__(GetCharacter),
     )
     who, extra = Principal("owner"), {"parameters": {"durationSeconds": 8}}
     assert (await plan.run(who, VideoDraft("a boat", extra=extra))).seconds == 8

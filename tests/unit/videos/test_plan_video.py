@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
-from mediagate.core.errors import InvalidField, Unsupported
+from mediagate.core.errors import InvalidField, NotFound, Unsupported
 from mediagate.core.objects import Principal
 from mediagate.files.get_file import GetFile
 from mediagate.providers.base import Audio, VideoKind, VideoModel, VideoProvider, VideoSpec
 from mediagate.routing.catalog import Deployment, ModelCatalog
 from mediagate.store.videos import VideoLookup
+from mediagate.videos.characters import GetCharacter
 from mediagate.videos.measure_input import MeasureInput
 from mediagate.videos.plan_video import Plan, PlanVideo, VideoDraft
+from mediagate.videos.read_fields import wishes
 
 WHO = Principal("owner")
 FIXED = VideoModel(
@@ -33,7 +35,7 @@ SPEC = VideoSpec(
     name="one",
     title="One",
     source="tests",
-    models={"fixed": FIXED},
+    models={"fixed": FIXED, "cast": replace(FIXED, name="cast", characters_max=2, kinds=tuple(VideoKind))},
     any_model=ANY,
     shut_down={"old": "2026-09-24"},
     reserved=frozenset({"storageUri"}),
@@ -53,6 +55,7 @@ def plan() -> PlanVideo:
             deployment("fixed"),
             deployment("old"),
             deployment("chat-only"),
+            deployment("cast"),
             deployment("open-ended", **VIDEO_MODE),
             deployment("told", **VIDEO_MODE, sizes=["640x360"], seconds=[3], audio="never"),
             deployment("*", "many/*", **VIDEO_MODE),
@@ -62,8 +65,23 @@ def plan() -> PlanVideo:
     )
     # Nothing here has an input, so nothing is looked up.
     return PlanVideo(
-        VideoLookup.__new__(VideoLookup), catalog, GetFile.__new__(GetFile), MeasureInput.__new__(MeasureInput)
+        VideoLookup.__new__(VideoLookup),
+        catalog,
+        GetFile.__new__(GetFile),
+        MeasureInput.__new__(MeasureInput),
+        KnownCharacters(),
     )
+
+
+class KnownCharacters(GetCharacter):
+    """Has every character but one."""
+
+    def __init__(self) -> None: ...
+
+    async def run(self, who: Principal, character_id: str) -> Any:
+        if character_id == "char_absent":
+            raise NotFound("no such character")
+        return character_id
 
 
 async def planned(plan: PlanVideo, **wishes: Any) -> Plan:
@@ -107,7 +125,7 @@ async def test_what_fits_is_planned(plan: PlanVideo, wishes: dict[str, Any], siz
         ({"model": "open-ended", "resolution": "8k"}, "resolution", "720p"),
         ({"image_file_id": "file-1"}, "input_reference", "it takes text"),
         ({"model": "old"}, "model", "was shut down by One on 2026-09-24"),
-        ({"model": "none"}, "model", "Video models: fixed, open-ended, told."),
+        ({"model": "none"}, "model", "Video models: fixed, cast, open-ended, told."),
         ({"extra": {"parameters": [{"storageUri": "gs://mine/"}]}}, "storageUri", "set by the gateway alone"),
     ],
 )
@@ -128,21 +146,48 @@ async def test_a_prompt_has_bounds(plan: PlanVideo, prompt: str) -> None:
 
 
 async def test_a_model_that_makes_no_videos_names_those_that_do(plan: PlanVideo) -> None:
-    with pytest.raises(Unsupported, match="Video models: fixed, open-ended, told"):
+    with pytest.raises(Unsupported, match="Video models: fixed, cast, open-ended, told"):
         await planned(plan, model="chat-only")
 
 
 async def test_what_a_model_cannot_do_names_those_that_can(plan: PlanVideo) -> None:
-    with pytest.raises(Unsupported, match=r"cannot edit\. Models that can: open-ended, told"):
+    with pytest.raises(Unsupported, match=r"cannot edit\. Models that can: cast, open-ended, told"):
         await planned(plan, kind=VideoKind.EDIT, source_file_id="file-1")
 
 
-@pytest.mark.parametrize("given", [[{"id": "char_1"}], {"0": {"id": "char_1"}}, "char_1"])
-@pytest.mark.parametrize("model", ["fixed", "open-ended"])
-async def test_characters_are_refused_and_not_passed_on(plan: PlanVideo, model: str, given: Any) -> None:
-    with pytest.raises(Unsupported, match=r"takes no 'characters'\. Models that can: none") as refused:
-        await planned(plan, model=model, extra={"characters": given})
-    assert refused.value.param == "characters"
+async def test_characters_go_to_models_that_take_them(plan: PlanVideo) -> None:
+    with pytest.raises(
+        Unsupported, match=r"takes no 'characters' here\. Models that can, in a new video: cast\.$"
+    ) as no:
+        await planned(plan, model="fixed", characters=("char_1",))
+    assert no.value.param == "characters"
+    assert await planned(plan, model="cast", characters=("char_1", "char_2"))
+    with pytest.raises(InvalidField, match=r"at most 2 'characters'; these are 3"):
+        await planned(plan, model="cast", characters=("char_1", "char_2", "char_3"))
+    with pytest.raises(NotFound):
+        await planned(plan, model="cast", characters=("char_absent",))
+    with pytest.raises(Unsupported, match="in a new video"):
+        await planned(plan, model="cast", characters=("char_1",), kind=VideoKind.EDIT, source_file_id="file-1")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"characters": [{"id": "char_1"}, "char_2", "char_1"]},
+        {"characters": {"0": {"id": "char_1"}, "1": {"id": "char_2"}}},
+        {"extra_body": {"characters": ["char_1", "char_2"]}},
+    ],
+)
+def test_characters_are_told_in_several_ways(given: dict[str, Any]) -> None:
+    found = wishes({"prompt": "x", **given})
+    assert (found["characters"], found["extra"]) == (("char_1", "char_2"), {})
+
+
+@pytest.mark.parametrize("given", [5, [5], [{"name": "Bo"}], [["char_1"]], True])
+def test_what_names_no_character_is_refused(given: Any) -> None:
+    with pytest.raises(InvalidField) as refused:
+        wishes({"prompt": "x", "characters": given})
+    assert (refused.value.param, refused.value.code) == ("characters", "invalid_type")
 
 
 async def test_sound_is_as_the_model_has_it(plan: PlanVideo) -> None:
@@ -193,7 +238,9 @@ class Known(GetFile):
 
 def planner(catalog: ModelCatalog, files: GetFile | None = None) -> PlanVideo:
     files = files or GetFile.__new__(GetFile)
-    return PlanVideo(VideoLookup.__new__(VideoLookup), catalog, files, MeasureInput.__new__(MeasureInput))
+    return PlanVideo(
+        VideoLookup.__new__(VideoLookup), catalog, files, MeasureInput.__new__(MeasureInput), KnownCharacters()
+    )
 
 
 def runway(files: GetFile | None = None) -> PlanVideo:

@@ -73,7 +73,7 @@ class Reads(Script):
 
 def with_shelf(w: World, *answers: Any) -> World:
     made = w.track_video.make_request
-    made = MakeRequest(made.videos, Shelf(list(answers)), made.open_output, made.callbacks)  # type: ignore[arg-type]
+    made = MakeRequest(made.videos, Shelf(list(answers)), made.open_output, made.callbacks, made.characters)  # type: ignore[arg-type]
     w.track_video = replace(w.track_video, make_request=made)
     w.tracker = Tracker(w.track_video)
     return w

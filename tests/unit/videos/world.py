@@ -40,6 +40,7 @@ from mediagate.store.files import FileLookup
 from mediagate.store.videos import EventLookup, VideoLookup, VideoRepository
 from mediagate.videos.callbacks import Callbacks
 from mediagate.videos.cancel_video import CancelVideo
+from mediagate.videos.characters import GetCharacter
 from mediagate.videos.cost import Costs
 from mediagate.videos.delete_video import DeleteVideo, RemoveVideo
 from mediagate.videos.feed import VideoFeed
@@ -51,6 +52,7 @@ from mediagate.videos.line import Line
 from mediagate.videos.measure_input import MeasureInput
 from mediagate.videos.open_output import OpenOutput
 from mediagate.videos.plan_video import PlanVideo, VideoDraft
+from mediagate.videos.provider_characters import ProviderCharacters
 from mediagate.videos.provider_request import MakeRequest
 from mediagate.videos.start_video import StartVideo
 from mediagate.videos.track_video import TrackVideo
@@ -196,7 +198,7 @@ class World:
         self.remove_video = RemoveVideo(db, self.catalog, self.clock)
         self.costs = costs or Costs(Prices({}, {}))
         measure = MeasureInput(open_content, VideoTools(), Path(tempfile.gettempdir()))
-        plan = PlanVideo(self.videos, self.catalog, get_file, measure)
+        plan = PlanVideo(self.videos, self.catalog, get_file, measure, GetCharacter(db))
         self.start = StartVideo(db, plan, self.costs, self.catalog, self.journal, self.clock, 100.0)
         open_output = OpenOutput(self.catalog, FindKept(FileLookup(db), self.clock), open_content)
         self.track_video = TrackVideo(
@@ -205,7 +207,13 @@ class World:
             self.catalog,
             self.journal,
             self.costs,
-            MakeRequest(self.videos, open_content, open_output, Callbacks("https://gateway.example", b"secret")),
+            MakeRequest(
+                self.videos,
+                open_content,
+                open_output,
+                Callbacks("https://gateway.example", b"secret"),
+                ProviderCharacters(db, self.catalog),
+            ),
             Believes(),
             Line(db, self.catalog),
             self.clock,

@@ -32,6 +32,7 @@ ANY_VIDEO: Final = VideoModel(
     kinds=tuple(VideoKind),
     audio=Audio.ALWAYS,
     extend_seconds=(4, 8, 12, 16, 20),
+    characters_max=2,
     description="Any model that OpenAI's Videos API serves.",
 )
 # Every model that the API ever had; https://platform.openai.com/docs/deprecations.

@@ -21,6 +21,7 @@ from mediagate.providers.base import (
     FailureStage,
     JobState,
     JobStatus,
+    MediaInput,
     SubmitRefused,
     VideoKind,
     VideoRequest,
@@ -98,6 +99,17 @@ class OpenAIVideos(LinkedVideos):
             raise SubmitRefused(_no_source(self._http.title)) from None
         return id_of(tree, self._http.title)
 
+    async def make_character(self, name: str, video: MediaInput) -> str:
+        """Keep a character; see `CharacterMaker`. https://platform.openai.com/docs/api-reference/videos/create_character"""
+        return await submitting(self._make_character(name, video))
+
+    async def _make_character(self, name: str, video: MediaInput) -> str:
+        body = FormBody({"name": name}, file_field="video", media=video)
+        try:
+            return id_of(await body.send(self._http, self._api.path("videos", "characters")), self._http.title)
+        except (FileNotFoundError, Unsupported) as error:
+            raise SubmitRefused(_no_characters(self._http.title)) from error
+
     def _derives(self, request: VideoRequest) -> bool:
         return request.kind is not VideoKind.CREATE and not self._api.derive_by_create
 
@@ -116,6 +128,13 @@ class OpenAIVideos(LinkedVideos):
         media = request.image or request.source_video
         if request.kind is not VideoKind.CREATE and media is None:
             raise SubmitRefused(_no_source(self._http.title))
+        if request.characters:
+            fields["characters"] = [{"id": ref} for ref in request.characters]
+        if request.characters and media is None:
+            # A form cannot hold a list of objects.
+            body = JsonBody()
+            body.tree = merged(fields, request.extra)
+            return api.path("videos"), body
         return api.path("videos"), _form(fields, request, file_field="input_reference", media=media)
 
     def _derived(self, request: VideoRequest) -> tuple[str, MediaBody]:
@@ -229,6 +248,16 @@ def _no_source(title: str) -> Failure:
         f"{title} does not have the source video, or cannot make this from it.",
         retryable=False,
         field="video",
+    )
+
+
+def _no_characters(title: str) -> Failure:
+    return Failure(
+        FailureStage.PROVIDER,
+        "provider_rejected_request",
+        f"{title} keeps no characters.",
+        retryable=False,
+        field="characters",
     )
 
 

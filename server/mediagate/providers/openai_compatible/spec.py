@@ -30,6 +30,7 @@ VIDEOS: Final = VideoSpec(
         prompt_chars_max=32_000,
         inputs=("text", "image", "video"),
         kinds=tuple(VideoKind),
+        characters_max=2,
         description="Whatever the server makes; it refuses what it cannot.",
     ),
     reports_progress=True,

@@ -191,7 +191,7 @@ class VideoCancellation(_message.Message):
     def __init__(self, stopped: _Optional[str] = ..., charged: _Optional[bool] = ..., cost_usd: _Optional[float] = ...) -> None: ...
 
 class CreateVideoRequest(_message.Message):
-    __slots__ = ("prompt", "model", "seconds", "size", "input_reference", "user", "aspect_ratio", "resolution", "generate_audio", "max_cost", "start_timeout", "cancel_after", "extra_body")
+    __slots__ = ("prompt", "model", "seconds", "size", "input_reference", "user", "aspect_ratio", "resolution", "generate_audio", "max_cost", "start_timeout", "cancel_after", "extra_body", "characters")
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
@@ -205,6 +205,7 @@ class CreateVideoRequest(_message.Message):
     START_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     CANCEL_AFTER_FIELD_NUMBER: _ClassVar[int]
     EXTRA_BODY_FIELD_NUMBER: _ClassVar[int]
+    CHARACTERS_FIELD_NUMBER: _ClassVar[int]
     prompt: str
     model: str
     seconds: str
@@ -218,7 +219,8 @@ class CreateVideoRequest(_message.Message):
     start_timeout: str
     cancel_after: str
     extra_body: _struct_pb2.Struct
-    def __init__(self, prompt: _Optional[str] = ..., model: _Optional[str] = ..., seconds: _Optional[str] = ..., size: _Optional[str] = ..., input_reference: _Optional[_Union[ImageReference, _Mapping]] = ..., user: _Optional[str] = ..., aspect_ratio: _Optional[str] = ..., resolution: _Optional[str] = ..., generate_audio: _Optional[bool] = ..., max_cost: _Optional[float] = ..., start_timeout: _Optional[str] = ..., cancel_after: _Optional[str] = ..., extra_body: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+    characters: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, prompt: _Optional[str] = ..., model: _Optional[str] = ..., seconds: _Optional[str] = ..., size: _Optional[str] = ..., input_reference: _Optional[_Union[ImageReference, _Mapping]] = ..., user: _Optional[str] = ..., aspect_ratio: _Optional[str] = ..., resolution: _Optional[str] = ..., generate_audio: _Optional[bool] = ..., max_cost: _Optional[float] = ..., start_timeout: _Optional[str] = ..., cancel_after: _Optional[str] = ..., extra_body: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., characters: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ImageReference(_message.Message):
     __slots__ = ("file_id", "image_url", "image")

@@ -349,7 +349,7 @@ class VideoServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateCharacter(self, request, context):
-        """Keeps a character from a stored video file, under a name. No model takes one yet: a creation with `characters` is 501.
+        """Keeps a character from a stored video file, under a name. Models that take characters show it in new videos.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
