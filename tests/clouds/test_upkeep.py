@@ -150,6 +150,7 @@ class TestRetention:
         found: Json = httpx.get(f"{clouds.gcs_url}/storage/v1/b/{bucket}").json()
         return found
 
+    @pytest.mark.soak
     def test_from_nothing_to_a_rule_to_another_to_none(
         self, clouds: Clouds, bucket: str, run: Run, journal: Journal
     ) -> None:
@@ -201,6 +202,7 @@ class TestRetention:
         assert run("apply", 7).returncode == 0
         assert len(self.s3_rules(clouds, bucket)) == 1
 
+    @pytest.mark.soak
     def test_one_account_that_fails_is_one_line(self, clouds: Clouds, bucket: str, run: Run) -> None:
         ended = run("apply", 7, s3_endpoint_url=f"http://127.0.0.1:{free_port()}")
         assert ended.returncode == 1
@@ -259,6 +261,7 @@ class TestReconcile:
         for name in names:
             clouds.s3.delete_object(Bucket=S3_BUCKET, Key=name)
 
+    @pytest.mark.soak
     def test_an_orphan_goes_when_it_is_old_enough(
         self, clouds: Clouds, http: httpx.Client, reconcile: Run, foreign: list[str]
     ) -> None:

@@ -21,6 +21,7 @@ from mediagate.providers.files import NewFile
 from mediagate.providers.vertex_ai.credentials import GoogleToken, source_of
 from mediagate.providers.vertex_ai.files import HOST, build, endpoint_of
 from tests.conftest import free_port
+from tests.doubles.serving import break_off
 
 
 @dataclass
@@ -56,6 +57,7 @@ async def tokens() -> AsyncIterator[TokenServer]:
     server.port = runner.addresses[0][1]
     yield server
     await runner.cleanup()
+    await break_off(server.port)
 
 
 @pytest.fixture(scope="module")

@@ -125,11 +125,12 @@ class Chaos:
         self._runners.append(runner)
 
     async def _close(self) -> None:
+        ports = [runner.addresses[0][1] for runner in self._runners]
         for runner in self._runners:
             await runner.cleanup()
         if self._session is not None:
             await self._session.close()
-        await break_off()
+        await break_off(*ports)
 
     async def _answer(self, proxy: Proxy, request: web.BaseRequest) -> web.StreamResponse:
         met = Met(request.method, request.raw_path, await request.read(), time.monotonic())

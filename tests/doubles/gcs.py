@@ -8,7 +8,6 @@ are asked, break or are cancelled, and wrong checksums. What it is sent can be h
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
 import email.parser
@@ -27,6 +26,8 @@ from typing import Any
 import google_crc32c
 import httpx
 from aiohttp import web
+
+from tests.doubles.serving import break_off
 
 BUCKET = "test-bucket"
 EMULATOR_START_S = 80
@@ -349,7 +350,7 @@ async def gcs_double(**knobs: Any) -> AsyncIterator[GcsDouble]:
         yield double
     finally:
         await runner.cleanup()
-        await asyncio.sleep(0)
+        await break_off(double.port)
 
 
 def violations(request: Received) -> list[str]:

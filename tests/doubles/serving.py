@@ -30,7 +30,7 @@ def serving(
         ready.set()
         await stop.wait()
         await runner.cleanup()
-        await break_off()
+        await break_off(ports[0])
 
     def run() -> None:
         # Ends the tasks that still wait, too.
@@ -47,9 +47,12 @@ def serving(
         thread.join(GONE_S)
 
 
-async def break_off() -> None:
-    """End every connection of this event loop: one that was accepted in the last moment belongs to nobody any more."""
+async def break_off(*ports: int) -> None:
+    """End what is left of the connections to servers that were on these ports of this event loop: one that was accepted
+    in the last moment belongs to nobody any more."""
+    # What was accepted, and what is being closed, needs another turn of the loop.
+    await asyncio.sleep(0.01)
     for transport in list(asyncio.get_running_loop()._transports.values()):  # type: ignore[attr-defined]
-        transport.abort()
-    # What is being closed needs another turn of the loop.
+        if (transport.get_extra_info("sockname") or ("", 0))[1] in ports:
+            transport.abort()
     await asyncio.sleep(0.01)

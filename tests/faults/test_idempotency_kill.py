@@ -123,6 +123,7 @@ def kill_servers(gateway: Gateway) -> set[str]:
     return unanswered
 
 
+@pytest.mark.soak
 def test_every_key_has_one_object_whatever_was_killed(stack: Gateway) -> None:
     caller, done = Caller(stack), threading.Event()
     with concurrent.futures.ThreadPoolExecutor(THREADS + 1) as pool:

@@ -435,6 +435,7 @@ def slow_download(gateway: Gateway, data: bytes) -> int:
         return received
 
 
+@pytest.mark.soak
 def test_what_takes_longer_than_a_default_time_out_goes_through(gateway: Gateway) -> None:
     """Envoy ends a request after 15 s unless its route says otherwise, and a long one may well be an upload."""
     data = os.urandom(32 * MIB)

@@ -54,6 +54,7 @@ class TrackingJobs:
         self._rounds = Rounds(track_video.look, self._over)
         self._news = asyncio.Event()
         self._stopping = False
+        self._dead = False
 
     def wake(self, video_id: str) -> None:
         """Look at a video soon, if it is tracked here."""
@@ -73,17 +74,29 @@ class TrackingJobs:
         try:
             while not self._stopping:
                 self._news.clear()
-                await self._take()
+                await self._take_patiently()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_FOR_JOBS_S):
                         await self._news.wait()
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
-            await self._hand_over()
+            if not self._dead:
+                await self._hand_over()
 
     async def _notified(self, *, channel: str, notification: Any) -> None:
         self._news.set()
+
+    async def _take_patiently(self) -> None:
+        try:
+            await self._take()
+        except DeclaredDead:
+            # The others have what was tracked here, and nothing may be said of it any more.
+            self._dead = True
+            raise
+        except Exception as error:
+            # Thousands of videos are not given up because none can be added.
+            log.warning("jobs_not_fetched", error=type(error).__name__)
 
     async def _take(self) -> None:
         most = 1

@@ -25,6 +25,7 @@ from mediagate.videos.journal import Happening, Journal, phase_change, progress_
 HISTORY_JOBS = 200
 REMEMBERED_S = 30.0
 KINDS_MAX = 1000
+POSITION_MAX = (1 << 31) - 1
 RUNNING_EVENTS = {
     JobState.QUEUED: PhaseEvent.PROVIDER_QUEUED,
     JobState.RENDERING: PhaseEvent.PROGRESSED,
@@ -173,7 +174,7 @@ class Fate:
     async def running(self, video: Video, status: JobStatus) -> None:
         """Write down how far it is, where that is news."""
         now = self.clock.now()
-        after = advanced(video, RUNNING_EVENTS[status.state], position=status.position)
+        after = advanced(video, RUNNING_EVENTS[status.state], position=_place(status.position))
         if status.state is not JobState.QUEUED:
             started = video.render_started_at or now
             elapsed_s = (now - started).total_seconds()
@@ -300,6 +301,11 @@ def _plain(failure: Failure) -> dict[str, Any]:
     if values["field"] is None:
         del values["field"]
     return values
+
+
+def _place(position: int | None) -> int | None:
+    """A place in the provider's queue as a column can hold it, whatever the provider says."""
+    return None if position is None else min(max(position, 0), POSITION_MAX)
 
 
 def _eta(p50_s: float | None, p90_s: float | None, samples: int, overdue: bool) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ from mediagate.store.videos import VideoRepository
 OpenInput = Callable[[str], Awaitable[MediaInput]]
 """Opens one of the owner's files by its id. Raises `FileNotFoundError`."""
 
+# As long as a submit may take: it carries the character's video.
+TOLD_S_MAX = 900.0
 _NOWHERE = Failure(
     FailureStage.GATEWAY,
     "unsupported",
@@ -58,9 +61,11 @@ class ProviderCharacters:
         provider = self.catalog.provider(video.account)
         if not isinstance(provider, CharacterMaker):
             raise SubmitRefused(_NOWHERE)
+        media = await open_input(character.file_id)
         try:
-            ref = await provider.make_character(character.name, await open_input(character.file_id))
-        except FateUnknown as error:
+            async with asyncio.timeout(TOLD_S_MAX):
+                ref = await provider.make_character(character.name, media)
+        except (FateUnknown, TimeoutError) as error:
             raise ProviderBusy("It is not known whether the character was taken.") from error
         async with self.db.transaction() as tx:
             return await VideoRepository(tx.connection).keep_character_ref(character_id, video.account, ref)

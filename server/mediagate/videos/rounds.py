@@ -79,7 +79,7 @@ class Rounds:
         """Look soon, if it is one of these; not more often than once in `WAKE_S`, whoever calls how often: each look
         asks the provider. A look that runs is followed by another."""
         entry = self._entries.get(video_id)
-        if entry is None or self._stopping or entry.wake_at is not _NEVER:
+        if entry is None or self._stopping or entry.wake_at != _NEVER:
             return
         entry.wake_at = max(asyncio.get_running_loop().time(), entry.next_wake_at)
         entry.next_wake_at = entry.wake_at + WAKE_S

@@ -11,6 +11,7 @@ from typing import Any
 
 from mediagate.net.fetcher import Fetched, Fetcher
 from mediagate.net.urls import FetchRules
+from tests.doubles.serving import break_off
 
 Reply = Callable[[asyncio.StreamWriter], Awaitable[None]] | bytes
 
@@ -60,6 +61,7 @@ async def serving(*replies: Reply, **options: Any) -> AsyncIterator[Site]:
         yield site
     finally:
         server.close()
+        await break_off(site.port)
 
 
 def reply(
