@@ -117,7 +117,7 @@ class TrackVideo:
     async def _turn(self, video: Video, run: Run) -> tuple[float, bool]:
         """One look at the job. Returns the seconds until the next one, and whether anything was learnt."""
         interval_s = self.poll_interval_s or BACKOFF_S_MAX
-        known = True
+        known, had_ended = True, self._end_of(video) is not None
         try:
             provider = self._provider(video)
             interval_s = self.poll_interval_s or provider.spec.poll_interval_s
@@ -130,8 +130,10 @@ class TrackVideo:
             return interval_s, known
         ends = [end for end in (self._deadline(video), video.cancel_at, self._start_by(video)) if end is not None]
         left_s = (min(ends) - self.clock.now()).total_seconds()
-        # An end that has passed and could not be carried out is tried again in its time.
-        return (min(interval_s, left_s + SOON_S) if left_s > 0 else interval_s), known
+        if left_s > 0:
+            return min(interval_s, left_s + SOON_S), known
+        # An end that had passed and could not be carried out is tried again in its time.
+        return (interval_s if had_ended else SOON_S), known
 
     def _provider(self, video: Video) -> VideoProvider:
         try:

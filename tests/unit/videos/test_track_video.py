@@ -216,6 +216,15 @@ class TestPoll:
         w.clock.forward(0.2)
         assert failure(await asyncio.wait_for(tracking, 15)) == ("deadline", "deadline_exceeded")
 
+    async def test_an_end_that_passes_while_the_provider_answers_is_seen_at_once(self, world: Make) -> None:
+        async def late() -> JobStatus:
+            w.clock.forward(100.5)
+            return RENDERING
+
+        w = world(script(interval_s=20.0, polls=[late, RENDERING]))
+        video = await w.track(await w.ask(), timeout_s=15)
+        assert failure(video) == ("deadline", "deadline_exceeded")
+
     async def test_a_late_success_is_delivered(self, world: Make) -> None:
         w = world(script(polls=[FateUnknown("?"), DONE]))
         video = await w.track(await w.ask())
