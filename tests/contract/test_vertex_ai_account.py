@@ -21,7 +21,7 @@ from mediagate.providers.files import NewFile
 from mediagate.providers.vertex_ai.credentials import GoogleToken, source_of
 from mediagate.providers.vertex_ai.files import HOST, build, endpoint_of
 from tests.conftest import free_port
-from tests.doubles.serving import break_off
+from tests.doubles.serving import end
 
 
 @dataclass
@@ -56,8 +56,7 @@ async def tokens() -> AsyncIterator[TokenServer]:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     server.port = runner.addresses[0][1]
     yield server
-    await runner.cleanup()
-    await break_off(server.port)
+    await end(runner)
 
 
 @pytest.fixture(scope="module")

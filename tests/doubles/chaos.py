@@ -15,7 +15,7 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from tests.doubles.serving import break_off
+from tests.doubles.serving import end
 
 SLOW_S: Final = 0.5
 PAUSE_S: Final = 1
@@ -125,12 +125,10 @@ class Chaos:
         self._runners.append(runner)
 
     async def _close(self) -> None:
-        ports = [runner.addresses[0][1] for runner in self._runners]
         for runner in self._runners:
-            await runner.cleanup()
+            await end(runner)
         if self._session is not None:
             await self._session.close()
-        await break_off(*ports)
 
     async def _answer(self, proxy: Proxy, request: web.BaseRequest) -> web.StreamResponse:
         met = Met(request.method, request.raw_path, await request.read(), time.monotonic())

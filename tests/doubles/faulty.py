@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from tests.doubles.serving import break_off
+from tests.doubles.serving import close
 
 FAULTS = ("refused", "401", "403", "404", "429", "500", "503", "stall", "reset", "truncated", "garbage")
 _JSON = b"content-type: application/json\r\n"
@@ -111,8 +111,7 @@ async def faulty_server(fault: str, answers: Mapping[str, bytes] | None = None) 
     try:
         yield double
     finally:
-        server.close()
+        await close(server)
         for task in list(double.handlers):
             task.cancel()
         await asyncio.gather(*double.handlers, return_exceptions=True)
-        await break_off(double.port)

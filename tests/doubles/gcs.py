@@ -27,7 +27,7 @@ import google_crc32c
 import httpx
 from aiohttp import web
 
-from tests.doubles.serving import break_off
+from tests.doubles.serving import end
 
 BUCKET = "test-bucket"
 EMULATOR_START_S = 80
@@ -349,8 +349,7 @@ async def gcs_double(**knobs: Any) -> AsyncIterator[GcsDouble]:
     try:
         yield double
     finally:
-        await runner.cleanup()
-        await break_off(double.port)
+        await end(runner)
 
 
 def violations(request: Received) -> list[str]:

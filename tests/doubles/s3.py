@@ -17,6 +17,7 @@ from botocore.session import Session
 
 from mediagate.providers.account import Account
 from mediagate.providers.bedrock.files import BedrockFiles, build
+from tests.doubles.serving import end
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 BATCH_URI = re.compile(r"s3://[a-z0-9.-]{3,63}/[-!_*'().a-z0-9A-Z/]+")
@@ -79,7 +80,7 @@ async def s3(handler: Handler, **options: Any) -> AsyncIterator[tuple[BedrockFil
         yield files, seen
     finally:
         await files.close()
-        await runner.cleanup()
+        await end(runner)
 
 
 def refusal_of(status: int, code: str) -> Handler:

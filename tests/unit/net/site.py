@@ -11,7 +11,7 @@ from typing import Any
 
 from mediagate.net.fetcher import Fetched, Fetcher
 from mediagate.net.urls import FetchRules
-from tests.doubles.serving import break_off
+from tests.doubles.serving import close
 
 Reply = Callable[[asyncio.StreamWriter], Awaitable[None]] | bytes
 
@@ -60,8 +60,7 @@ async def serving(*replies: Reply, **options: Any) -> AsyncIterator[Site]:
     try:
         yield site
     finally:
-        server.close()
-        await break_off(site.port)
+        await close(server)
 
 
 def reply(

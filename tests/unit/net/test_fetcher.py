@@ -22,6 +22,7 @@ from mediagate.net.connection import get
 from mediagate.net.errors import TransferBroken
 from mediagate.net.fetcher import Fetcher
 from mediagate.net.urls import FetchRules, target_of
+from tests.doubles.serving import end
 from tests.unit.net.site import content_of, fetcher_for, redirect, reply, serving, spying
 
 PUBLIC = "93.184.216.34"
@@ -87,7 +88,7 @@ class TestContent:
             async with Fetcher(rules).open(f"http://127.0.0.1:{port}/", param="source") as found:
                 sizes = [len(chunk) async for chunk in found.read()]
         finally:
-            await runner.cleanup()
+            await end(runner)
         assert sum(sizes) == size
         assert max(sizes) <= 1 << 20
 

@@ -19,7 +19,7 @@ from mediagate.providers.http import ProviderHttp
 from mediagate.providers.media_body import FormBody, JsonBody
 from mediagate.providers.video_calls import submitting
 from mediagate.videos.provider_request import InputLost, MakeRequest
-from tests.doubles.serving import break_off
+from tests.doubles.serving import end
 from tests.unit.videos.tracking import Tracker
 from tests.unit.videos.world import OWNER, Bytes, Script, World, script
 
@@ -158,8 +158,7 @@ class TestOnTheWire:
         http = ProviderHttp("Fake", f"http://127.0.0.1:{port}", no_headers)
         yield http, whole
         await http.close()
-        await runner.cleanup()
-        await break_off(port)
+        await end(runner)
 
     async def image(self, w: World, error: Exception) -> MediaInput:
         with_shelf(w, Breaking(error=error))
