@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ import pytest
 
 from tests.api.videos_kit import SMALL
 from tests.api.webhooks_kit import delivery
+from tests.api.wire import eventually
 from tests.conftest import MEDIA_PORT, Gateway
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "webhooks.md"
@@ -48,6 +50,11 @@ def endpoint(gateway: Gateway, snippets: list[str], http: httpx.Client) -> Itera
     http.delete(f"/v1/webhook_endpoints/{endpoint_id}")
 
 
+def listens() -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", MEDIA_PORT)) == 0
+
+
 def test_the_receiver_on_the_page_verifies_and_fetches(
     gateway: Gateway, snippets: list[str], endpoint: tuple[str, str], http: httpx.Client, tmp_path: Path
 ) -> None:
@@ -63,6 +70,8 @@ def test_the_receiver_on_the_page_verifies_and_fetches(
     watchdog = threading.Timer(60, receiver.kill)
     watchdog.start()
     try:
+        # Whom nobody hears at the first attempt hears of it minutes later.
+        eventually(listens, "the receiver listens")
         with gateway.openai() as sdk:
             video = sdk.videos.create(**SMALL, prompt="A boat")
         assert receiver.stdout is not None
