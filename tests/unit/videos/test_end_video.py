@@ -31,32 +31,29 @@ def failure(video: Video) -> tuple[Any, ...]:
     return video.failure["stage"], video.failure["code"]
 
 
+async def cancelled_while_it_renders(w: World) -> Video:
+    """A video as its end leaves it."""
+    video = await w.ask()
+    tracking = asyncio.create_task(w.track(video))
+    await w.until(video, VideoPhase.RENDERING)
+    await w.ask_to_cancel(video)
+    return await tracking
+
+
 class TestCancel:
     async def test_what_had_finished_is_delivered(self, world: Make) -> None:
         w = world(script(polls=[RENDERING, DONE], cancels=[False]))
-        video = await w.ask()
-        tracking = asyncio.create_task(w.track(video))
-        await w.until(video, VideoPhase.RENDERING)
-        await w.ask_to_cancel(video)
-        over = await tracking
+        over = await cancelled_while_it_renders(w)
         assert (over.phase, over.cancellation) == (VideoPhase.READY, {"stopped": "local_only", "charged": True})
 
     async def test_what_cannot_be_stopped_is_let_go(self, world: Make) -> None:
         w = world(script(polls=[RENDERING], cancels=[False]))
-        video = await w.ask()
-        tracking = asyncio.create_task(w.track(video))
-        await w.until(video, VideoPhase.RENDERING)
-        await w.ask_to_cancel(video)
-        over = await tracking
+        over = await cancelled_while_it_renders(w)
         assert (over.phase, over.cancellation) == (VideoPhase.CANCELLED, {"stopped": "local_only", "charged": True})
 
     async def test_a_cancel_without_an_answer_is_repeated(self, world: Make) -> None:
         w = world(script(polls=[RENDERING], cancels=[FateUnknown("?"), FateUnknown("?"), True]))
-        video = await w.ask()
-        tracking = asyncio.create_task(w.track(video))
-        await w.until(video, VideoPhase.RENDERING)
-        await w.ask_to_cancel(video)
-        over = await tracking
+        over = await cancelled_while_it_renders(w)
         assert (over.phase, over.cancellation) == (
             VideoPhase.CANCELLED,
             {"stopped": "provider", "charged": False, "cost_usd": 0},
