@@ -43,6 +43,8 @@ async def run_api(settings: Settings, address: str) -> None:
     servicers = build_servicers(parts, feed, require_ready)
     pipeline = build_pipeline(parts, servicers)
     server = ApiServer(servicers, pipeline, build_decision(parts, pipeline))
+    key_changes = pipeline.authenticate.listener(parts.db.url)
+    await key_changes.start()
     # What start-up made stays for good; the collector need not walk it again and again.
     gc.collect()
     gc.freeze()
@@ -54,6 +56,7 @@ async def run_api(settings: Settings, address: str) -> None:
     # Watches would use up all the grace: their clients resume elsewhere.
     await feed.close()
     await server.stop(grace_s=max(0.0, settings.config.server.shutdown_s - settings.config.server.drain_s))
+    await key_changes.close()
     await parts.intake.leases.close()
     parts.outputs.tools.close()
     await parts.stores.close()

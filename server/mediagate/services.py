@@ -34,6 +34,7 @@ from mediagate.files.provider_files import ProviderFiles
 from mediagate.providers.base import VideoKind
 from mediagate.routing.places import ContentPlaces
 from mediagate.store.idempotency import IdempotencyLookup
+from mediagate.store.keys import KeyLookup
 from mediagate.store.videos import VideoLookup
 from mediagate.videos.callbacks import TakeCallback
 from mediagate.videos.cancel_video import CancelVideo
@@ -72,7 +73,7 @@ def build_pipeline(parts: Parts, servicers: Mapping[str, Any]) -> Pipeline:
     if parts.settings.master_key is None:
         raise ConfigError("environment", ["MEDIAGATE_MASTER_KEY is not set."])
     return Pipeline(
-        Authenticate(parts.settings.master_key.get_secret_value()),
+        Authenticate(parts.settings.master_key.get_secret_value(), KeyLookup(parts.db), clock=parts.clock),
         _keys(parts, servicers),
         parts.settings.config.limits.request_s,
     )

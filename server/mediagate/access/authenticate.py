@@ -4,35 +4,148 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass, field
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
 
-from mediagate.core.errors import Unauthenticated
+import structlog
+
+from mediagate.core.clock import Clock, SystemClock
+from mediagate.core.errors import PermissionDenied, Unauthenticated
 from mediagate.core.objects import Principal
+from mediagate.store.keys import ACCESS_CHANNEL, Grant
+from mediagate.store.listener import Listener
 
-OWNER_OF_MASTER_KEY = "master"
+log = structlog.get_logger(__name__)
+OWNER_OF_MASTER_KEY: Final = "master"
+KNOWN_S: Final = 2.0
+"""A key that was changed is refused by then even where nobody hears of it."""
+UNKNOWN_S: Final = 1.0
+KNOWN_MAX: Final = 50_000
+UNKNOWN_MAX: Final = 2_000
+"""Of their own, so that a flood of made-up keys cannot push out a real one."""
+KEY_CHARS_MAX: Final = 512
 
 
-@dataclass(frozen=True, slots=True)
+class Grants(Protocol):
+    """Where keys are looked up."""
+
+    async def get(self, digest: bytes) -> Grant | None:
+        """The grant of the key whose SHA-256 is `digest`."""
+        ...
+
+
+class NoGrants:
+    """Knows no key."""
+
+    async def get(self, digest: bytes) -> Grant | None:
+        """None."""
+        return None
+
+
+@dataclass(slots=True)
+class _Seen:
+    grant: Grant | None
+    until_s: float
+
+
 class Authenticate:
-    """Turns the key of a request into a principal. Keys are compared as digests, in constant time."""
+    """Turns the key of a request into a principal. Keys are compared as digests, in constant time; what a digest stands
+    for is remembered for a moment, and forgotten when a NOTIFY says that it changed."""
 
-    master_key: str = field(repr=False)
-    _digest: bytes = field(init=False, repr=False)
+    def __init__(
+        self,
+        master_key: str,
+        keys: Grants | None = None,
+        *,
+        clock: Clock | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._digest = hashlib.sha256(master_key.encode()).digest()
+        self._master = Principal(OWNER_OF_MASTER_KEY, uses_providers=True, is_admin=True)
+        self._keys: Grants = keys or NoGrants()
+        self._clock = clock or SystemClock()
+        self._monotonic = monotonic
+        self._known: OrderedDict[bytes, _Seen] = OrderedDict()
+        self._unknown: OrderedDict[bytes, _Seen] = OrderedDict()
+        self._changes = 0
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_digest", hashlib.sha256(self.master_key.encode()).digest())
-
-    def run(self, authorization: str | None, api_key: str | None) -> Principal:
-        """`authorization` is `Bearer KEY`; Azure's clients send `api-key` instead. Raises `Unauthenticated`."""
-        key = api_key
-        if authorization is not None:
-            scheme, _, token = authorization.partition(" ")
-            key = token.strip() if scheme.lower() == "bearer" else None
-        if not key:
-            raise Unauthenticated(
-                "You didn't provide an API key. Send it as 'Authorization: Bearer YOUR_KEY' or 'api-key: YOUR_KEY'."
-            )
+    async def run(self, authorization: str | None, api_key: str | None) -> Principal:
+        """`authorization` is `Bearer KEY`; Azure's clients send `api-key` instead. Raises `Unauthenticated`, and
+        `PermissionDenied` for a key that is blocked."""
+        key = _key(authorization, api_key)
         digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
-        if not hmac.compare_digest(digest, self._digest):
+        if hmac.compare_digest(digest, self._digest):
+            return self._master
+        seen = self._known.get(digest) or self._unknown.get(digest)
+        if seen is not None and seen.until_s > self._monotonic():
+            return self._judged(seen.grant)
+        if len(key) > KEY_CHARS_MAX:
             raise Unauthenticated("Incorrect API key provided.")
-        return Principal(OWNER_OF_MASTER_KEY, uses_providers=True)
+        changes = self._changes
+        grant = await self._keys.get(digest)
+        if changes == self._changes:
+            # Otherwise it may have been read just before what it says became untrue.
+            self._remember(digest, grant)
+        return self._judged(grant)
+
+    def _judged(self, grant: Grant | None) -> Principal:
+        if grant is None:
+            raise Unauthenticated("Incorrect API key provided.")
+        if grant.expires_at is not None and grant.expires_at <= self._clock.now():
+            raise Unauthenticated("This API key has expired. Ask for a new one.", code="key_expired")
+        if grant.is_blocked:
+            raise PermissionDenied("This API key, its user or its team is blocked.", code="key_blocked")
+        return grant.who
+
+    def _remember(self, digest: bytes, grant: Grant | None) -> None:
+        kept, lasts_s, most = (
+            (self._unknown, UNKNOWN_S, UNKNOWN_MAX) if grant is None else (self._known, KNOWN_S, KNOWN_MAX)
+        )
+        kept[digest] = _Seen(grant, self._monotonic() + lasts_s)
+        kept.move_to_end(digest)
+        if len(kept) > most:
+            kept.popitem(last=False)
+
+    def forget(self, payload: str = "") -> None:
+        """Something changed: `KIND ID`, or anything where nothing is known of what it was."""
+        self._changes += 1
+        self._unknown.clear()
+        kind, _, id_ = payload.partition(" ")
+        stale = [
+            digest
+            for digest, seen in self._known.items()
+            if seen.grant is None
+            or not id_
+            or any(scope.kind == kind and scope.id == id_ for scope in seen.grant.who.scopes)
+        ]
+        for digest in stale:
+            del self._known[digest]
+
+    def listener(self, database_url: str) -> Listener:
+        """What hears of changes; to be started and closed with the process."""
+
+        async def forget_all() -> None:
+            self.forget()
+
+        return Listener(database_url, ACCESS_CHANNEL, on_payload=self.forget, on_reconnect=forget_all)
+
+
+def require_admin(who: Principal) -> None:
+    """Raises `PermissionDenied` for whoever does not administer the gateway."""
+    if not who.is_admin:
+        raise PermissionDenied("This needs an admin key.", code="admin_only")
+
+
+def _key(authorization: str | None, api_key: str | None) -> str:
+    key = api_key
+    if authorization is not None:
+        scheme, _, token = authorization.partition(" ")
+        key = token.strip() if scheme.lower() == "bearer" else None
+    if not key:
+        raise Unauthenticated(
+            "You didn't provide an API key. Send it as 'Authorization: Bearer YOUR_KEY' or 'api-key: YOUR_KEY'."
+        )
+    return key

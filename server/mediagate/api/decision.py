@@ -147,7 +147,7 @@ class ContentDecision:
     async def _decide(self, asked: Asked) -> CheckResponse:
         if asked.method != "GET" or asked.has_body:
             return PYTHON
-        who = self.authenticate.run(asked.header("authorization"), asked.header("api-key"))
+        who = await self.authenticate.run(asked.header("authorization"), asked.header("api-key"))
         file = await self._file(who, asked)
         if file is None:
             return PYTHON

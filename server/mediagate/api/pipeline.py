@@ -76,11 +76,11 @@ class Pipeline:
             return grpc.unary_unary_rpc_method_handler(self._unary_unary(method, handler.unary_unary), decode, encode)
         raise NotImplementedError("no method streams in both directions")
 
-    def _begin(self, method: str, context: Context) -> Call:
+    async def _begin(self, method: str, context: Context) -> Call:
         metadata = context.invocation_metadata() or ()
         call = Call(context, metadata)
         if method not in OPEN_METHODS:
-            call.principal = self.authenticate.run(call.header("authorization"), call.header("api-key"))
+            call.principal = await self.authenticate.run(call.header("authorization"), call.header("api-key"))
         return call
 
     def _unary_unary(self, method: str, behaviour: Any) -> Any:
@@ -92,7 +92,7 @@ class Pipeline:
 
         async def run(request: Any, context: Context) -> Any:
             try:
-                call = self._begin(method, context)
+                call = await self._begin(method, context)
                 _place(variables, call, request)
                 check(request)
                 may_take_s = None if polls and request.wait else limit_s
@@ -115,7 +115,7 @@ class Pipeline:
 
         async def run(requests: AsyncIterator[Any], context: Context) -> Any:
             try:
-                call = self._begin(method, context)
+                call = await self._begin(method, context)
                 response = await behaviour(_decoded(requests, variables, call), call)
                 await call.send_headers()
                 return response
@@ -131,7 +131,7 @@ class Pipeline:
         async def run(request: Any, context: Context) -> AsyncIterator[Any]:
             begun = False
             try:
-                call = self._begin(method, context)
+                call = await self._begin(method, context)
                 _place(variables, call, request)
                 check(request)
                 # Closed at once when the caller goes away, not when the collector comes by.

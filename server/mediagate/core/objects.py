@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
+from mediagate.core.access import Scope, allows
 from mediagate.core.lifecycle import FileState, ReplicaState, UploadState, VideoPhase
 
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
@@ -17,11 +18,26 @@ PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 class Principal:
     """Who is calling. Every object belongs to an owner; another owner's object does not exist for this one.
 
-    `uses_providers` allows what no owner stands for: a provider's own files, by the provider's own ids.
+    `uses_providers` allows what no owner stands for: a provider's own files, by the provider's own ids. `is_admin`
+    allows what concerns every owner. `key_id` is None for the master key and for a job of the gateway. `scopes` are
+    those that the call counts for, in the order in which they are always locked: team, user, key.
     """
 
     owner_id: str
     uses_providers: bool = False
+    is_admin: bool = False
+    key_id: str | None = None
+    user_id: str | None = None
+    team_id: str | None = None
+    scopes: tuple[Scope, ...] = ()
+
+    def may_use_model(self, name: str) -> bool:
+        """Whether every policy has the model."""
+        return all(allows(scope.policy.models, name) for scope in self.scopes)
+
+    def may_use_provider(self, name: str) -> bool:
+        """Whether every policy has the provider."""
+        return all(allows(scope.policy.providers, name) for scope in self.scopes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -322,6 +322,82 @@ class IdempotencyRow(SQLModel, table=True):
     expires_at: datetime = _time()
 
 
+class TeamRow(SQLModel, table=True):
+    """People or programs that share objects, a policy and a budget. `version` counts its changes."""
+
+    __tablename__ = "team"
+
+    id: str = Field(primary_key=True, sa_type=ID)
+    alias: str | None = None
+    is_blocked: bool = False
+    policy: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    info: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    created_at: datetime = _time()
+    updated_at: datetime = _time()
+    version: int
+
+
+class AccessUserRow(SQLModel, table=True):
+    """Somebody who has keys, in at most one team for each key. `version` counts its changes."""
+
+    __tablename__ = "access_user"
+
+    id: str = Field(primary_key=True, sa_type=ID)
+    alias: str | None = None
+    email: str | None = None
+    is_blocked: bool = False
+    policy: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    info: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    created_at: datetime = _time()
+    updated_at: datetime = _time()
+    version: int
+
+
+class ApiKeyRow(SQLModel, table=True):
+    """A key that somebody calls with: the SHA-256 of it, never the key. `hint` is its end, by which people know it;
+    `version` counts its changes."""
+
+    __tablename__ = "api_key"
+    __table_args__ = (
+        Index("api_key_hash", "hash", unique=True),
+        Index("api_key_alias", "alias", unique=True, postgresql_where=text("alias IS NOT NULL")),
+        Index("api_key_of_team", "team_id", "id"),
+        Index("api_key_of_user", "user_id", "id"),
+    )
+
+    id: str = Field(primary_key=True, sa_type=ID)
+    hash: bytes
+    hint: str
+    alias: str | None = None
+    user_id: str | None = Field(default=None, sa_type=ID, foreign_key="access_user.id")
+    team_id: str | None = Field(default=None, sa_type=ID, foreign_key="team.id")
+    is_admin: bool = False
+    uses_providers: bool = False
+    is_blocked: bool = False
+    policy: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    info: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    created_at: datetime = _time()
+    updated_at: datetime = _time()
+    expires_at: datetime | None = _time(nullable=True)
+    version: int
+
+
+class AuditRow(SQLModel, table=True):
+    """What an admin changed, and with which key (None: the master key). `changes` never holds a key."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (Index("audit_log_of_object", "object_id", "id"),)
+
+    id: str = Field(primary_key=True, sa_type=ID)
+    time: datetime = _time()
+    actor_key_id: str | None = None
+    action: str
+    object_kind: str
+    object_id: str
+    changes: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    request_id: str | None = None
+
+
 def table(model: type[SQLModel]) -> Table:
     """The SQLAlchemy table behind a model, for statements that need no objects."""
     return model.__table__  # type: ignore[attr-defined,no-any-return]

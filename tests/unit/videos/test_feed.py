@@ -318,8 +318,9 @@ class TestOverGrpc:
         address = f"unix:{tmp_path}/api.sock"
         await server.start(address)
         video = await world.ask()
+        who = await pipeline.authenticate.run(f"Bearer {KEY}", None)
         async with world.db.transaction() as tx:
-            owner = {"owner": pipeline.authenticate.run(f"Bearer {KEY}", None).owner_id, "id": video.id}
+            owner = {"owner": who.owner_id, "id": video.id}
             await tx.connection.execute(text("UPDATE video SET owner_id = :owner WHERE id = :id"), owner)
         metadata = (("authorization", f"Bearer {KEY}"),)
         request = videos_pb2.WatchVideoRequest(video_id=video.id)

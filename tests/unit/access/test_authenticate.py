@@ -22,8 +22,8 @@ KEY = "sk-Geheim✓"
         (f"Bearer {KEY}", "another"),
     ],
 )
-def test_the_key_opens(authorization: str | None, api_key: str | None) -> None:
-    assert Authenticate(KEY).run(authorization, api_key).owner_id == "master"
+async def test_the_key_opens(authorization: str | None, api_key: str | None) -> None:
+    assert (await Authenticate(KEY).run(authorization, api_key)).owner_id == "master"
 
 
 @pytest.mark.parametrize(
@@ -46,13 +46,13 @@ def test_the_key_opens(authorization: str | None, api_key: str | None) -> None:
         (None, f" {KEY}x"),
     ],
 )
-def test_nothing_else_does(authorization: str | None, api_key: str | None) -> None:
+async def test_nothing_else_does(authorization: str | None, api_key: str | None) -> None:
     with pytest.raises(Unauthenticated) as caught:
-        Authenticate(KEY).run(authorization, api_key)
+        await Authenticate(KEY).run(authorization, api_key)
     assert "sk-" not in caught.value.message
 
 
-def test_keys_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_keys_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """By digests of one length, so that neither a common beginning nor a length shows in the time."""
     compared: list[tuple[bytes, bytes]] = []
     compare = hmac.compare_digest
@@ -64,7 +64,7 @@ def test_keys_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(authenticate.hmac, "compare_digest", spy)
     for key in ("s", "S" * 10_000, KEY[:-1]):
         with pytest.raises(Unauthenticated):
-            Authenticate(KEY).run(None, key)
+            await Authenticate(KEY).run(None, key)
     assert [(len(left), len(right)) for left, right in compared] == [(32, 32)] * 3
 
 

@@ -1,0 +1,14 @@
+"""Reserved for telemetry; nothing yet."""
+
+from __future__ import annotations
+
+revision = "0013"
+down_revision = "0012"
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass
