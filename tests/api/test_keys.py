@@ -30,5 +30,9 @@ def test_a_key_that_is_blocked_or_over_is_refused(gateway: Gateway) -> None:
         ):
             sql(gateway, f"UPDATE api_key SET {change} WHERE id = %s", issued.id)
             sql(gateway, "SELECT pg_notify('mediagate_access', %s)", f"key {issued.id}")
-            eventually(lambda: http.get("/v1/files", headers=issued.headers).status_code == status, "it is heard")
+
+            def heard(status: int = status) -> bool:
+                return http.get("/v1/files", headers=issued.headers).status_code == status
+
+            eventually(heard, "the change is heard")
             assert http.get("/v1/files", headers=issued.headers).json()["error"]["code"] == code
