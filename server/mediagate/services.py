@@ -6,7 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from mediagate.access.authenticate import Authenticate
+from mediagate.access.create_key import CreateKey
+from mediagate.access.create_user import CreateUserWithKey
+from mediagate.access.delete_keys import DeleteKeys
+from mediagate.access.get_key import GetKey, ListKeys
 from mediagate.access.idempotency import Idempotency
+from mediagate.access.list_audit import ListAudit
+from mediagate.access.update_key import RegenerateKey, UpdateKey
+from mediagate.api.admin import AdminServicer, HolderOperations
 from mediagate.api.decision import ContentDecision
 from mediagate.api.files import FileServicer
 from mediagate.api.idempotency import Keys
@@ -20,6 +27,7 @@ from mediagate.api.videos import VideoServicer
 from mediagate.api.webhooks import WebhookServicer
 from mediagate.composition import Parts, build_callbacks, form_limits, webhook_sender
 from mediagate.config import ConfigError
+from mediagate.core.access import ScopeKind
 from mediagate.files.abandon_file import AbandonFile
 from mediagate.files.add_part import AddPart
 from mediagate.files.cancel_upload import CancelUpload
@@ -98,6 +106,7 @@ def build_servicers(parts: Parts, feed: VideoFeed, require_ready: Callable[[], A
         "mediagate.v1.UploadService": _uploads(parts),
         "mediagate.v1.VideoService": _videos(parts, feed),
         "mediagate.v1.WebhookService": _webhooks(parts),
+        "mediagate.v1.AdminService": _admin(parts),
         "mediagate.v1.ModelService": ModelServicer(parts.catalog, parts.clock.now()),
         "mediagate.v1.SystemService": SystemServicer(require_ready),
     }
@@ -182,6 +191,24 @@ def _webhooks(parts: Parts) -> WebhookServicer:
         list_deliveries=ListWebhookDeliveries(get_endpoint),
         redeliver_event=RedeliverEvent(parts.db, parts.clock),
         clock=parts.clock,
+    )
+
+
+def _admin(parts: Parts) -> AdminServicer:
+    db, clock = parts.db, parts.clock
+    users = HolderOperations.of(db, clock, ScopeKind.USER)
+    return AdminServicer(
+        create_key=CreateKey(db, clock),
+        update_key=UpdateKey(db, clock),
+        delete_keys=DeleteKeys(db, clock),
+        regenerate_key=RegenerateKey(db, clock),
+        get_key=GetKey(db),
+        list_keys=ListKeys(db),
+        create_user_with_key=CreateUserWithKey(users.create),
+        users=users,
+        teams=HolderOperations.of(db, clock, ScopeKind.TEAM),
+        list_audit=ListAudit(db),
+        clock=clock,
     )
 
 

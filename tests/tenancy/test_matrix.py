@@ -90,6 +90,7 @@ SMALL = {"prompt": "A boat", "model": "local-video", "seconds": "1", "size": "32
 SMALL_FIELDS = tuple(SMALL.items())
 NO_OBJECT = "names no object"
 LISTS = "lists the caller's own: see the tests below"
+ADMINS = "belongs to the admins alone: see tests/api/test_admin.py"
 PART_FORM = (FORM_TYPE, form(file_part(b"abc", name="data")))
 
 MATRIX: Mapping[str, list[Row] | str] = {
@@ -174,6 +175,28 @@ MATRIX: Mapping[str, list[Row] | str] = {
         Row("endpoint", lambda one: {"webhook_endpoint_id": one, "event_id": "OWN EVENT"}),
         Row("event", lambda one: {"webhook_endpoint_id": "OWN ENDPOINT", "event_id": one}),
     ],
+    **{
+        f"AdminService.{verb}": ADMINS
+        for verb in (
+            "CreateKey",
+            "UpdateKey",
+            "DeleteKeys",
+            "RegenerateKey",
+            "GetKey",
+            "ListKeys",
+            "CreateUser",
+            "UpdateUser",
+            "DeleteUsers",
+            "GetUser",
+            "ListUsers",
+            "CreateTeam",
+            "UpdateTeam",
+            "DeleteTeams",
+            "GetTeam",
+            "ListTeams",
+            "ListAuditEvents",
+        )
+    },
     "ModelService.ListModels": NO_OBJECT,
     "ModelService.GetModel": NO_OBJECT,
     "SystemService.GetReadiness": NO_OBJECT,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import time
 from collections import OrderedDict
@@ -12,6 +11,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from mediagate.access.secrets import digest_of
 from mediagate.core.clock import Clock, SystemClock
 from mediagate.core.errors import PermissionDenied, Unauthenticated
 from mediagate.core.objects import Principal
@@ -63,7 +63,7 @@ class Authenticate:
         clock: Clock | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._digest = hashlib.sha256(master_key.encode()).digest()
+        self._digest = digest_of(master_key)
         self._master = Principal(OWNER_OF_MASTER_KEY, uses_providers=True, is_admin=True)
         self._keys: Grants = keys or NoGrants()
         self._clock = clock or SystemClock()
@@ -76,7 +76,7 @@ class Authenticate:
         """`authorization` is `Bearer KEY`; Azure's clients send `api-key` instead. Raises `Unauthenticated`, and
         `PermissionDenied` for a key that is blocked."""
         key = _key(authorization, api_key)
-        digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+        digest = digest_of(key)
         if hmac.compare_digest(digest, self._digest):
             return self._master
         seen = self._known.get(digest) or self._unknown.get(digest)

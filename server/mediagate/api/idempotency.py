@@ -15,13 +15,21 @@ from mediagate.access.idempotency import Idempotency
 from mediagate.api.call import Call
 from mediagate.api.errors import as_mediagate_error
 from mediagate.api.fingerprint import OneMessage, Stream
-from mediagate.core.errors import IdempotencyInProgress, IdempotencyKeyReused, MediagateError, NotFound
+from mediagate.core.errors import IdempotencyInProgress, IdempotencyKeyReused, InvalidRequest, MediagateError, NotFound
 from mediagate.core.forms import FormLimits
 from mediagate.core.idempotency import KEY_HEADER, KeyedCall, Reply, check_key
 from mediagate.core.ids import IdKind
 
 HEADER = KEY_HEADER.lower()
 REPLAYED = ("idempotent-replayed", "true")
+SECRET_ANSWERS = frozenset(
+    {
+        "/mediagate.v1.AdminService/CreateKey",
+        "/mediagate.v1.AdminService/RegenerateKey",
+        "/mediagate.v1.AdminService/CreateUser",
+    }
+)
+"""Methods whose answers hold what is shown once and kept nowhere, so not with an idempotency key either."""
 Behaviour = Callable[[Any, Call], Awaitable[Any]]
 
 
@@ -55,6 +63,12 @@ class Keys:
             values = call.header_values(HEADER)
             if not values:
                 return await behaviour(request, call)
+            if method in SECRET_ANSWERS:
+                raise InvalidRequest(
+                    "The answer holds a secret, which is not kept: send the request without an Idempotency-Key.",
+                    param=KEY_HEADER,
+                    code="idempotency_not_supported",
+                )
             return await self._keyed(_Method(method, behaviour), values, OneMessage(request, call), call)
 
         return run

@@ -11,6 +11,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from mediagate._gen.mediagate.v1 import (
+    admin_pb2_grpc,
     files_pb2_grpc,
     models_pb2_grpc,
     system_pb2_grpc,
@@ -38,6 +39,7 @@ _ADDERS: dict[str, Callable[[Any, Any], None]] = {
     "mediagate.v1.UploadService": uploads_pb2_grpc.add_UploadServiceServicer_to_server,
     "mediagate.v1.VideoService": videos_pb2_grpc.add_VideoServiceServicer_to_server,
     "mediagate.v1.WebhookService": webhooks_pb2_grpc.add_WebhookServiceServicer_to_server,
+    "mediagate.v1.AdminService": admin_pb2_grpc.add_AdminServiceServicer_to_server,
     "mediagate.v1.ModelService": models_pb2_grpc.add_ModelServiceServicer_to_server,
     "mediagate.v1.SystemService": system_pb2_grpc.add_SystemServiceServicer_to_server,
     "mediagate.v1.DiagnosticsService": system_pb2_grpc.add_DiagnosticsServiceServicer_to_server,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -70,6 +71,66 @@ class Scope:
     kind: ScopeKind
     id: str
     policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A user or a team. `info` is whatever its admin notes; `version` counts its changes."""
+
+    id: str
+    alias: str | None
+    email: str | None
+    is_blocked: bool
+    policy: Policy
+    info: Mapping[str, Any]
+    created_at: datetime
+    updated_at: datetime
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key. `hash` is the SHA-256 of its secret, `hint` the end of that."""
+
+    id: str
+    hash: bytes = field(repr=False)
+    hint: str
+    alias: str | None
+    user_id: str | None
+    team_id: str | None
+    is_admin: bool
+    uses_providers: bool
+    is_blocked: bool
+    policy: Policy
+    info: Mapping[str, Any]
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None
+    version: int = 1
+
+    @property
+    def owner_id(self) -> str:
+        """Whom the objects that it makes belong to."""
+        return owner_of(self.team_id, self.user_id, self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """What an admin changed: each member of `changes` is `[before, after]`. The master key has no `actor_key_id`."""
+
+    id: str
+    time: datetime
+    actor_key_id: str | None
+    action: str
+    object_kind: str
+    object_id: str
+    changes: Mapping[str, Any]
+    request_id: str | None
+
+
+def owner_of(team_id: str | None, user_id: str | None, key_id: str) -> str:
+    """Whom the objects of a key belong to: its team, else its user, else itself."""
+    return f"team:{team_id}" if team_id else f"user:{user_id}" if user_id else f"key:{key_id}"
 
 
 def allows(patterns: tuple[str, ...] | None, name: str) -> bool:

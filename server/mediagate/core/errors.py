@@ -11,6 +11,7 @@ MediagateError                     status  reason                    a retry can
 ├── PermissionDenied               403     PERMISSION_DENIED         no
 ├── NotFound                       404     NOT_FOUND                 no
 ├── IdempotencyInProgress          409     IDEMPOTENCY_IN_PROGRESS   yes, after `retry_after_s`
+├── ChangedMeanwhile               409     CHANGED_MEANWHILE         no (somebody must look at the change first)
 ├── PayloadTooLarge                413     PAYLOAD_TOO_LARGE         no
 ├── UnsupportedMediaType           415     UNSUPPORTED_MEDIA_TYPE    no
 ├── RangeNotSatisfiable            416     RANGE_NOT_SATISFIABLE     no
@@ -143,6 +144,14 @@ class IdempotencyInProgress(MediagateError):
             param="Idempotency-Key",
             retry_after_s=1,
         )
+
+
+class ChangedMeanwhile(MediagateError):
+    """The object is not any more what the caller has seen of it."""
+
+    reason = "CHANGED_MEANWHILE"
+    http_status = 409
+    grpc_code = "ABORTED"
 
 
 class PayloadTooLarge(MediagateError):

@@ -98,6 +98,9 @@ CHARACTER: Final = IdKind("char_", "Character")
 EVENT: Final = IdKind("evt_", "Event")
 WEBHOOK_ENDPOINT: Final = IdKind("we_", "WebhookEndpoint")
 KEY: Final = IdKind("key_", "Key")
+USER: Final = IdKind("user_", "User")
+TEAM: Final = IdKind("team_", "Team")
+AUDIT: Final = IdKind("audit_", "AuditEvent")
 
 FILE_ID, new_file_id, is_file_id, parse_file_id = FILE.pattern, FILE.new, FILE.matches, FILE.parse
 UPLOAD_ID, new_upload_id, is_upload_id, parse_upload_id = UPLOAD.pattern, UPLOAD.new, UPLOAD.matches, UPLOAD.parse

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from mediagate.core.access import Policy, Scope, ScopeKind
+from mediagate.core.access import Policy, Scope, ScopeKind, owner_of
 from mediagate.core.objects import Principal
 from mediagate.store.batching import Batched
 from mediagate.store.database import Database
@@ -53,7 +53,7 @@ def _grant(row: Sequence[Any]) -> Grant:
     _, key_id, user_id, team_id, is_admin, uses_providers, expires_at, is_blocked, *policies = row
     held = zip(ScopeKind, (team_id, user_id, key_id), policies, strict=True)
     who = Principal(
-        owner_id=f"team:{team_id}" if team_id else f"user:{user_id}" if user_id else f"key:{key_id}",
+        owner_id=owner_of(team_id, user_id, key_id),
         uses_providers=uses_providers,
         is_admin=is_admin,
         key_id=key_id,

@@ -323,7 +323,8 @@ class IdempotencyRow(SQLModel, table=True):
 
 
 class TeamRow(SQLModel, table=True):
-    """People or programs that share objects, a policy and a budget. `version` counts its changes."""
+    """People or programs that share objects, a policy and a budget. `version` counts its changes; the row outlives
+    it, so that nobody else gets its id and with it its objects."""
 
     __tablename__ = "team"
 
@@ -335,10 +336,11 @@ class TeamRow(SQLModel, table=True):
     created_at: datetime = _time()
     updated_at: datetime = _time()
     version: int
+    deleted_at: datetime | None = _time(nullable=True)
 
 
 class AccessUserRow(SQLModel, table=True):
-    """Somebody who has keys, in at most one team for each key. `version` counts its changes."""
+    """Somebody who has keys, in at most one team for each key. As a team's, the row outlives them."""
 
     __tablename__ = "access_user"
 
@@ -351,6 +353,7 @@ class AccessUserRow(SQLModel, table=True):
     created_at: datetime = _time()
     updated_at: datetime = _time()
     version: int
+    deleted_at: datetime | None = _time(nullable=True)
 
 
 class ApiKeyRow(SQLModel, table=True):

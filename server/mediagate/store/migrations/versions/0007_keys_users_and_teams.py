@@ -29,8 +29,8 @@ def _holder(name: str, *columns: sa.Column) -> None:
 
 
 def upgrade() -> None:
-    _holder("team")
-    _holder("access_user", sa.Column("email", sa.String(), nullable=True))
+    _holder("team", sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True))
+    _holder("access_user", sa.Column("email", sa.String(), nullable=True), sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True))
     _holder(
         "api_key",
         sa.Column("hash", sa.LargeBinary(), nullable=False),

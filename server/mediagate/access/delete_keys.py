@@ -1,0 +1,39 @@
+"""Delete keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mediagate.access.authenticate import require_admin
+from mediagate.access.changes import Actor, note
+from mediagate.access.get_key import held_key
+from mediagate.core.clock import Clock
+from mediagate.core.errors import InvalidField
+from mediagate.store.access import KeyRepository
+from mediagate.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteKeys:
+    """Delete all of them, or none."""
+
+    db: Database
+    clock: Clock
+
+    async def run(self, actor: Actor, names: Sequence[str]) -> list[str]:
+        """`names` are keys, ids or aliases; returns the ids. Raises `PermissionDenied`, and `NotFound` for an unknown
+        one."""
+        require_admin(actor.who)
+        if not names:
+            raise InvalidField("Say which keys to delete, in 'keys' or in 'key_aliases'.", param="keys")
+        async with self.db.transaction() as tx:
+            repository = KeyRepository(tx.connection)
+            deleted: list[str] = []
+            # In one order everywhere, so that two deletions never wait for each other.
+            for name in sorted(set(names)):
+                key = await held_key(tx, name)
+                await repository.remove(key.id)
+                await note(tx, actor, self.clock, "delete", "key", key, None)
+                deleted.append(key.id)
+        return deleted
