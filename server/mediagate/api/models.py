@@ -18,9 +18,13 @@ class ModelServicer(models_pb2_grpc.ModelServiceServicer):
     catalog: ModelCatalog
     started_at: datetime
 
-    async def ListModels(self, _request: models_pb2.ListModelsRequest, _call: Call) -> models_pb2.ListModelsResponse:
-        models = [convert.model_to_proto(name, self.started_at) for name in self.catalog.names()]
+    async def ListModels(self, _request: models_pb2.ListModelsRequest, call: Call) -> models_pb2.ListModelsResponse:
+        models = [
+            convert.model_to_proto(name, self.started_at)
+            for name in self.catalog.names()
+            if call.principal.may_use_model(name)
+        ]
         return models_pb2.ListModelsResponse(object="list", data=models)
 
-    async def GetModel(self, request: models_pb2.GetModelRequest, _call: Call) -> models_pb2.Model:
-        return convert.model_to_proto(self.catalog.require(request.model), self.started_at)
+    async def GetModel(self, request: models_pb2.GetModelRequest, call: Call) -> models_pb2.Model:
+        return convert.model_to_proto(self.catalog.require(call.principal, request.model), self.started_at)

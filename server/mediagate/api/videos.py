@@ -229,9 +229,15 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
         return videos_pb2.TakeProviderCallbackResponse()
 
     async def ListVideoModels(
-        self, _request: videos_pb2.ListVideoModelsRequest, _call: Call
+        self, _request: videos_pb2.ListVideoModelsRequest, call: Call
     ) -> videos_pb2.ListVideoModelsResponse:
-        return video_models_to_proto(self.catalog.video_deployments(), self.costs)
+        who = call.principal
+        offered = [
+            (found, model)
+            for found, model in self.catalog.video_deployments()
+            if who.may_use_model(found.model_name) and who.may_use_provider(found.provider)
+        ]
+        return video_models_to_proto(offered, self.costs)
 
     @asynccontextmanager
     async def _fields(

@@ -84,7 +84,7 @@ class CopyFile:
         Raises `InvalidField`, `PermissionDenied` for a source outside the allow-list, `NotFound` for a file of ours
         that is none, and what source and targets raise. After a failure nothing is left.
         """
-        request = self._read(tree, named)
+        request = self._read(who, tree, named)
         file = await self._promised(who, request, file_id)
         if promise:
             async with self.intake.db.transaction() as tx:
@@ -119,7 +119,7 @@ class CopyFile:
             if await FileRepository(tx.connection).withdraw(file_id):
                 await enqueue_removal(tx, file_id)
 
-    def _read(self, tree: Mapping[str, Any], named: Named) -> CopyRequest:
+    def _read(self, who: Principal, tree: Mapping[str, Any], named: Named) -> CopyRequest:
         source = tree.get("source")
         if not isinstance(source, str) or not source:
             raise InvalidField(
@@ -137,7 +137,7 @@ class CopyFile:
         purpose = check_purpose(_text(tree.get("purpose"), "purpose") or "user_data")
         return CopyRequest(
             source=source,
-            accounts=self.targets.chosen(named, wish),
+            accounts=self.targets.chosen(who, named, wish),
             purpose=purpose,
             filename=filename,
             life_s=check_expiry(tree.get("expires_after"), purpose),

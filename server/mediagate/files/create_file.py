@@ -96,7 +96,7 @@ class _Form:
     def _field(self, name: str, value: str) -> None:
         if self._wish.take(name, value):
             # An unknown name is refused before a byte is taken.
-            self._rules.targets.named(self._named, self._wish)
+            self._rules.targets.named(self._who, self._named, self._wish)
             return
         self._fields.append((name, value))
         if name == "purpose":
@@ -118,9 +118,9 @@ class _Form:
     def _placed_early(self) -> Placement | None:
         """Where the bytes go, if nothing that may still come can change that."""
         stores = self._rules.intake.stores
-        accounts = self._rules.targets.named(self._named, self._wish)
+        accounts = self._rules.targets.named(self._who, self._named, self._wish)
         if accounts is None and len(stores.accounts) == 1:
-            accounts = stores.default
+            accounts = self._rules.targets.default(self._who)
         if accounts is None:
             return None
         if not self._purpose and any(stores.account(account).spec.takes_purpose for account in accounts):
@@ -171,7 +171,7 @@ class _Form:
             raise InvalidField("'file' is a required field: a form part with a file name.", param="file")
         facts = self._facts()
         self._check_size(facts.purpose)
-        accounts = self._rules.targets.chosen(self._named, self._wish)
+        accounts = self._rules.targets.chosen(self._who, self._named, self._wish)
         incoming = self._incoming
         if incoming is None:
             assert self._spool is not None

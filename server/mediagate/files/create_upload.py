@@ -47,7 +47,7 @@ class CreateUpload:
 
         Raises `InvalidField` or `PayloadTooLarge`.
         """
-        targets = self.targets.chosen(named, wish)
+        targets = self.targets.chosen(who, named, wish)
         if size_bytes != int(size_bytes):
             raise InvalidField("'bytes' must be a whole number.", param="bytes")
         bytes_max = self.upload_bytes_max

@@ -10,6 +10,7 @@ from mediagate.core.limits import echo
 from mediagate.core.objects import Page, Principal
 from mediagate.providers.base import Content
 from mediagate.providers.files import FileOperation, FileProvider, ListQuery, ProviderFile
+from mediagate.routing.allowed import require_provider
 from mediagate.routing.stores import FileStores
 from mediagate.routing.targets import Named, Targets
 
@@ -61,7 +62,9 @@ class ProviderFiles:
                 "This key may not use a provider's own files. Use the ids that this gateway gave.",
                 param="custom_llm_provider",
             )
-        return self.targets.account(named.first or "")
+        account = self.targets.account(named.first or "")
+        require_provider(who, self.stores.accounts[account].provider)
+        return account
 
     def _provider(self, who: Principal, named: Named, operation: FileOperation) -> FileProvider:
         provider = self.stores.account(self.account(who, named))

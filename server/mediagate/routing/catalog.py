@@ -8,7 +8,7 @@ from typing import Any
 
 from mediagate.core.errors import InvalidField, NotFound, Unsupported
 from mediagate.core.limits import echo
-from mediagate.core.objects import Video
+from mediagate.core.objects import Principal, Video
 from mediagate.providers.base import Audio, VideoKind, VideoModel, VideoProvider, VideoSpec
 from mediagate.providers.registry import video_spec
 
@@ -70,9 +70,9 @@ class ModelCatalog:
         longest = max(patterns, key=len, default=None)
         return [deployment for deployment in self._deployments if deployment.model_name == longest]
 
-    def require(self, name: str) -> str:
-        """Return `name`. Raises `NotFound` with OpenAI's text where no model has it."""
-        if not self.deployments_of(name):
+    def require(self, who: Principal, name: str) -> str:
+        """Return `name`. Raises `NotFound` with OpenAI's text where no model that the caller may use has it."""
+        if not self.deployments_of(name) or not who.may_use_model(name):
             raise NotFound(
                 f"The model '{echo(name)}' does not exist or you do not have access to it.",
                 param="model",
@@ -90,6 +90,11 @@ class ModelCatalog:
             if model is not None:
                 found.append((deployment, model))
         return found
+
+    def first_video(self, who: Principal) -> str | None:
+        """The video model for a caller who names none: the first that it may use; None where there is none."""
+        names = (deployment.model_name for deployment, _ in self.video_deployments())
+        return next((name for name in names if who.may_use_model(name)), None)
 
     def video(self, name: str | None) -> tuple[Deployment, VideoModel]:
         """The deployment for a new video; the first video model where none is named.

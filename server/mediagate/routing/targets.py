@@ -9,6 +9,8 @@ from typing import Any
 
 from mediagate.core.errors import InvalidField
 from mediagate.core.limits import echo
+from mediagate.core.objects import Principal
+from mediagate.routing.allowed import require_model, require_provider
 from mediagate.routing.catalog import ModelCatalog
 from mediagate.routing.stores import FileStores
 
@@ -61,20 +63,35 @@ class Targets:
     stores: FileStores
     catalog: ModelCatalog
 
-    def named(self, named: Named, wish: Wish) -> tuple[str, ...] | None:
+    def named(self, who: Principal, named: Named, wish: Wish) -> tuple[str, ...] | None:
         """The accounts that path, header, query, `custom_llm_provider` or `target_model_names` name, the first of them
-        that is given; None where none is. Raises `InvalidField` for an unknown name."""
+        that is given; None where none is. Raises `InvalidField` for an unknown name, `PermissionDenied` for what the
+        caller may not use."""
         if named.first is not None:
-            return self._providers(names_in(named.first, PROVIDER_FIELD))
-        if wish.providers:
-            return self._providers(wish.providers)
-        if wish.models:
-            return self._models(wish.models)
-        return None
+            accounts = self._providers(names_in(named.first, PROVIDER_FIELD))
+        elif wish.providers:
+            accounts = self._providers(wish.providers)
+        elif wish.models:
+            accounts = self._models(who, wish.models)
+        else:
+            return None
+        for account in accounts:
+            require_provider(who, self._provider_of(account))
+        return accounts
 
-    def chosen(self, named: Named, wish: Wish) -> tuple[str, ...]:
-        """The same, else the configured default."""
-        return self.named(named, wish) or self.stores.default
+    def chosen(self, who: Principal, named: Named, wish: Wish) -> tuple[str, ...]:
+        """The same, else those of the configured default that the caller may use."""
+        return self.named(who, named, wish) or self.default(who)
+
+    def default(self, who: Principal) -> tuple[str, ...]:
+        """Those of the configured default that the caller may use. Raises `PermissionDenied` where it is none."""
+        accounts = tuple(found for found in self.stores.default if who.may_use_provider(self._provider_of(found)))
+        if not accounts:
+            require_provider(who, self._provider_of(self.stores.default[0]))
+        return accounts
+
+    def _provider_of(self, account: str) -> str:
+        return self.stores.accounts[account].provider
 
     def account(self, name: str) -> str:
         """The account that one name stands for. Raises `InvalidField`."""
@@ -92,10 +109,10 @@ class Targets:
     def _providers(self, names: Sequence[str]) -> tuple[str, ...]:
         return _bounded((self.account(name) for name in names), PROVIDER_FIELD)
 
-    def _models(self, names: Sequence[str]) -> tuple[str, ...]:
-        return _bounded((account for name in names for account in self._accounts_of(name)), MODELS_FIELD)
+    def _models(self, who: Principal, names: Sequence[str]) -> tuple[str, ...]:
+        return _bounded((account for name in names for account in self._accounts_of(who, name)), MODELS_FIELD)
 
-    def _accounts_of(self, model: str) -> list[str]:
+    def _accounts_of(self, who: Principal, model: str) -> list[str]:
         """Every account that may serve the model: one copy in each, so that any deployment can read it."""
         deployments = self.catalog.deployments_of(model)
         if not deployments:
@@ -105,6 +122,7 @@ class Targets:
                 code="model_not_found",
                 model=echo(model),
             )
+        require_model(who, model, known=self.catalog.names(), param=MODELS_FIELD)
         accounts = [deployment.account for deployment in deployments if deployment.account in self.stores.accounts]
         if not accounts:
             raise InvalidField(

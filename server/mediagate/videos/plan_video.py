@@ -15,6 +15,7 @@ from mediagate.core.objects import Principal, Video
 from mediagate.core.sizes import aspect_ratio, parse_size, resolution, size_of
 from mediagate.files.get_file import GetFile
 from mediagate.providers.base import Audio, VideoKind, VideoModel
+from mediagate.routing.allowed import require_model, require_provider
 from mediagate.routing.catalog import Deployment, ModelCatalog
 from mediagate.store.videos import VideoLookup
 from mediagate.videos.characters import GetCharacter
@@ -90,7 +91,7 @@ class PlanVideo:
         """Raises `InvalidField` naming what the model can, `Unsupported`, `NotFound` for an input, and `StateConflict`
         where the source is not finished; of a source file also what `MeasureInput` raises."""
         source = await self._source(who, draft)
-        deployment, model = self._deployment(draft, source)
+        deployment, model = self._deployment(who, draft, source)
         _require_prompt(draft, model)
         require_free(draft.extra, self.catalog.spec(deployment.provider), bounded=draft.max_cost_usd is not None)
         size = _size(draft, model, source)
@@ -161,11 +162,13 @@ class PlanVideo:
             )
         return source
 
-    def _deployment(self, draft: VideoDraft, source: Video | None) -> tuple[Deployment, VideoModel]:
+    def _deployment(self, who: Principal, draft: VideoDraft, source: Video | None) -> tuple[Deployment, VideoModel]:
         if source is not None and draft.model in (None, source.model):
             deployment, model = self.catalog.video_of(source)
         else:
-            deployment, model = self.catalog.video(draft.model)
+            deployment, model = self.catalog.video(self.catalog.first_video(who) if draft.model is None else draft.model)
+        require_model(who, deployment.model_name, known=[d.model_name for d, _ in self.catalog.video_deployments()])
+        require_provider(who, deployment.provider, param="model")
         if draft.kind not in model.kinds:
             able = [d.model_name for d, m in self.catalog.video_deployments() if draft.kind in m.kinds]
             raise Unsupported(

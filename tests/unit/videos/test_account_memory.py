@@ -113,7 +113,7 @@ async def test_it_takes_nothing_new(db: Database) -> None:
     assert "openai-eu" not in after.makers
     assert after.stores.named("openai-eu") is after.stores.named("openai") is None
     with pytest.raises(InvalidField):
-        Targets(after.stores, ModelCatalog([], after.makers)).named(Named(path="openai"), Wish())
+        Targets(after.stores, ModelCatalog([], after.makers)).named(Principal("owner"), Named(path="openai"), Wish())
 
 
 async def test_what_is_made_from_a_video_of_it_goes_to_an_account_that_is_there(db: Database) -> None:
