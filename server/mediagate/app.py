@@ -43,7 +43,7 @@ async def run_api(settings: Settings, address: str) -> None:
     servicers = build_servicers(parts, feed, require_ready)
     pipeline = build_pipeline(parts, servicers)
     server = ApiServer(servicers, pipeline, build_decision(parts, pipeline))
-    key_changes = pipeline.authenticate.listener(parts.db.url)
+    key_changes = pipeline.callers.authenticate.listener(parts.db.url)
     await key_changes.start()
     # What start-up made stays for good; the collector need not walk it again and again.
     gc.collect()

@@ -14,6 +14,7 @@ from mediagate.access.idempotency import Idempotency
 from mediagate.access.list_audit import ListAudit
 from mediagate.access.update_key import RegenerateKey, UpdateKey
 from mediagate.api.admin import AdminServicer, HolderOperations
+from mediagate.api.callers import Callers
 from mediagate.api.decision import ContentDecision
 from mediagate.api.files import FileServicer
 from mediagate.api.idempotency import Keys
@@ -81,7 +82,7 @@ def build_pipeline(parts: Parts, servicers: Mapping[str, Any]) -> Pipeline:
     if parts.settings.master_key is None:
         raise ConfigError("environment", ["MEDIAGATE_MASTER_KEY is not set."])
     return Pipeline(
-        Authenticate(parts.settings.master_key.get_secret_value(), KeyLookup(parts.db), clock=parts.clock),
+        Callers(Authenticate(parts.settings.master_key.get_secret_value(), KeyLookup(parts.db), clock=parts.clock)),
         _keys(parts, servicers),
         parts.settings.config.limits.request_s,
     )
@@ -90,7 +91,7 @@ def build_pipeline(parts: Parts, servicers: Mapping[str, Any]) -> Pipeline:
 def build_decision(parts: Parts, pipeline: Pipeline) -> ContentDecision:
     """What tells the edge where content lies."""
     return ContentDecision(
-        pipeline.authenticate,
+        pipeline.callers,
         parts.get_file,
         FindOrigin(ContentPlaces(parts.stores, parts.catalog), parts.clock),
         ProviderFiles(parts.stores, parts.targets),

@@ -15,6 +15,7 @@ from edge_harness import Edge
 
 from mediagate._gen.mediagate.v1 import files_pb2_grpc
 from mediagate.access.authenticate import Authenticate
+from mediagate.api.callers import Callers
 from mediagate.api.content import Download, head_http, stream_http
 from mediagate.api.decision import ContentDecision
 from mediagate.api.files import served_type
@@ -166,7 +167,7 @@ class DecidingServer:
         self.python = ThroughPython(OpenContent(stores, get_file, reconcile, SystemClock()))
         self.find_origin = FindOrigin(stores, SystemClock())
         self.decision = ContentDecision(
-            Authenticate(KEY),
+            Callers(Authenticate(KEY)),
             get_file,
             self.find_origin,
             ProviderFiles(stores, Targets(stores, ModelCatalog([], {}))),
@@ -189,7 +190,7 @@ class DecidingServer:
                 "mediagate.v1.FileService": self.python,
                 "mediagate.v1.SystemService": SystemServicer(always),
             }
-            server = ApiServer(servicers, Pipeline(Authenticate(KEY)), self.decision)
+            server = ApiServer(servicers, Pipeline(Callers(Authenticate(KEY))), self.decision)
             await server.start(self.target)
             ready.set()
             await self._stopping.wait()

@@ -2,6 +2,8 @@
 
 For every way to an object, natively and on every REST path, the answer for somebody else's id is byte for byte the
 answer for an id that never was, but for the id itself, the request id and times. A new RPC without a row fails.
+
+All of it is asked in several roles: who calls, who made what is the caller's own, and whose the rest is.
 """
 
 from __future__ import annotations
@@ -25,8 +27,9 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from mediagate.core import ids
+from tests.api.access_kit import add_holder, issue_key
 from tests.api.wire import FORM_TYPE, field, file_part, form, sql, stored
-from tests.conftest import MEDIA_PORT, Gateway
+from tests.conftest import MASTER_KEY, MEDIA_PORT, Gateway
 
 SOMEBODY = "somebody-else"
 PNG = base64.b64decode(
@@ -207,13 +210,67 @@ MATRIX: Mapping[str, list[Row] | str] = {
 WAYS = [(name, number) for name, rows in MATRIX.items() if not isinstance(rows, str) for number in range(len(rows))]
 
 
+@dataclass(frozen=True)
+class Role:
+    """`caller` are the headers of every question, `maker` of what makes the caller's own objects, and `owner` of what
+    an end user may not make. `foreign` is how the row of somebody else's object differs."""
+
+    caller: Mapping[str, str]
+    maker: Mapping[str, str]
+    owner_id: str
+    foreign: str
+    owner: Mapping[str, str] | None = None
+
+    @property
+    def is_end_user(self) -> bool:
+        return self.owner is not None
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"}
+
+
+def _master(_: Gateway) -> Role:
+    auth = bearer(MASTER_KEY)
+    return Role(auth, auth, "master", f"owner_id = '{SOMEBODY}'")
+
+
+def _key_of_a_team(gateway: Gateway) -> Role:
+    team, other = (add_holder(gateway, "team", f"matrix-{name}") for name in ("team", "other-team"))
+    first, second = issue_key(gateway, team_id=team), issue_key(gateway, team_id=team)
+    return Role(second.headers, first.headers, f"team:{team}", f"owner_id = 'team:{other}'")
+
+
+def _key_of_nobody(gateway: Gateway) -> Role:
+    key = issue_key(gateway)
+    return Role(key.headers, key.headers, f"key:{key.id}", "owner_id = 'master'")
+
+
+def _end_user(gateway: Gateway) -> Role:
+    key = issue_key(gateway, uses_providers=True)
+    hers = {**key.headers, "x-mediagate-user": "alice"}
+    return Role(hers, hers, f"key:{key.id}", "end_user = 'bob'", key.headers)
+
+
+ROLES = {
+    "the master key": _master,
+    "another key of the team": _key_of_a_team,
+    "a key of nobody": _key_of_nobody,
+    "an end user": _end_user,
+}
+OF_THE_OWNER = ("endpoint", "event")
+"""Kinds of objects that no end user has."""
+
+
 class World:
     """One object of every kind and fate, and every way to ask for it."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, role: Role) -> None:
         self.gateway = gateway
-        self.sdk = gateway.openai()
-        self.http = gateway.http()
+        self.role = role
+        self.sdk = self._sdk(role.maker)
+        self.owner = self._sdk(role.owner or role.maker)
+        self.http = httpx.Client(base_url=gateway.url, headers=dict(role.caller), timeout=120, verify=False)
         self.channel = gateway.channel()
         pool = DescriptorPool(ProtoReflectionDescriptorDatabase(self.channel))
         self.methods = dict(self._described(pool))
@@ -222,6 +279,11 @@ class World:
         self._made: dict[tuple[str, str], str] = {}
         self._pending = self._upload(3)
         self._whole_parts: dict[str, str] = {}
+
+    def _sdk(self, headers: Mapping[str, str]) -> openai.OpenAI:
+        more = {name: value for name, value in headers.items() if name != "authorization"}
+        key = headers["authorization"].partition(" ")[2]
+        return openai.OpenAI(base_url=f"{self.gateway.url}/v1", api_key=key, max_retries=0, default_headers=more)
 
     def _described(self, pool: DescriptorPool) -> Iterator[tuple[str, MethodDescriptor]]:
         database = ProtoReflectionDescriptorDatabase(self.channel)
@@ -233,6 +295,7 @@ class World:
 
     def close(self) -> None:
         self.sdk.close()
+        self.owner.close()
         self.http.close()
         self.channel.close()
 
@@ -263,11 +326,13 @@ class World:
             return self._video()
         if kind == "endpoint":
             url = f"http://127.0.0.1:{MEDIA_PORT}/hook"
-            return self.sdk.webhooks.create(name="a", url=url, event_types=["batch.failed"]).id
+            return self.owner.webhooks.create(name="a", url=url, event_types=["batch.failed"]).id
         if kind == "event":
             return self._event()
         content_type, body = as_form(("name", "Ada"), ("video[file_id]", self._make("film")))("")
-        response = self.http.post("/v1/videos/characters", content=body, headers={"content-type": content_type})
+        response = self.http.post(
+            "/v1/videos/characters", content=body, headers={"content-type": content_type, **self.role.maker}
+        )
         return str(response.json()["id"])
 
     def _upload(self, size: int) -> str:
@@ -284,20 +349,22 @@ class World:
         sql(
             self.gateway,
             "INSERT INTO webhook_event (id, owner_id, type, data_id, body, created_at)"
-            " VALUES (%s, 'master', 'batch.failed', 'batch_1', '{}', now())",
+            " VALUES (%s, %s, 'batch.failed', 'batch_1', '{}', now())",
             event_id,
+            self.role.owner_id,
         )
         return event_id
 
     def _give_away(self, kind: str, object_id: str) -> None:
         if kind == "part":
             upload = self._whole_parts.pop(object_id)
-            sql(self.gateway, "UPDATE upload SET owner_id = %s WHERE id = %s", SOMEBODY, upload)
+            sql(self.gateway, f"UPDATE upload SET {self.role.foreign} WHERE id = %s", upload)
             return
         table = {"image": "file", "film": "file", "endpoint": "webhook_endpoint", "event": "webhook_event"}.get(
             kind, kind
         )
-        sql(self.gateway, f"UPDATE {table} SET owner_id = %s WHERE id = %s", SOMEBODY, object_id)
+        change = f"owner_id = '{SOMEBODY}'" if kind in OF_THE_OWNER else self.role.foreign
+        sql(self.gateway, f"UPDATE {table} SET {change} WHERE id = %s", object_id)
 
     def _delete(self, kind: str, object_id: str) -> None:
         if kind in ("file", "image", "film"):
@@ -305,7 +372,7 @@ class World:
         elif kind == "video":
             self.sdk.videos.delete(object_id)
         elif kind == "endpoint":
-            self.sdk.webhooks.delete(object_id)
+            self.owner.webhooks.delete(object_id)
         elif kind == "event":
             sql(self.gateway, "DELETE FROM webhook_event WHERE id = %s", object_id)
         elif kind == "upload":
@@ -330,7 +397,9 @@ class World:
         kind = {(False, False): "unary_unary", (False, True): "unary_stream", (True, False): "stream_unary"}[streams]
         call = getattr(self.channel, kind)(path, one, many)
         try:
-            answer = call(iter(messages) if streams[0] else messages[0], metadata=self.gateway.metadata, timeout=80)
+            answer = call(
+                iter(messages) if streams[0] else messages[0], metadata=tuple(self.role.caller.items()), timeout=80
+            )
             if streams[1]:
                 next(iter(answer))
                 answer.cancel()
@@ -390,10 +459,10 @@ class World:
         return answers
 
 
-@pytest.fixture(scope="module")
-def world(gateway: Gateway) -> Iterator[World]:
+@pytest.fixture(scope="module", params=list(ROLES))
+def world(gateway: Gateway, request: pytest.FixtureRequest) -> Iterator[World]:
     """The objects of this module; most are made when they are first asked for."""
-    made = World(gateway)
+    made = World(gateway, ROLES[request.param](gateway))
     yield made
     made.close()
 
@@ -412,6 +481,11 @@ def test_a_foreign_object_is_no_object(world: World, name: str, number: int) -> 
         object_id = world.id_of(row.kind, fate)
         answers[fate] = (world.natively(method, row, object_id), world.over_rest(method, row, object_id))
     native, rest = answers["random"]
+    if world.role.is_end_user and row.kind in OF_THE_OWNER:
+        own = world.id_of(row.kind, "own")
+        assert native[0] == world.natively(method, row, own)[0] == "PERMISSION_DENIED"
+        assert {status for status, _, _ in rest} == {403}
+        return
     assert native[0] in ("NOT_FOUND", "INVALID_ARGUMENT"), native
     assert all(400 <= status < 500 for status, _, _ in rest), rest
     assert answers["foreign"] == answers["random"]
@@ -445,6 +519,8 @@ def test_the_same_key_of_two_owners_is_two_keys(world: World, gateway: Gateway) 
         parts = form(field("purpose", "user_data"), file_part(b"secret"))
         return world.http.post("/v1/files", content=parts, headers={"content-type": FORM_TYPE, **key})
 
+    sql(gateway, "DELETE FROM idempotency WHERE key = 'the-same-for-both'")
+
     theirs = upload()
     sql(gateway, "UPDATE idempotency SET owner_id = %s WHERE key = 'the-same-for-both'", SOMEBODY)
     own = upload()
@@ -455,14 +531,15 @@ def test_the_same_key_of_two_owners_is_two_keys(world: World, gateway: Gateway) 
 
 def test_what_was_asked_of_foreign_objects_changed_nothing(world: World, gateway: Gateway) -> None:
     """Runs behind all the rest: deletions and cancellations of somebody else's objects did not happen."""
+    foreign = world.role.foreign
     for kind, table in (("file", "file"), ("image", "file"), ("film", "file")):
-        rows = sql(gateway, f"SELECT owner_id, state FROM {table} WHERE id = %s", world.id_of(kind, "foreign"))
-        assert rows == [(SOMEBODY, "processed")]
+        rows = sql(gateway, f"SELECT {foreign}, state FROM {table} WHERE id = %s", world.id_of(kind, "foreign"))
+        assert rows == [(True, "processed")]
     upload = world.id_of("upload", "foreign")
-    assert sql(gateway, "SELECT owner_id, state FROM upload WHERE id = %s", upload) == [(SOMEBODY, "pending")]
+    assert sql(gateway, f"SELECT {foreign}, state FROM upload WHERE id = %s", upload) == [(True, "pending")]
     video = world.id_of("video", "foreign")
-    query = "SELECT owner_id, phase, deleted_at FROM video WHERE id = %s"
-    assert sql(gateway, query, video) == [(SOMEBODY, "ready", None)]
+    query = f"SELECT {foreign}, phase, deleted_at FROM video WHERE id = %s"
+    assert sql(gateway, query, video) == [(True, "ready", None)]
 
 
 def test_an_owner_gets_his_object_back(world: World, gateway: Gateway) -> None:
@@ -470,7 +547,10 @@ def test_an_owner_gets_his_object_back(world: World, gateway: Gateway) -> None:
     foreign = world.id_of("file", "foreign")
     with pytest.raises(openai.NotFoundError):
         world.sdk.files.retrieve(foreign)
-    sql(gateway, "UPDATE file SET owner_id = 'master' WHERE id = %s", foreign)
+    own = world.id_of("file", "own")
+    (before,) = sql(gateway, "SELECT owner_id, end_user FROM file WHERE id = %s", foreign)
+    (mine,) = sql(gateway, "SELECT owner_id, end_user FROM file WHERE id = %s", own)
+    sql(gateway, "UPDATE file SET owner_id = %s, end_user = %s WHERE id = %s", *mine, foreign)
     assert world.sdk.files.content(foreign).content == b"secret"
-    sql(gateway, "UPDATE file SET owner_id = %s WHERE id = %s", SOMEBODY, foreign)
+    sql(gateway, "UPDATE file SET owner_id = %s, end_user = %s WHERE id = %s", *before, foreign)
     assert isinstance(world.http, httpx.Client)

@@ -36,7 +36,7 @@ BATCH = 1000
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
-    """Gives every key of an owner to one call at a time."""
+    """Gives every key of an owner, or of one of its end users, to one call at a time."""
 
     db: Database
     calls: IdempotencyLookup
@@ -54,13 +54,13 @@ class Idempotency:
         takes longer than a call may wait.
         """
         now = self.clock.now()
-        new = KeyedCall(who.owner_id, key, method, object_id, 1, fingerprint, None, now + LEASE, now + KEPT)
+        new = KeyedCall(who.acts_as, key, method, object_id, 1, fingerprint, None, now + LEASE, now + KEPT)
         waited_s, pause_s = 0.0, POLL_S_MIN
         while True:
             async with self.db.reading() as connection:
                 if await IdempotencyRepository(connection).claim(new, now=now):
                     return new
-            while (found := await self.calls.get(who.owner_id, key)) is not None:
+            while (found := await self.calls.get(who.acts_as, key)) is not None:
                 now = self.clock.now()
                 if found.expires_at <= now and (found.reply is not None or found.lease_expires_at <= now):
                     await self._forget(found, now)

@@ -48,7 +48,11 @@ def file_to_proto(file: File) -> files_pb2.File:
         status=status,
         status_details=why,
         mediagate=files_pb2.FileDetails(
-            sha256=file.sha256, content_type=file.content_type, source=file.source, copied_bytes=file.copied_bytes
+            sha256=file.sha256,
+            content_type=file.content_type,
+            source=file.source,
+            copied_bytes=file.copied_bytes,
+            user=file.end_user,
         ),
         replicas=[_replica(replica) for replica in file.replicas],
     )
@@ -127,6 +131,7 @@ def upload_to_proto(upload: Upload, file: File | None = None) -> uploads_pb2.Upl
         purpose=upload.purpose,
         status="pending" if upload.state == "completing" else upload.state.value,
         file=file_to_proto(file) if file else None,
+        user=upload.end_user,
     )
 
 

@@ -27,13 +27,14 @@ from envoy.type.v3 import http_status_pb2
 from google.rpc import code_pb2, status_pb2
 
 from mediagate._gen.mediagate.v1 import files_pb2, videos_pb2
-from mediagate.access.authenticate import Authenticate
+from mediagate.api.callers import Callers
 from mediagate.api.content import content_headers, is_known, wanted_range
 from mediagate.api.errors import as_mediagate_error, trailing_metadata
 from mediagate.api.files import served_type
 from mediagate.api.paths import ORIGINAL_PATH, PathVariables
 from mediagate.api.targets import HEADER, TargetReader
 from mediagate.core import ids
+from mediagate.core.end_users import HEADERS as END_USER_HEADERS
 from mediagate.core.errors import MediagateError, Unavailable
 from mediagate.core.objects import File, Principal
 from mediagate.core.ranges import ByteRange
@@ -51,7 +52,10 @@ VIDEO_METHOD: Final = "/mediagate.v1.VideoService/GetVideoContentHttp"
 AGAIN: Final = "x-edge-again"
 FAILURE: Final = "x-edge-failure"
 # What the caller said and the decision needs; an origin gets none of it.
-REMEMBERED: Final = ("authorization", "api-key", HEADER, "range", "if-range", "if-none-match", "user-agent")
+REMEMBERED: Final = (
+    *("authorization", "api-key", *END_USER_HEADERS),
+    *(HEADER, "range", "if-range", "if-none-match", "user-agent"),
+)
 # Headers that go on to the origin beside those that the provider gives.
 KEPT: Final = frozenset({"x-request-id", "x-forwarded-proto"})
 UNREACHED: Final = "599"
@@ -125,7 +129,7 @@ class Asked:
 class ContentDecision:
     """Serves `envoy.service.auth.v3.Authorization`."""
 
-    authenticate: Authenticate
+    callers: Callers
     get_file: GetFile
     find_origin: FindOrigin
     provider_files: ProviderFiles
@@ -147,7 +151,7 @@ class ContentDecision:
     async def _decide(self, asked: Asked) -> CheckResponse:
         if asked.method != "GET" or asked.has_body:
             return PYTHON
-        who = await self.authenticate.run(asked.header("authorization"), asked.header("api-key"))
+        who = await self.callers.of(METHOD, asked)
         file = await self._file(who, asked)
         if file is None:
             return PYTHON

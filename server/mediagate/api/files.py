@@ -68,7 +68,7 @@ class FileServicer(files_pb2_grpc.FileServiceServicer):
     async def CopyFile(self, request: files_pb2.CopyFileRequest, call: Call) -> files_pb2.File:
         tree = {
             name: getattr(request, name)
-            for name in ("source", "purpose", "filename", "on_partial")
+            for name in ("source", "purpose", "filename", "on_partial", "user")
             if name == "source" or request.HasField(name)
         }
         if request.HasField("expires_after"):
@@ -104,7 +104,12 @@ class FileServicer(files_pb2_grpc.FileServiceServicer):
             query = ListQuery(request.limit or LIMIT_DEFAULT, request.after or None, ascending, request.purpose or None)
             return convert.provider_page_to_proto(await self.provider_files.list(call.principal, named, query))
         page = await self.list_files.run(
-            call.principal, after=request.after, limit=request.limit, ascending=ascending, purpose=request.purpose
+            call.principal,
+            after=request.after,
+            limit=request.limit,
+            ascending=ascending,
+            purpose=request.purpose,
+            end_user=request.user,
         )
         return convert.file_page_to_proto(page)
 
@@ -210,8 +215,9 @@ def _metadata_events(metadata: files_pb2.UploadFileMetadata, proof: Proof) -> li
     events: list[FormEvent] = [FieldEnd("purpose", metadata.purpose)]
     for name in ("custom_llm_provider", "target_model_names"):
         events += [FieldEnd(name, value) for value in getattr(metadata, name)]
-    if metadata.HasField("on_partial"):
-        events.append(FieldEnd("on_partial", metadata.on_partial))
+    for name in ("on_partial", "user"):
+        if metadata.HasField(name):
+            events.append(FieldEnd(name, getattr(metadata, name)))
     if metadata.HasField("expires_after"):
         events.append(FieldEnd("expires_after[anchor]", metadata.expires_after.anchor))
         events.append(FieldEnd("expires_after[seconds]", str(metadata.expires_after.seconds)))

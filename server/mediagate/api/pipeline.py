@@ -17,9 +17,9 @@ import protovalidate
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf import descriptor_pool
 
-from mediagate.access.authenticate import Authenticate
 from mediagate.api.bodies import decode_http_body
 from mediagate.api.call import Call
+from mediagate.api.callers import Callers
 from mediagate.api.errors import abort, as_mediagate_error
 from mediagate.api.idempotency import HEADER, Keys
 from mediagate.api.paths import ORIGINAL_PATH, PathVariables
@@ -53,7 +53,7 @@ class Pipeline:
     """Wraps the handlers of a service. A call with one message each way may take `request_s`, unless it moves content
     or is a long poll, which has a limit of its own."""
 
-    authenticate: Authenticate
+    callers: Callers
     keys: Keys | None = None
     request_s: float | None = None
 
@@ -80,7 +80,7 @@ class Pipeline:
         metadata = context.invocation_metadata() or ()
         call = Call(context, metadata)
         if method not in OPEN_METHODS:
-            call.principal = await self.authenticate.run(call.header("authorization"), call.header("api-key"))
+            call.principal = await self.callers.of(method, call)
         return call
 
     def _unary_unary(self, method: str, behaviour: Any) -> Any:

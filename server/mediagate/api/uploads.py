@@ -51,6 +51,7 @@ class UploadServicer(uploads_pb2_grpc.UploadServiceServicer):
             wish=_wish(request),
             keeps_partial=request.on_partial == "keep",
             upload_id=call.object_id,
+            end_user=request.user,
         )
         return convert.upload_to_proto(upload)
 

@@ -18,6 +18,7 @@ from mediagate.api.content import Download, head_http, http_body, stream_grpc, s
 from mediagate.api.offers import forecast_to_proto, video_models_to_proto
 from mediagate.api.pipeline import check
 from mediagate.core.durations import parse_duration_s
+from mediagate.core.end_users import settled_end_user
 from mediagate.core.errors import InvalidField, InvalidRequest, UnsupportedMediaType
 from mediagate.core.forms import FormLimits
 from mediagate.core.limits import echo
@@ -91,6 +92,7 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
             after=request.after,
             limit=request.limit if request.HasField("limit") else None,
             ascending=request.order == "asc",
+            end_user=request.user,
         )
         return convert.video_page_to_proto(page)
 
@@ -129,8 +131,9 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
     def _all_events(
         self, request: videos_pb2.WatchVideosRequest, call: Call, after: str
     ) -> AsyncGenerator[FeedItem | None]:
-        end_user = request.user if request.HasField("user") else None
         since = time_of(after) if after else None
+        # Here and now: once the stream is open nothing can be refused.
+        end_user = settled_end_user(call.principal, request.user)
         return self.watch_videos.run(call.principal, after=since, end_user=end_user)
 
     async def WatchVideoHttp(self, request: videos_pb2.WatchVideoRequest, call: Call) -> AsyncIterator[bytes]:
@@ -212,7 +215,7 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
             return self._answer(await self.extend_video.run(call.principal, fields, video_id=call.object_id), call)
 
     async def CreateCharacter(self, request: videos_pb2.CreateCharacterRequest, call: Call) -> videos_pb2.Character:
-        fields = {"name": request.name, "video": {"file_id": request.file_id}}
+        fields = {"name": request.name, "video": {"file_id": request.file_id}, "user": request.user}
         return await self._character(fields, call)
 
     async def CreateCharacterHttp(self, bodies: AsyncIterator[HttpBody], call: Call) -> videos_pb2.Character:

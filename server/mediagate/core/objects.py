@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from mediagate.core.access import Scope, allows
 from mediagate.core.lifecycle import FileState, ReplicaState, UploadState, VideoPhase
 
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 """What a caller may upload a file for."""
+
+
+class Owned(Protocol):
+    """An object that belongs to somebody: to an owner, and maybe to one of the owner's end users."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def owner_id(self) -> str:
+        """Its owner."""
+        ...
+
+    @property
+    def end_user(self) -> str | None:
+        """Whom of the owner's it is for; None for the owner alone."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +40,9 @@ class Principal:
     `uses_providers` allows what no owner stands for: a provider's own files, by the provider's own ids. `is_admin`
     allows what concerns every owner. `key_id` is None for the master key and for a job of the gateway. `scopes` are
     those that the call counts for, in the order in which they are always locked: team, user, key.
+
+    With an `end_user` the call acts for that one: what it makes is the end user's, and nothing else of the owner exists
+    for it. Without one it sees all that the owner has.
     """
 
     owner_id: str
@@ -30,6 +52,23 @@ class Principal:
     user_id: str | None = None
     team_id: str | None = None
     scopes: tuple[Scope, ...] = ()
+    end_user: str | None = None
+
+    @property
+    def acts_as(self) -> str:
+        """One text for the owner and the end user, different for any other two."""
+        # No id and no end user holds a control character.
+        return self.owner_id if self.end_user is None else f"{self.owner_id}\n{self.end_user}"
+
+    def sees(self, thing: Owned) -> bool:
+        """Whether an object exists for the caller."""
+        return thing.owner_id == self.owner_id and self.end_user in (None, thing.end_user)
+
+    def acting_for(self, end_user: str | None) -> Principal:
+        """The same caller on behalf of one of the owner's end users, who has no right that is the owner's alone."""
+        if end_user is None:
+            return self
+        return replace(self, end_user=end_user, uses_providers=False, is_admin=False)
 
     def may_use_model(self, name: str) -> bool:
         """Whether every policy has the model."""
@@ -70,6 +109,7 @@ class File:
     source: str | None = None
     copied_bytes: int | None = None
     failure: str | None = None
+    end_user: str | None = None
     replicas: tuple[Replica, ...] = ()
 
 
@@ -91,6 +131,7 @@ class Upload:
     part_ids: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     keeps_partial: bool = False
+    end_user: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +226,7 @@ class Character:
     name: str
     file_id: str
     created_at: datetime
+    end_user: str | None = None
 
 
 T = TypeVar("T")

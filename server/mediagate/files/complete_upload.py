@@ -77,7 +77,7 @@ class CompleteUpload:
             parts = _ordered(await uploads.parts(upload_id), part_ids, upload)
             state = advance(UPLOAD_TRANSITIONS, upload.state, UploadEvent.COMPLETE_REQUESTED)
             await uploads.set_state(upload_id, state, file_id=file_id, part_ids=part_ids)
-            await self.intake.expect(tx, who, file_id)
+            await self.intake.expect(tx, who, file_id, end_user=upload.end_user)
             return replace(upload, state=state, file_id=file_id), parts
 
     async def _join(
@@ -106,7 +106,7 @@ class CompleteUpload:
             )
             await self._copy(parts, incoming, md5)
             received = await incoming.store()
-            facts = FileFacts(upload.filename, upload.purpose, upload.file_expires_after_s)
+            facts = FileFacts(upload.filename, upload.purpose, upload.file_expires_after_s, end_user=upload.end_user)
             file = await incoming.finish(received, facts, also=close)
         except BaseException:
             await self._reopen(upload, incoming)

@@ -18,6 +18,7 @@ import structlog
 
 from mediagate.core import ids
 from mediagate.core.clock import Clock
+from mediagate.core.end_users import FIELD, settled_end_user
 from mediagate.core.errors import InvalidField, MediagateError, PayloadTooLarge, TruncatedUpload
 from mediagate.core.lifecycle import FILE_TRANSITIONS, FileEvent, FileState, ReplicaState, advance
 from mediagate.core.objects import File, Principal, Replica
@@ -55,6 +56,7 @@ class CopyRequest:
     filename: str | None
     life_s: int | None
     keeps_partial: bool
+    end_user: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,7 @@ class CopyFile:
             filename=filename,
             life_s=check_expiry(tree.get("expires_after"), purpose),
             keeps_partial=check_on_partial(tree.get("on_partial")),
+            end_user=settled_end_user(who, _text(tree.get(FIELD), FIELD)),
         )
 
     def _check_size(self, size_bytes: int | None) -> None:
@@ -193,6 +196,7 @@ class CopyFile:
             created_at=now,
             expires_at=None if request.life_s is None else now + timedelta(seconds=request.life_s),
             source=shown(request.source),
+            end_user=request.end_user,
             copied_bytes=0,
             replicas=tuple(
                 Replica(new_id, account, accounts[account].provider, None, ReplicaState.WRITING)
@@ -226,6 +230,7 @@ class CopyFile:
             filename=options["filename"],
             life_s=options["life_s"],
             keeps_partial=options["keeps_partial"],
+            end_user=file.end_user,
         )
         try:
             await self._copy(file, request, anew=True)
@@ -262,7 +267,7 @@ class CopyFile:
     async def _transfer(
         self, incoming: IncomingFile, source: Source, request: CopyRequest, placement: Placement
     ) -> File:
-        facts = FileFacts(placement.filename, request.purpose, request.life_s, shown(request.source))
+        facts = FileFacts(placement.filename, request.purpose, request.life_s, shown(request.source), request.end_user)
         try:
             async with _reporting(self, incoming.id) as reported:
                 received = await self._move(incoming, source, placement, reported)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mediagate.core.end_users import FIELD, settled_end_user
 from mediagate.core.errors import InvalidField, PayloadTooLarge
 from mediagate.core.forms import FieldEnd, FileData, FileEnd, FileStart, FormEvent
 from mediagate.core.limits import echo
@@ -80,6 +81,7 @@ class _Form:
         self._incoming: IncomingFile | None = None
         self._spool: Spool | None = None
         self._purpose = ""
+        self._end_user = who.end_user
         self._size_bytes = 0
 
     async def take(self, event: FormEvent) -> None:
@@ -99,6 +101,8 @@ class _Form:
             self._rules.targets.named(self._who, self._named, self._wish)
             return
         self._fields.append((name, value))
+        if name == FIELD:
+            self._end_user = settled_end_user(self._who, value)
         if name == "purpose":
             self._purpose = check_purpose(value)
 
@@ -205,6 +209,7 @@ class _Form:
             filename=check_filename(self._filename or "", checked),
             purpose=checked,
             life_s=check_expiry(tree.get("expires_after"), checked),
+            end_user=self._end_user,
         )
 
 

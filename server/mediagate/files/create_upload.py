@@ -9,6 +9,7 @@ from typing import Any
 
 from mediagate.core import ids
 from mediagate.core.clock import Clock
+from mediagate.core.end_users import settled_end_user
 from mediagate.core.errors import InvalidField, PayloadTooLarge
 from mediagate.core.lifecycle import UploadState
 from mediagate.core.objects import Principal, Upload
@@ -42,8 +43,10 @@ class CreateUpload:
         wish: Wish,
         keeps_partial: bool = False,
         upload_id: str | None = None,
+        end_user: str | None = None,
     ) -> Upload:
-        """`named` and `wish` say where the file shall go, `upload_id` is for an upload whose id was reserved.
+        """`named` and `wish` say where the file shall go, `upload_id` is for an upload whose id was reserved,
+        `end_user` is whose it shall be.
 
         Raises `InvalidField` or `PayloadTooLarge`.
         """
@@ -73,6 +76,7 @@ class CreateUpload:
             file_expires_after_s=check_expiry(expires_after, purpose),
             targets=targets,
             keeps_partial=keeps_partial,
+            end_user=settled_end_user(who, end_user),
         )
         async with self.db.transaction() as tx:
             await UploadRepository(tx.connection).add(upload)

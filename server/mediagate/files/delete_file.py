@@ -25,7 +25,7 @@ class DeleteFile:
         """Raises `NotFound`, also for a file that was deleted before."""
         ids.FILE.parse(file_id)
         async with self.db.transaction() as tx:
-            if not await FileRepository(tx.connection).entomb(who.owner_id, file_id, now=self.clock.now()):
+            if not await FileRepository(tx.connection).entomb(who, file_id, now=self.clock.now()):
                 raise ids.FILE.not_found(file_id)
             await emit_about_files(tx, [file_id], [FILE_DELETED], now=self.clock.now())
             await enqueue_removal(tx, file_id)

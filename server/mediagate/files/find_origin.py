@@ -37,6 +37,7 @@ def as_file(found: ProviderFile, account: str, who: Principal) -> File | None:
     return File(
         id=found.ref,
         owner_id=who.owner_id,
+        end_user=who.end_user,
         filename=found.filename,
         purpose=found.purpose,
         size_bytes=found.size_bytes,

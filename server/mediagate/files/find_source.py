@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from mediagate.core.errors import InvalidField
+from mediagate.core.errors import InvalidField, PermissionDenied
 from mediagate.core.lifecycle import ReplicaState
 from mediagate.core.objects import File, Principal
 from mediagate.files.get_file import GetFile
@@ -68,6 +68,13 @@ class FindSource:
             case VideoSource(video_id):
                 yield await self.videos(who, video_id)
             case ObjectSource():
+                if who.end_user is not None:
+                    raise PermissionDenied(
+                        "What lies in a bucket is the owner's alone: leave out the end user for whom you call, and "
+                        "name the one that the copy is for as 'user'.",
+                        param="source",
+                        code="owner_only",
+                    )
                 yield await self._object(parsed)
             case UrlSource(url):
                 async with self.fetcher.open(url, param="source") as fetched:

@@ -20,7 +20,7 @@ class GetFile:
     async def run(self, who: Principal, file_id: str) -> File:
         """Raises `NotFound` for an id that is malformed, unknown, deleted, expired or somebody else's."""
         ids.FILE.parse(file_id)
-        file = await self.files.get(who.owner_id, file_id, now=self.clock.now())
+        file = await self.files.get(who, file_id, now=self.clock.now())
         if file is None:
             raise ids.FILE.not_found(file_id)
         return file

@@ -28,6 +28,6 @@ class GetUpload:
         async with self.db.reading() as connection:
             uploads = UploadRepository(connection)
             part = await uploads.whole_part(part_id)
-            if part is None or await uploads.get(who.owner_id, part.upload_id) is None:
+            if part is None or await uploads.get(who, part.upload_id) is None:
                 raise ids.PART.not_found(part_id)
             return part

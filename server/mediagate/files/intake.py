@@ -51,6 +51,7 @@ class FileFacts:
     purpose: str
     life_s: int | None = None
     source: str | None = None
+    end_user: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +116,14 @@ class Intake:
             raise
         return incoming
 
-    async def expect(self, tx: Transaction, who: Principal, file_id: str, *, internal: bool = False) -> None:
-        """The intent: a row with a lease, which becomes true with the transaction."""
+    async def expect(
+        self, tx: Transaction, who: Principal, file_id: str, *, internal: bool = False, end_user: str | None = None
+    ) -> None:
+        """The intent: a row with a lease, which becomes true with the transaction. `end_user` is whose it will be,
+        where the caller acts for none."""
         now = self.clock.now()
         await FileRepository(tx.connection).begin(
-            file_id, who.owner_id, now=now, lease_expires_at=now + LEASE, internal=internal
+            file_id, who, now=now, lease_expires_at=now + LEASE, internal=internal, end_user=end_user
         )
 
     async def forget(self, file_id: str) -> None:
@@ -268,6 +272,7 @@ class IncomingFile:
             created_at=self._began_at,
             expires_at=end_of(self._began_at, facts.life_s, replicas),
             source=facts.source,
+            end_user=facts.end_user or self._who.end_user,
             replicas=replicas,
         )
         await self._steps.run(self._publish(file, also))

@@ -17,7 +17,7 @@ from mediagate.store.uploads import UploadRepository
 async def find_upload(uploads: UploadRepository, who: Principal, upload_id: str, *, locked: bool = False) -> Upload:
     """The caller's upload, or `NotFound`."""
     ids.UPLOAD.parse(upload_id)
-    upload = await uploads.get(who.owner_id, upload_id, locked=locked)
+    upload = await uploads.get(who, upload_id, locked=locked)
     if upload is None:
         raise ids.UPLOAD.not_found(upload_id)
     return upload

@@ -25,9 +25,10 @@ from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediagate.core.lifecycle import FileState
-from mediagate.core.objects import File, Page, Replica
+from mediagate.core.objects import File, Page, Principal, Replica
 from mediagate.store.batching import Batched
 from mediagate.store.database import Database, compiled
+from mediagate.store.owners import visible_to
 from mediagate.store.replicas import REPLICA, REPLICA_COLUMNS, ReplicaRepository, no_job, one_of, replica_of
 from mediagate.store.tables import FileRow, table
 
@@ -49,6 +50,7 @@ _COLUMNS = (
     FILE.c.source,
     FILE.c.copied_bytes,
     FILE.c.failure,
+    FILE.c.end_user,
 )
 _VISIBLE_SQL: ColumnElement[bool] = literal_column("file.state IN ('processed', 'copying', 'failed')")
 # A file comes once for each of its replicas: one round trip, and one moment for both.
@@ -82,13 +84,21 @@ class FileRepository:
         self._connection = connection
 
     async def begin(
-        self, file_id: str, owner_id: str, *, now: datetime, lease_expires_at: datetime, internal: bool
+        self,
+        file_id: str,
+        who: Principal,
+        *,
+        now: datetime,
+        lease_expires_at: datetime,
+        internal: bool,
+        end_user: str | None = None,
     ) -> None:
         """The intent: committed before the first byte leaves, so that whatever is found later has a row."""
         await self._connection.execute(
             insert(FILE).values(
                 id=file_id,
-                owner_id=owner_id,
+                owner_id=who.owner_id,
+                end_user=end_user or who.end_user,
                 state=FileState.RECEIVING.value,
                 created_at=now,
                 lease_expires_at=lease_expires_at,
@@ -107,6 +117,7 @@ class FileRepository:
             insert(FILE).values(
                 id=file.id,
                 owner_id=file.owner_id,
+                end_user=file.end_user,
                 filename=file.filename,
                 purpose=file.purpose,
                 size_bytes=file.size_bytes,
@@ -169,6 +180,7 @@ class FileRepository:
                 created_at=file.created_at,
                 expires_at=file.expires_at,
                 source=file.source,
+                end_user=file.end_user,
                 options=null(),
                 copied_bytes=None,
                 lease_expires_at=None,
@@ -241,11 +253,11 @@ class FileRepository:
         )
 
     async def page(
-        self, owner_id: str, *, after: str | None, limit: int, ascending: bool, purpose: str | None, now: datetime
+        self, who: Principal, *, after: str | None, limit: int, ascending: bool, purpose: str | None, now: datetime
     ) -> Page[File]:
-        """The owner's readable files, ordered by id, which is by time."""
+        """The caller's readable files, ordered by id, which is by time."""
         conditions: list[ColumnElement[bool]] = [
-            FILE.c.owner_id == owner_id,
+            *visible_to(who, FILE),
             _VISIBLE_SQL,
             ~FILE.c.internal,
             or_(FILE.c.expires_at.is_(None), FILE.c.expires_at > now),
@@ -261,13 +273,13 @@ class FileRepository:
         files = tuple(_file(row, replicas.get(row.id, ())) for row in rows[:limit])
         return Page(files, has_more=len(rows) > limit)
 
-    async def entomb(self, owner_id: str, file_id: str, *, now: datetime) -> bool:
+    async def entomb(self, who: Principal, file_id: str, *, now: datetime) -> bool:
         """The tombstone: from here on the file does not exist for anybody; its bytes still have to go."""
         result = await self._connection.execute(
             update(FILE)
             .where(
                 FILE.c.id == file_id,
-                FILE.c.owner_id == owner_id,
+                *visible_to(who, FILE),
                 FILE.c.state.in_(VISIBLE),
                 or_(FILE.c.expires_at.is_(None), FILE.c.expires_at > now),
             )
@@ -332,10 +344,10 @@ class FileLookup:
         self._db = db
         self._batched = Batched(self._load)
 
-    async def get(self, owner_id: str, file_id: str, *, now: datetime) -> File | None:
-        """A file that its owner may read now."""
+    async def get(self, who: Principal, file_id: str, *, now: datetime) -> File | None:
+        """A file that the caller may read now."""
         file = await self._batched.get(file_id)
-        if file is None or file.owner_id != owner_id or (file.expires_at is not None and file.expires_at <= now):
+        if file is None or not who.sees(file) or (file.expires_at is not None and file.expires_at <= now):
             return None
         return file
 

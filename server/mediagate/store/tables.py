@@ -33,6 +33,15 @@ class FileRow(SQLModel, table=True):
             "id",
             postgresql_where=text("state IN ('processed', 'copying', 'failed') AND NOT internal"),
         ),
+        Index(
+            "file_listed_for",
+            "owner_id",
+            "end_user",
+            "id",
+            postgresql_where=text(
+                "end_user IS NOT NULL AND state IN ('processed', 'copying', 'failed') AND NOT internal"
+            ),
+        ),
         Index("file_expiring", "expires_at", postgresql_where=text("state = 'processed' AND expires_at IS NOT NULL")),
         Index("file_leased", "lease_expires_at", postgresql_where=text("state IN ('receiving', 'copying')")),
         Index("file_deleting", "id", postgresql_where=text("state = 'deleting'")),
@@ -54,6 +63,7 @@ class FileRow(SQLModel, table=True):
     options: dict[str, Any] | None = _json()
     copied_bytes: int | None = Field(default=None, sa_type=BigInteger)
     failure: str | None = None
+    end_user: str | None = None
 
 
 class ReplicaRow(SQLModel, table=True):
@@ -95,6 +105,7 @@ class UploadRow(SQLModel, table=True):
     part_ids: list[str] | None = Field(default=None, sa_column=Column(ARRAY(TEXT), nullable=True))
     targets: list[str] | None = Field(default=None, sa_column=Column(ARRAY(TEXT), nullable=True))
     keeps_partial: bool = False
+    end_user: str | None = None
 
 
 class UploadPartRow(SQLModel, table=True):
@@ -115,6 +126,13 @@ class VideoRow(SQLModel, table=True):
     __tablename__ = "video"
     __table_args__ = (
         Index("video_listed", "owner_id", "id", postgresql_where=text("deleted_at IS NULL")),
+        Index(
+            "video_listed_for",
+            "owner_id",
+            "end_user",
+            "id",
+            postgresql_where=text("end_user IS NOT NULL AND deleted_at IS NULL"),
+        ),
         Index("video_running", "id", postgresql_where=text("ended_at IS NULL AND deleted_at IS NULL")),
         Index("video_at_account", "account", "id", postgresql_where=text("ended_at IS NULL")),
         Index(
@@ -229,6 +247,7 @@ class CharacterRow(SQLModel, table=True):
     name: str
     file_id: str
     created_at: datetime = _time()
+    end_user: str | None = None
 
 
 class CharacterRefRow(SQLModel, table=True):

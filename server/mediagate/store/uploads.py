@@ -11,7 +11,8 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediagate.core.lifecycle import FileState, UploadState
-from mediagate.core.objects import Upload, UploadPart
+from mediagate.core.objects import Principal, Upload, UploadPart
+from mediagate.store.owners import visible_to
 from mediagate.store.tables import FileRow, UploadPartRow, UploadRow, table
 
 UPLOAD = table(UploadRow)
@@ -45,6 +46,7 @@ class UploadRepository:
             insert(UPLOAD).values(
                 id=upload.id,
                 owner_id=upload.owner_id,
+                end_user=upload.end_user,
                 size_bytes=upload.size_bytes,
                 filename=upload.filename,
                 mime_type=upload.mime_type,
@@ -58,9 +60,9 @@ class UploadRepository:
             )
         )
 
-    async def get(self, owner_id: str, upload_id: str, *, locked: bool = False) -> Upload | None:
-        """An upload of its owner; `locked` holds its row until the transaction ends."""
-        query = select(UPLOAD).where(UPLOAD.c.id == upload_id, UPLOAD.c.owner_id == owner_id)
+    async def get(self, who: Principal, upload_id: str, *, locked: bool = False) -> Upload | None:
+        """An upload of the caller's; `locked` holds its row until the transaction ends."""
+        query = select(UPLOAD).where(UPLOAD.c.id == upload_id, *visible_to(who, UPLOAD))
         row = (await self._connection.execute(query.with_for_update() if locked else query)).first()
         return None if row is None else _upload(row)
 

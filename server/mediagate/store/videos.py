@@ -13,9 +13,10 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediagate.core.lifecycle import VideoPhase
-from mediagate.core.objects import Character, Page, Video, VideoEvent
+from mediagate.core.objects import Character, Page, Principal, Video, VideoEvent
 from mediagate.store.batching import Batched
 from mediagate.store.database import Database, compiled
+from mediagate.store.owners import visible_to
 from mediagate.store.tables import CharacterRefRow, CharacterRow, VideoEventRow, VideoRow, table
 
 VIDEO = table(VideoRow)
@@ -59,9 +60,9 @@ class VideoRepository:
         row = (await self._connection.execute(query)).first()
         return None if row is None else _video(row)
 
-    async def page(self, owner_id: str, *, after: str | None, limit: int, ascending: bool) -> Page[Video]:
-        """The owner's videos, ordered by id, which is by time."""
-        conditions: list[ColumnElement[bool]] = [VIDEO.c.owner_id == owner_id, VIDEO.c.deleted_at.is_(None)]
+    async def page(self, who: Principal, *, after: str | None, limit: int, ascending: bool) -> Page[Video]:
+        """The caller's videos, ordered by id, which is by time."""
+        conditions: list[ColumnElement[bool]] = [*visible_to(who, VIDEO), VIDEO.c.deleted_at.is_(None)]
         if after is not None:
             conditions.append(VIDEO.c.id > after if ascending else VIDEO.c.id < after)
         order = VIDEO.c.id.asc() if ascending else VIDEO.c.id.desc()
@@ -69,14 +70,14 @@ class VideoRepository:
         rows = (await self._connection.execute(query)).all()
         return Page(tuple(_video(row) for row in rows[:limit]), has_more=len(rows) > limit)
 
-    async def alive(self, owner_id: str, *, ended_since: datetime | None, limit: int) -> list[Video]:
-        """The owner's videos that have not ended, and those that have since a time; the newest, by their ids."""
+    async def alive(self, who: Principal, *, ended_since: datetime | None, limit: int) -> list[Video]:
+        """The caller's videos that have not ended, and those that have since a time; the newest, by their ids."""
         over: ColumnElement[bool] = VIDEO.c.ended_at.is_(None)
         if ended_since is not None:
             over = or_(over, VIDEO.c.ended_at >= ended_since)
         query = (
             select(*_COLUMNS)
-            .where(VIDEO.c.owner_id == owner_id, VIDEO.c.deleted_at.is_(None), over)
+            .where(*visible_to(who, VIDEO), VIDEO.c.deleted_at.is_(None), over)
             .order_by(VIDEO.c.id.desc())
             .limit(limit)
         )
@@ -105,19 +106,19 @@ class VideoRepository:
         )
         return result.rowcount == 1
 
-    async def entomb(self, owner_id: str, video_id: str, *, now: datetime) -> int | None:
+    async def entomb(self, who: Principal, video_id: str, *, now: datetime) -> Video | None:
         """The tombstone: from here on the video does not exist for anybody; its outputs still have to go.
 
-        Returns the number of its newest event, or None where there is no such video.
+        Returns the video as it was, or None where there is no such video.
         """
         statement = (
             update(VIDEO)
-            .where(VIDEO.c.id == video_id, VIDEO.c.owner_id == owner_id, VIDEO.c.deleted_at.is_(None))
+            .where(VIDEO.c.id == video_id, *visible_to(who, VIDEO), VIDEO.c.deleted_at.is_(None))
             .values(deleted_at=now)
-            .returning(VIDEO.c.seq)
+            .returning(*_COLUMNS)
         )
         row = (await self._connection.execute(statement)).first()
-        return None if row is None else int(row.seq)
+        return None if row is None else _video(row)
 
     async def note_ref(self, video_id: str, provider_ref: str) -> None:
         """Remember the provider's job of a video that was over before the provider took it, for what removes it."""
@@ -214,9 +215,9 @@ class VideoRepository:
             insert(CHARACTER).values(**{field.name: getattr(character, field.name) for field in fields(Character)})
         )
 
-    async def get_character(self, owner_id: str, character_id: str) -> Character | None:
-        """A character of its owner."""
-        query = select(CHARACTER).where(CHARACTER.c.id == character_id, CHARACTER.c.owner_id == owner_id)
+    async def get_character(self, who: Principal, character_id: str) -> Character | None:
+        """A character of the caller's."""
+        query = select(CHARACTER).where(CHARACTER.c.id == character_id, *visible_to(who, CHARACTER))
         row = (await self._connection.execute(query)).first()
         return None if row is None else Character(**row._asdict())
 
@@ -241,10 +242,10 @@ class VideoLookup:
         self._db = db
         self._batched = Batched(self._load)
 
-    async def get(self, owner_id: str, video_id: str) -> Video | None:
-        """A video of its owner."""
+    async def get(self, who: Principal, video_id: str) -> Video | None:
+        """A video of the caller's."""
         video = await self._batched.get(video_id)
-        return None if video is None or video.owner_id != owner_id else video
+        return video if video is not None and who.sees(video) else None
 
     async def find(self, video_id: str) -> Video | None:
         """A video whoever owns it, for jobs."""

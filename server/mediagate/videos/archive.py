@@ -89,7 +89,7 @@ class Archive:
             size_bytes=output.size_bytes,
         )
         incoming = await self.intake.begin(
-            Principal(video.owner_id),
+            Principal(video.owner_id, end_user=video.end_user),
             size_bytes_max=output.size_bytes,
             placement=placement,
             internal=True,

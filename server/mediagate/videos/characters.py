@@ -8,6 +8,7 @@ from typing import Any
 
 from mediagate.core import ids
 from mediagate.core.clock import Clock
+from mediagate.core.end_users import FIELD, settled_end_user
 from mediagate.core.errors import InvalidField
 from mediagate.core.objects import Character, Principal
 from mediagate.files.get_file import GetFile
@@ -28,7 +29,7 @@ class CreateCharacter:
     clock: Clock
 
     async def run(self, who: Principal, fields: Mapping[str, Any], *, character_id: str | None = None) -> Character:
-        """`fields` has `name` and `video: {"file_id"}`; `character_id` is for one whose id was reserved.
+        """`fields` has `name`, `video: {"file_id"}` and maybe `user`; `character_id` is for one whose id was reserved.
 
         Raises `InvalidField` or `NotFound`."""
         name = text_field(fields, "name", required=True, chars_max=NAME_CHARS_MAX) or ""
@@ -36,7 +37,14 @@ class CreateCharacter:
         if not isinstance(reference, Mapping) or not isinstance(reference.get("file_id"), str):
             raise InvalidField("'video' is a required field: a form part with a file name.", param="video")
         file = require_media(await self.get_file.run(who, reference["file_id"]), "video")
-        character = Character(character_id or ids.new_character_id(), who.owner_id, name, file.id, self.clock.now())
+        character = Character(
+            character_id or ids.new_character_id(),
+            who.owner_id,
+            name,
+            file.id,
+            self.clock.now(),
+            settled_end_user(who, text_field(fields, FIELD)),
+        )
         async with self.db.transaction() as tx:
             await VideoRepository(tx.connection).add_character(character)
         return character
@@ -52,7 +60,7 @@ class GetCharacter:
         """Raises `NotFound` for an id that is malformed, unknown or somebody else's."""
         ids.CHARACTER.parse(character_id)
         async with self.db.reading() as connection:
-            character = await VideoRepository(connection).get_character(who.owner_id, character_id)
+            character = await VideoRepository(connection).get_character(who, character_id)
         if character is None:
             raise ids.CHARACTER.not_found(character_id)
         return character

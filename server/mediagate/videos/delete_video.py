@@ -42,13 +42,13 @@ class DeleteVideo:
         """Raises `NotFound`, also for a video that was deleted before."""
         ids.VIDEO.parse(video_id)
         async with self.db.transaction() as tx:
-            seq = await VideoRepository(tx.connection).entomb(who.owner_id, video_id, now=self.clock.now())
-            if seq is None:
+            video = await VideoRepository(tx.connection).entomb(who, video_id, now=self.clock.now())
+            if video is None:
                 raise ids.VIDEO.not_found(video_id)
             await tx.enqueue(REMOVE_VIDEO, lock=video_id, video_id=video_id)
             await tx.notify(WAKE_CHANNEL, video_id)
             # No event has this number: watchers look for it and find the video gone.
-            await tx.notify(VIDEO_CHANNEL, news(video_id, seq + 1, seq + 1, who.owner_id, deleted=True))
+            await tx.notify(VIDEO_CHANNEL, news(video, video.seq + 1, video.seq + 1, deleted=True))
 
 
 @dataclass(frozen=True, slots=True)

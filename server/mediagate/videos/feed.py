@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from mediagate.core.errors import RateLimited, Unavailable
-from mediagate.core.objects import Video, VideoEvent
+from mediagate.core.objects import Principal, Video, VideoEvent
 from mediagate.store.database import VIDEO_CHANNEL, Database
 from mediagate.store.listener import Listener
 from mediagate.store.videos import EventLookup, VideoLookup
@@ -124,23 +124,25 @@ class Subscription:
 
 
 class OwnersSubscription(Subscription):
-    """The queue of a watcher of all videos of one owner. `seqs` holds the newest number of each, `others` those that it
-    does not ask for."""
+    """The queue of a watcher of all videos that a caller sees. `seqs` holds the newest number of each."""
 
-    __slots__ = ("others", "seqs")
+    __slots__ = ("_end_user", "seqs")
     # Many videos may move at once.
     backlog_max = 16 * BACKLOG_MAX
 
-    def __init__(self) -> None:
+    def __init__(self, end_user: str | None = None) -> None:
         super().__init__()
+        self._end_user = end_user
         self.seqs: dict[str, int] = {}
-        self.others: set[str] = set()
 
-    def renew(self, seqs: Mapping[str, int], others: Iterable[str]) -> None:
+    def wants(self, end_user: str | None) -> bool:
+        """Whether it gets what happens to the videos of an end user."""
+        return self._end_user in (None, end_user)
+
+    def renew(self, seqs: Mapping[str, int]) -> None:
         """Know these videos alone, and those of which events still wait to be read."""
         waiting = {item.event.video_id for item in self._items}
         self.seqs = {**{known: seq for known, seq in self.seqs.items() if known in waiting}, **seqs}
-        self.others = (self.others & waiting).union(others)
 
     def _is_new(self, event: VideoEvent) -> bool:
         if event.seq <= self.seqs.get(event.video_id, 0):
@@ -156,6 +158,7 @@ class Due:
     first: int
     last: int
     owner_id: str
+    end_user: str | None = None
     deleted: bool = False
 
     def merged(self, other: Due | None) -> Due:
@@ -163,7 +166,11 @@ class Due:
         if other is None:
             return self
         return Due(
-            min(self.first, other.first), max(self.last, other.last), self.owner_id, self.deleted or other.deleted
+            min(self.first, other.first),
+            max(self.last, other.last),
+            self.owner_id,
+            self.end_user,
+            self.deleted or other.deleted,
         )
 
 
@@ -214,9 +221,9 @@ class VideoFeed:
                 self._delivered.pop(video_id, None)
 
     @contextmanager
-    def subscribe_all(self, owner_id: str) -> Iterator[OwnersSubscription]:
-        """A queue of everything that happens to any video of an owner from now on."""
-        subscription = OwnersSubscription()
+    def subscribe_all(self, who: Principal) -> Iterator[OwnersSubscription]:
+        """A queue of everything that happens to any video of a caller's from now on."""
+        owner_id, subscription = who.owner_id, OwnersSubscription(who.end_user)
         if self._closed:
             subscription.close()
         self._owners.setdefault(owner_id, set()).add(subscription)
@@ -232,10 +239,11 @@ class VideoFeed:
         return [*chain.from_iterable(self._watched.values()), *chain.from_iterable(self._owners.values())]
 
     def _on_payload(self, payload: str) -> None:
-        video_id, first, last, sign, owner_id = payload.split(" ", 4)
+        video_id, first, last, sign, owner = payload.split(" ", 4)
+        owner_id, behind, end_user = owner.partition("\n")
         if video_id not in self._watched and owner_id not in self._owners:
             return
-        self._is_due(video_id, Due(int(first), int(last), owner_id, deleted=sign == "-"))
+        self._is_due(video_id, Due(int(first), int(last), owner_id, end_user if behind else None, sign == "-"))
 
     def _is_due(self, video_id: str, news: Due) -> None:
         self._due[video_id] = news.merged(self._due.get(video_id))
@@ -288,7 +296,8 @@ class VideoFeed:
         if due.deleted:
             items = [FeedItem(VideoEvent(video_id, due.last, datetime.now(UTC), DELETED))]
         for all_of_owner in list(self._owners.get(due.owner_id, ())):
-            all_of_owner.push(items)
+            if all_of_owner.wants(due.end_user):
+                all_of_owner.push(items)
 
     async def _load(self, seqs: Mapping[str, int]) -> dict[str, list[FeedItem]]:
         """What happened to each video behind a number: thousands may move at once, so all with one query."""

@@ -26,7 +26,7 @@ class FindOutput:
 
     async def run(self, who: Principal, video_id: str, variant: VideoVariant) -> File | None:
         """None for what has to be refused, made or read here."""
-        video = await self.videos.get(who.owner_id, video_id) if ids.VIDEO.matches(video_id) else None
+        video = await self.videos.get(who, video_id) if ids.VIDEO.matches(video_id) else None
         if video is None or video.phase is not VideoPhase.READY:
             return None
         if variant is VideoVariant.VIDEO:
@@ -46,6 +46,7 @@ def _of_provider(video: Video) -> File | None:
     return File(
         id=video.id,
         owner_id=video.owner_id,
+        end_user=video.end_user,
         filename=output_name(video.id, made["content_type"]),
         purpose=FILE_PURPOSE,
         size_bytes=int(made["bytes"]),

@@ -24,7 +24,7 @@ class GetVideo:
     async def run(self, who: Principal, video_id: str) -> Video:
         """Raises `NotFound` for an id that is malformed, unknown, deleted or somebody else's."""
         ids.VIDEO.parse(video_id)
-        video = await self.videos.get(who.owner_id, video_id)
+        video = await self.videos.get(who, video_id)
         if video is None:
             raise ids.VIDEO.not_found(video_id)
         return video

@@ -72,7 +72,7 @@ class Journal:
                 for number, happening in enumerate(happenings, start=1)
             ]
         )
-        await tx.notify(VIDEO_CHANNEL, news(video.id, 1, video.seq, video.owner_id))
+        await tx.notify(VIDEO_CHANNEL, news(video, 1, video.seq))
         return video
 
     async def write(
@@ -104,7 +104,7 @@ class Journal:
                 return None
             if happenings:
                 await repository.add_events(_events(before, happenings, now))
-                await tx.notify(VIDEO_CHANNEL, news(after.id, before.seq + 1, after.seq, after.owner_id))
+                await tx.notify(VIDEO_CHANNEL, news(after, before.seq + 1, after.seq))
             if ends:
                 await self.announcer.ended(tx, after, now=now)
         return after
@@ -114,7 +114,7 @@ class Journal:
         `Progress` names may differ. False where nothing is written."""
         events = _events(before, happenings, self.clock.now())
         after = replace(after, seq=before.seq + len(events))
-        told = news(after.id, before.seq + 1, after.seq, after.owner_id)
+        told = news(after, before.seq + 1, after.seq)
         return await self._progress.write(Progress(before, after, events, told))
 
     async def _announce(self, tx: Transaction, written: Sequence[Progress]) -> None:

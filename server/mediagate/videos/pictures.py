@@ -93,7 +93,7 @@ class OpenPicture:
     async def _keep(self, video: Video, variant: VideoVariant, data: bytes) -> File:
         name = output_name(video.id, CONTENT_TYPES[variant], variant)
         incoming = await self.intake.begin(
-            Principal(video.owner_id),
+            Principal(video.owner_id, end_user=video.end_user),
             size_bytes_max=len(data),
             placement=Placement((self.account,), filename=name, purpose=FILE_PURPOSE, size_bytes=len(data)),
             internal=True,

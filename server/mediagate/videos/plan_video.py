@@ -151,7 +151,7 @@ class PlanVideo:
         if draft.source_video_id is None:
             return None
         ids.VIDEO.parse(draft.source_video_id)
-        source = await self.videos.get(who.owner_id, draft.source_video_id)
+        source = await self.videos.get(who, draft.source_video_id)
         if source is None:
             raise ids.VIDEO.not_found(draft.source_video_id)
         if source.phase is not VideoPhase.READY:
@@ -166,7 +166,9 @@ class PlanVideo:
         if source is not None and draft.model in (None, source.model):
             deployment, model = self.catalog.video_of(source)
         else:
-            deployment, model = self.catalog.video(self.catalog.first_video(who) if draft.model is None else draft.model)
+            deployment, model = self.catalog.video(
+                self.catalog.first_video(who) if draft.model is None else draft.model
+            )
         require_model(who, deployment.model_name, known=[d.model_name for d, _ in self.catalog.video_deployments()])
         require_provider(who, deployment.provider, param="model")
         if draft.kind not in model.kinds:

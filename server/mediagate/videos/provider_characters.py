@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from mediagate.core.objects import Video
+from mediagate.core.objects import Principal, Video
 from mediagate.providers.base import (
     CharacterMaker,
     Failure,
@@ -55,7 +55,7 @@ class ProviderCharacters:
             known = await repository.character_ref(character_id, video.account)
             if known is not None:
                 return known
-            character = await repository.get_character(video.owner_id, character_id)
+            character = await repository.get_character(Principal(video.owner_id), character_id)
         if character is None:
             raise FileNotFoundError(character_id)
         provider = self.catalog.provider(video.account)

@@ -63,7 +63,7 @@ class MakeRequest:
     async def _source(self, video: Video) -> Video | None:
         if video.source_video_id is None:
             return None
-        source = await self.videos.get(video.owner_id, video.source_video_id)
+        source = await self.videos.get(Principal(video.owner_id), video.source_video_id)
         if source is None:
             raise FileNotFoundError(video.source_video_id)
         return source

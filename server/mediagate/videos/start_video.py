@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from mediagate.core import ids
 from mediagate.core.clock import Clock
+from mediagate.core.end_users import settled_end_user
 from mediagate.core.lifecycle import VideoPhase
 from mediagate.core.objects import Principal, Video
 from mediagate.routing.catalog import ModelCatalog
@@ -73,7 +74,7 @@ class StartVideo:
             source_video_id=draft.source_video_id,
             image_file_id=draft.image_file_id,
             source_file_id=draft.source_file_id,
-            end_user=draft.end_user,
+            end_user=settled_end_user(who, draft.end_user),
             audio=plan.audio,
             extra=dict(draft.extra) or None,
             characters=list(draft.characters) or None,

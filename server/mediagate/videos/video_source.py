@@ -32,7 +32,7 @@ class VideoSource:
         Raises `NotFound`, `StateConflict` where it is not finished, `Unavailable` where it cannot be read, and what the
         provider raises.
         """
-        video = await self.videos.get(who.owner_id, video_id) if ids.VIDEO.matches(video_id) else None
+        video = await self.videos.get(who, video_id) if ids.VIDEO.matches(video_id) else None
         if video is None:
             missing = ids.VIDEO.not_found(video_id)
             raise NotFound(missing.message, param=PARAM, id=missing.metadata["id"])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from mediagate.core.clock import Clock
+from mediagate.core.end_users import settled_end_user
 from mediagate.core.errors import InvalidField, NotFound
 from mediagate.core.limits import echo
 from mediagate.core.objects import Principal, Video, VideoEvent
@@ -40,15 +41,18 @@ class WatchVideos:
     async def run(
         self, who: Principal, *, after: datetime | None, end_user: str | None = None
     ) -> AsyncGenerator[FeedItem | None]:
-        """Yield events; None stands for `keepalive_s` of silence. Videos that ended `after` a time are shown too.
+        """Yield events; None stands for `keepalive_s` of silence. Videos that ended `after` a time are shown too. With
+        an `end_user` only those of that one.
 
-        Raises `RateLimited` for a reader that does not read, and `Unavailable` when this process stops.
+        Raises `InvalidField` for another end user than the caller acts for, `RateLimited` for a reader that does not
+        read, and `Unavailable` when this process stops.
         """
+        who = who.acting_for(settled_end_user(who, end_user))
         since = None if after is None else after - OVERLAP
-        with self.feed.subscribe_all(who.owner_id) as subscription:
+        with self.feed.subscribe_all(who) as subscription:
             while True:
                 began = self.clock.now()
-                for snapshot in await self._snapshots(who, subscription, since, end_user):
+                for snapshot in await self._snapshots(who, subscription, since):
                     yield snapshot
                 since = began - OVERLAP
                 looking = True
@@ -57,47 +61,29 @@ class WatchVideos:
                     if item is None:
                         yield None
                     else:
-                        shown = await self._shown(who, item, subscription, end_user)
+                        shown = await self._shown(who, item, subscription)
                         if shown is not None:
                             yield shown
                     looking = item is not None and self.clock.now() < began + LOOK
 
     async def _snapshots(
-        self,
-        who: Principal,
-        subscription: OwnersSubscription,
-        since: datetime | None,
-        end_user: str | None,
+        self, who: Principal, subscription: OwnersSubscription, since: datetime | None
     ) -> list[FeedItem]:
         """Each video of which there is more to know than was told; what is over for long is forgotten."""
         async with self.db.reading() as connection:
-            videos = await VideoRepository(connection).alive(who.owner_id, ended_since=since, limit=VIDEOS_MAX)
+            videos = await VideoRepository(connection).alive(who, ended_since=since, limit=VIDEOS_MAX)
         told = subscription.seqs
-        subscription.renew(
-            {video.id: max(video.seq, told.get(video.id, 0)) for video in videos},
-            [video.id for video in videos if end_user not in (None, video.end_user)],
-        )
-        return [
-            self._snapshot(video)
-            for video in videos
-            if told.get(video.id, 0) < video.seq and video.id not in subscription.others
-        ]
+        subscription.renew({video.id: max(video.seq, told.get(video.id, 0)) for video in videos})
+        return [self._snapshot(video) for video in videos if told.get(video.id, 0) < video.seq]
 
-    async def _shown(
-        self, who: Principal, item: FeedItem, subscription: OwnersSubscription, end_user: str | None
-    ) -> FeedItem | None:
-        """The item; in the place of a video's first one a snapshot; None for a video that is not asked for."""
+    async def _shown(self, who: Principal, item: FeedItem, subscription: OwnersSubscription) -> FeedItem | None:
+        """The item; in the place of a video's first one a snapshot; None for a video that is gone."""
         video_id = item.event.video_id
-        if video_id in subscription.others:
-            return None
         if item.event.seq > 1:
             return item
         try:
             video = await self.get_video.run(who, video_id)
         except NotFound:
-            return None
-        if end_user not in (None, video.end_user):
-            subscription.others.add(video_id)
             return None
         subscription.seqs[video_id] = video.seq
         return self._snapshot(video)

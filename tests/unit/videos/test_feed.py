@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from mediagate._gen.mediagate.v1 import videos_pb2, videos_pb2_grpc
 from mediagate.access.authenticate import Authenticate
+from mediagate.api.callers import Callers
 from mediagate.api.pipeline import Pipeline
 from mediagate.api.server import ApiServer
 from mediagate.api.videos import VideoServicer
@@ -282,12 +283,12 @@ class TestDue:
         async def once_away(seqs: Mapping[str, int]) -> dict[str, list[FeedItem]]:
             if not failed.is_set():
                 # What happens next is told while this one fails.
-                world.feed._on_payload(news(next(iter(seqs)), 3, 3, OWNER.owner_id))
+                world.feed._on_payload(news(video, 3, 3))
                 failed.set()
                 raise ConnectionError
             return await load(seqs)
 
-        with world.feed.subscribe_all(OWNER.owner_id) as subscription:
+        with world.feed.subscribe_all(OWNER) as subscription:
             subscription.seqs[video.id] = video.seq
             world.feed._load = once_away  # type: ignore[method-assign]
             moved = await end(world, await move(world, video))
@@ -302,23 +303,39 @@ class TestDue:
     @pytest.mark.parametrize("deletion_first", [True, False])
     async def test_a_deletion_stays_one_whatever_is_told_with_it(self, db: Database, deletion_first: bool) -> None:
         feed = VideoFeed(db)
-        told = [news("video_x", 5, 5, "owner", deleted=True), news("video_x", 2, 4, "owner")]
-        with feed.subscribe_all("owner"):
+        told = ["video_x 5 5 - owner", "video_x 2 4 + owner"]
+        with feed.subscribe_all(Principal("owner")):
             for payload in told if deletion_first else reversed(told):
                 feed._on_payload(payload)
         assert feed._due == {"video_x": Due(2, 5, "owner", deleted=True)}
+
+    async def test_an_end_user_hears_of_his_own_alone_even_of_a_deletion(self, db: Database) -> None:
+        feed = VideoFeed(db)
+        owner, alice = Principal("owner"), Principal("owner", end_user="a lice")
+        with feed.subscribe_all(owner) as all_of_owner, feed.subscribe_all(alice) as hers:
+            for video_id, end_user in (
+                ("video_1", "\na lice"),
+                ("video_2", "\nbob"),
+                ("video_3", ""),
+                ("video_4", "\n"),
+            ):
+                feed._on_payload(f"{video_id} 5 5 - owner{end_user}")
+            due, feed._due = feed._due, {}
+            await feed._deliver(due)
+        assert [item.event.video_id for item in all_of_owner._items] == ["video_1", "video_2", "video_3", "video_4"]
+        assert [item.event.video_id for item in hers._items] == ["video_1"]
 
 
 class TestOverGrpc:
     async def test_watchers_that_go_away_are_forgotten(self, world: World, tmp_path: Any) -> None:
         servicer = object.__new__(VideoServicer)
         object.__setattr__(servicer, "watch_video", watching(world))
-        pipeline = Pipeline(Authenticate(KEY))
+        pipeline = Pipeline(Callers(Authenticate(KEY)))
         server = ApiServer({"mediagate.v1.VideoService": servicer}, pipeline)
         address = f"unix:{tmp_path}/api.sock"
         await server.start(address)
         video = await world.ask()
-        who = await pipeline.authenticate.run(f"Bearer {KEY}", None)
+        who = await pipeline.callers.authenticate.run(f"Bearer {KEY}", None)
         async with world.db.transaction() as tx:
             owner = {"owner": who.owner_id, "id": video.id}
             await tx.connection.execute(text("UPDATE video SET owner_id = :owner WHERE id = :id"), owner)

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import text
 
 from mediagate.core.errors import ProviderRefused, Unavailable
-from mediagate.core.objects import File, Video
+from mediagate.core.objects import File, Principal, Video
 from mediagate.files.get_file import GetFile
 from mediagate.files.intake import Intake
 from mediagate.files.open_content import OpenContent
@@ -301,7 +301,7 @@ class TestArchive:
             videos = VideoRepository(tx.connection)
             assert copy not in await videos.unused_inputs(before=before, limit=10_000)
             assert await videos.uses_input(copy)
-            await videos.entomb(at.video.owner_id, at.video.id, now=before)
+            await videos.entomb(Principal(at.video.owner_id), at.video.id, now=before)
             assert copy not in await videos.unused_inputs(before=before, limit=10_000)
             await videos.purge(at.video.id)
             assert copy in await videos.unused_inputs(before=before, limit=10_000)

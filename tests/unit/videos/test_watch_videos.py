@@ -68,16 +68,14 @@ async def test_videos_that_ended_are_forgotten_without_a_silence(world: World, e
     # What ended in the last look, in the one before, and in their overlap.
     most = 3 * 2 + 2 * 2 + 2
     assert len(subscription.seqs) < most
-    assert len(subscription.others) < most
     assert first.id in subscription.seqs
     await stream.aclose()
 
 
 async def test_what_still_waits_to_be_read_is_not_forgotten() -> None:
     subscription = OwnersSubscription()
-    subscription.seqs, subscription.others = {"read": 3, "waits": 4, "hidden": 1}, {"hidden", "gone"}
+    subscription.seqs = {"read": 3, "waits": 4}
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    subscription.push([FeedItem(VideoEvent(video_id, 1, now, "phase")) for video_id in ("waits", "hidden")])
-    subscription.renew({"alive": 1}, ["alive"])
-    assert subscription.seqs == {"waits": 4, "hidden": 1, "alive": 1}
-    assert subscription.others == {"hidden", "alive"}
+    subscription.push([FeedItem(VideoEvent(video_id, 1, now, "phase")) for video_id in ("waits",)])
+    subscription.renew({"alive": 1})
+    assert subscription.seqs == {"waits": 4, "alive": 1}

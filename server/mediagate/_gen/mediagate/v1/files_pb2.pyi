@@ -52,19 +52,21 @@ class Replica(_message.Message):
     def __init__(self, provider: _Optional[str] = ..., account: _Optional[str] = ..., state: _Optional[str] = ..., reference: _Optional[str] = ..., expires_at: _Optional[int] = ...) -> None: ...
 
 class FileDetails(_message.Message):
-    __slots__ = ("sha256", "content_type", "source", "copied_bytes")
+    __slots__ = ("sha256", "content_type", "source", "copied_bytes", "user")
     SHA256_FIELD_NUMBER: _ClassVar[int]
     CONTENT_TYPE_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     COPIED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
     sha256: str
     content_type: str
     source: str
     copied_bytes: float
-    def __init__(self, sha256: _Optional[str] = ..., content_type: _Optional[str] = ..., source: _Optional[str] = ..., copied_bytes: _Optional[float] = ...) -> None: ...
+    user: str
+    def __init__(self, sha256: _Optional[str] = ..., content_type: _Optional[str] = ..., source: _Optional[str] = ..., copied_bytes: _Optional[float] = ..., user: _Optional[str] = ...) -> None: ...
 
 class CopyFileRequest(_message.Message):
-    __slots__ = ("source", "custom_llm_provider", "target_model_names", "purpose", "filename", "expires_after", "on_partial", "respond_async")
+    __slots__ = ("source", "custom_llm_provider", "target_model_names", "purpose", "filename", "expires_after", "on_partial", "respond_async", "user")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     CUSTOM_LLM_PROVIDER_FIELD_NUMBER: _ClassVar[int]
     TARGET_MODEL_NAMES_FIELD_NUMBER: _ClassVar[int]
@@ -73,6 +75,7 @@ class CopyFileRequest(_message.Message):
     EXPIRES_AFTER_FIELD_NUMBER: _ClassVar[int]
     ON_PARTIAL_FIELD_NUMBER: _ClassVar[int]
     RESPOND_ASYNC_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
     source: str
     custom_llm_provider: _containers.RepeatedScalarFieldContainer[str]
     target_model_names: _containers.RepeatedScalarFieldContainer[str]
@@ -81,7 +84,8 @@ class CopyFileRequest(_message.Message):
     expires_after: ExpiresAfter
     on_partial: str
     respond_async: bool
-    def __init__(self, source: _Optional[str] = ..., custom_llm_provider: _Optional[_Iterable[str]] = ..., target_model_names: _Optional[_Iterable[str]] = ..., purpose: _Optional[str] = ..., filename: _Optional[str] = ..., expires_after: _Optional[_Union[ExpiresAfter, _Mapping]] = ..., on_partial: _Optional[str] = ..., respond_async: _Optional[bool] = ...) -> None: ...
+    user: str
+    def __init__(self, source: _Optional[str] = ..., custom_llm_provider: _Optional[_Iterable[str]] = ..., target_model_names: _Optional[_Iterable[str]] = ..., purpose: _Optional[str] = ..., filename: _Optional[str] = ..., expires_after: _Optional[_Union[ExpiresAfter, _Mapping]] = ..., on_partial: _Optional[str] = ..., respond_async: _Optional[bool] = ..., user: _Optional[str] = ...) -> None: ...
 
 class ExpiresAfter(_message.Message):
     __slots__ = ("anchor", "seconds")
@@ -102,7 +106,7 @@ class UploadFileRequest(_message.Message):
     def __init__(self, metadata: _Optional[_Union[UploadFileMetadata, _Mapping]] = ..., chunk: _Optional[bytes] = ..., checksum: _Optional[_Union[UploadFileChecksum, _Mapping]] = ...) -> None: ...
 
 class UploadFileMetadata(_message.Message):
-    __slots__ = ("filename", "purpose", "expires_after", "size_bytes", "sha256", "custom_llm_provider", "target_model_names", "on_partial")
+    __slots__ = ("filename", "purpose", "expires_after", "size_bytes", "sha256", "custom_llm_provider", "target_model_names", "on_partial", "user")
     FILENAME_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AFTER_FIELD_NUMBER: _ClassVar[int]
@@ -111,6 +115,7 @@ class UploadFileMetadata(_message.Message):
     CUSTOM_LLM_PROVIDER_FIELD_NUMBER: _ClassVar[int]
     TARGET_MODEL_NAMES_FIELD_NUMBER: _ClassVar[int]
     ON_PARTIAL_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
     filename: str
     purpose: str
     expires_after: ExpiresAfter
@@ -119,7 +124,8 @@ class UploadFileMetadata(_message.Message):
     custom_llm_provider: _containers.RepeatedScalarFieldContainer[str]
     target_model_names: _containers.RepeatedScalarFieldContainer[str]
     on_partial: str
-    def __init__(self, filename: _Optional[str] = ..., purpose: _Optional[str] = ..., expires_after: _Optional[_Union[ExpiresAfter, _Mapping]] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., custom_llm_provider: _Optional[_Iterable[str]] = ..., target_model_names: _Optional[_Iterable[str]] = ..., on_partial: _Optional[str] = ...) -> None: ...
+    user: str
+    def __init__(self, filename: _Optional[str] = ..., purpose: _Optional[str] = ..., expires_after: _Optional[_Union[ExpiresAfter, _Mapping]] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., custom_llm_provider: _Optional[_Iterable[str]] = ..., target_model_names: _Optional[_Iterable[str]] = ..., on_partial: _Optional[str] = ..., user: _Optional[str] = ...) -> None: ...
 
 class UploadFileChecksum(_message.Message):
     __slots__ = ("sha256",)
@@ -128,16 +134,18 @@ class UploadFileChecksum(_message.Message):
     def __init__(self, sha256: _Optional[str] = ...) -> None: ...
 
 class ListFilesRequest(_message.Message):
-    __slots__ = ("after", "limit", "order", "purpose")
+    __slots__ = ("after", "limit", "order", "purpose", "user")
     AFTER_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
     after: str
     limit: int
     order: str
     purpose: str
-    def __init__(self, after: _Optional[str] = ..., limit: _Optional[int] = ..., order: _Optional[str] = ..., purpose: _Optional[str] = ...) -> None: ...
+    user: str
+    def __init__(self, after: _Optional[str] = ..., limit: _Optional[int] = ..., order: _Optional[str] = ..., purpose: _Optional[str] = ..., user: _Optional[str] = ...) -> None: ...
 
 class ListFilesResponse(_message.Message):
     __slots__ = ("object", "data", "first_id", "last_id", "has_more")

@@ -13,7 +13,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Upload(_message.Message):
-    __slots__ = ("id", "object", "bytes", "created_at", "expires_at", "filename", "purpose", "status", "file")
+    __slots__ = ("id", "object", "bytes", "created_at", "expires_at", "filename", "purpose", "status", "file", "user")
     ID_FIELD_NUMBER: _ClassVar[int]
     OBJECT_FIELD_NUMBER: _ClassVar[int]
     BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -23,6 +23,7 @@ class Upload(_message.Message):
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     FILE_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
     id: str
     object: str
     bytes: float
@@ -32,7 +33,8 @@ class Upload(_message.Message):
     purpose: str
     status: str
     file: _files_pb2.File
-    def __init__(self, id: _Optional[str] = ..., object: _Optional[str] = ..., bytes: _Optional[float] = ..., created_at: _Optional[int] = ..., expires_at: _Optional[int] = ..., filename: _Optional[str] = ..., purpose: _Optional[str] = ..., status: _Optional[str] = ..., file: _Optional[_Union[_files_pb2.File, _Mapping]] = ...) -> None: ...
+    user: str
+    def __init__(self, id: _Optional[str] = ..., object: _Optional[str] = ..., bytes: _Optional[float] = ..., created_at: _Optional[int] = ..., expires_at: _Optional[int] = ..., filename: _Optional[str] = ..., purpose: _Optional[str] = ..., status: _Optional[str] = ..., file: _Optional[_Union[_files_pb2.File, _Mapping]] = ..., user: _Optional[str] = ...) -> None: ...
 
 class UploadPart(_message.Message):
     __slots__ = ("id", "object", "created_at", "upload_id")
@@ -47,7 +49,7 @@ class UploadPart(_message.Message):
     def __init__(self, id: _Optional[str] = ..., object: _Optional[str] = ..., created_at: _Optional[int] = ..., upload_id: _Optional[str] = ...) -> None: ...
 
 class CreateUploadRequest(_message.Message):
-    __slots__ = ("bytes", "filename", "mime_type", "purpose", "expires_after", "custom_llm_provider", "target_model_names", "on_partial")
+    __slots__ = ("bytes", "filename", "mime_type", "purpose", "expires_after", "custom_llm_provider", "target_model_names", "on_partial", "user")
     BYTES_FIELD_NUMBER: _ClassVar[int]
     FILENAME_FIELD_NUMBER: _ClassVar[int]
     MIME_TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -56,6 +58,7 @@ class CreateUploadRequest(_message.Message):
     CUSTOM_LLM_PROVIDER_FIELD_NUMBER: _ClassVar[int]
     TARGET_MODEL_NAMES_FIELD_NUMBER: _ClassVar[int]
     ON_PARTIAL_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
     bytes: float
     filename: str
     mime_type: str
@@ -64,7 +67,8 @@ class CreateUploadRequest(_message.Message):
     custom_llm_provider: _struct_pb2.Value
     target_model_names: _struct_pb2.Value
     on_partial: str
-    def __init__(self, bytes: _Optional[float] = ..., filename: _Optional[str] = ..., mime_type: _Optional[str] = ..., purpose: _Optional[str] = ..., expires_after: _Optional[_Union[_files_pb2.ExpiresAfter, _Mapping]] = ..., custom_llm_provider: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., target_model_names: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., on_partial: _Optional[str] = ...) -> None: ...
+    user: str
+    def __init__(self, bytes: _Optional[float] = ..., filename: _Optional[str] = ..., mime_type: _Optional[str] = ..., purpose: _Optional[str] = ..., expires_after: _Optional[_Union[_files_pb2.ExpiresAfter, _Mapping]] = ..., custom_llm_provider: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., target_model_names: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., on_partial: _Optional[str] = ..., user: _Optional[str] = ...) -> None: ...
 
 class AddUploadPartHttpRequest(_message.Message):
     __slots__ = ("upload_id", "content")

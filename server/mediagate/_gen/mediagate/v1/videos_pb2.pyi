@@ -241,14 +241,16 @@ class VideoReference(_message.Message):
     def __init__(self, video_id: _Optional[str] = ..., file_id: _Optional[str] = ...) -> None: ...
 
 class ListVideosRequest(_message.Message):
-    __slots__ = ("after", "limit", "order")
+    __slots__ = ("after", "limit", "order", "user")
     AFTER_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
     after: str
     limit: int
     order: str
-    def __init__(self, after: _Optional[str] = ..., limit: _Optional[int] = ..., order: _Optional[str] = ...) -> None: ...
+    user: str
+    def __init__(self, after: _Optional[str] = ..., limit: _Optional[int] = ..., order: _Optional[str] = ..., user: _Optional[str] = ...) -> None: ...
 
 class ListVideosResponse(_message.Message):
     __slots__ = ("object", "data", "first_id", "last_id", "has_more")
@@ -482,12 +484,14 @@ class Character(_message.Message):
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., created_at: _Optional[int] = ...) -> None: ...
 
 class CreateCharacterRequest(_message.Message):
-    __slots__ = ("name", "file_id")
+    __slots__ = ("name", "file_id", "user")
     NAME_FIELD_NUMBER: _ClassVar[int]
     FILE_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
     name: str
     file_id: str
-    def __init__(self, name: _Optional[str] = ..., file_id: _Optional[str] = ...) -> None: ...
+    user: str
+    def __init__(self, name: _Optional[str] = ..., file_id: _Optional[str] = ..., user: _Optional[str] = ...) -> None: ...
 
 class GetCharacterRequest(_message.Message):
     __slots__ = ("character_id",)
