@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mediagate.cli import check_config, dev, healthcheck, migrate, reconcile, retention, serve, version, worker
+from mediagate.cli import admin, check_config, dev, healthcheck, migrate, reconcile, retention, serve, version, worker
 
 app = typer.Typer(
     name="mediagate",
@@ -30,6 +30,8 @@ for command in (
 ):
     app.command()(command)
 app.command("check-config")(check_config.check_config)
+for kind in admin.KINDS:
+    app.add_typer(admin.commands_of(kind), name=f"{kind.noun}s")
 
 
 @app.callback()
@@ -40,8 +42,8 @@ def options(
 
 
 def main() -> None:
-    """Run the command line. Exit codes: 0 done, 1 failed, 2 usage, config or environment, 3 there is something to do,
-    5 unavailable."""
+    """Run the command line. Exit codes: 0 done, 1 failed, 2 usage, config or environment, 3 there is something to do
+    or the key may not, 4 not found, 5 unavailable."""
     from mediagate.supervisor import StartError
 
     if "--debug" in sys.argv:
