@@ -24,6 +24,7 @@ import pytest
 import yaml
 
 from tests import trouble
+from tests.database_template import copy_of_database
 
 MASTER_KEY = "sk-test-master-key"
 # The machine may be a slow one with more to do: times are told by benchmarks, and only a hang fails a test.
@@ -150,8 +151,22 @@ class Gateway:
 
 def start_gateway(data_dir: Path, config: dict[str, Any] | None = None, port: int | None = None) -> Gateway:
     """Start `mediagate dev` and wait until it is ready. In a `with` statement it ends with the block, however that
-    ends."""
+    ends. Where `data_dir` has no database yet, it gets a copy of one that was made before."""
     data_dir.mkdir(parents=True, exist_ok=True)
+    if not (data_dir / "postgres").exists():
+        copy_of_database(data_dir / "postgres", _database)
+    return _started(data_dir, config, port)
+
+
+@contextmanager
+def _database(data_dir: Path) -> Iterator[str]:
+    """A gateway's database that is no copy, by its URL."""
+    data_dir.mkdir()
+    with _started(data_dir) as gateway:
+        yield gateway.database_url
+
+
+def _started(data_dir: Path, config: dict[str, Any] | None = None, port: int | None = None) -> Gateway:
     config_path = data_dir.parent / f"{data_dir.name}.yaml"
     config_path.write_text(yaml.safe_dump(config or {}))
     port = port or free_port()
@@ -237,9 +252,10 @@ def own_gateway() -> Iterator[Callable[..., Gateway]]:
 
 
 @pytest.fixture
-def client(gateway: Gateway) -> openai.OpenAI:
+def client(gateway: Gateway) -> Iterator[openai.OpenAI]:
     """The official client on the shared gateway."""
-    return gateway.openai()
+    with gateway.openai() as official:
+        yield official
 
 
 @pytest.fixture
