@@ -17,7 +17,8 @@ from typing import Any
 import structlog
 from pydantic import SecretStr
 
-from mediagate.config import Config, FilesSettings, LitellmParams, Settings, is_option
+from mediagate.config import Config, ConfigError, FilesSettings, LitellmParams, Settings, is_option
+from mediagate.core.placement import KMS, KMS_KEY
 from mediagate.providers.account import Account
 from mediagate.providers.registry import FILE_PROVIDERS, VIDEO_PROVIDERS
 from mediagate.routing.catalog import Deployment
@@ -27,6 +28,7 @@ log = structlog.get_logger(__name__)
 # Stores of their own: a deployment of a model has no bucket, so its files lie in the provider's account for files.
 BUCKETS = ("bedrock", "vertex_ai")
 PROVIDER_OF_BARE_MODELS = "openai"
+_KMS_OPTIONS = ("s3_encryption_key_id", "gcs_kms_key_name")
 _OWN = ("api_key", "api_base", "api_version")
 # What may change without its account becoming another.
 _HABITS = frozenset(
@@ -52,36 +54,52 @@ def accounts_of(settings: Settings, environ: Mapping[str, str]) -> Accounts:
     config = settings.config
     known = _Accounts(config, environ)
     for entry in config.files_settings:
+        if entry.custom_llm_provider == LOCAL:
+            known.label(LOCAL, entry.told_labels(), entry.storage_cap_bytes)
         if entry.custom_llm_provider in FILE_PROVIDERS:
-            known.add(_of_files(entry))
+            known.label(known.add(_of_files(entry)), entry.told_labels(), entry.storage_cap_bytes)
         else:
             log.warning("files_settings_unknown_provider", provider=entry.custom_llm_provider)
     deployments = []
     for model in config.model_list:
         params = model.litellm_params
         provider, provider_model = provider_of(params)
-        deployments.append(
-            Deployment(
-                id=f"{model.model_name}:{provider}/{provider_model}",
-                model_name=model.model_name,
-                provider=provider,
-                provider_model=provider_model,
-                account=known.of_model(provider, params),
-                video_account=known.of_video(provider, params),
-                info=model.model_info,
-            )
+        deployment = Deployment(
+            id=f"{model.model_name}:{provider}/{provider_model}",
+            model_name=model.model_name,
+            provider=provider,
+            provider_model=provider_model,
+            account=known.of_model(provider, params),
+            video_account=known.of_video(provider, params),
+            info=model.model_info,
         )
+        deployments.append(deployment)
+        # A deployment without a key of its own uses the account that was there, which says itself what it is like.
+        for account in {deployment.account, deployment.video_account}:
+            known.label(account, model.told_labels(), params.storage_cap_bytes)
     # A `local` account of the configuration names nothing that this one is not.
     data_dir, local = settings.data_dir, config.local
     files = Account(LOCAL, LOCAL, options={"root": str(data_dir / "files"), "fsync": local.fsync})
     videos = Account(
         LOCAL, LOCAL, options={"root": str(data_dir / "videos"), "parallel_renders": local.parallel_renders}
     )
+    known.label(LOCAL, local.told_labels(), local.storage_cap_bytes)
+    stores = [files, *(_spooling(account, data_dir) for account in known.accounts if account.provider != LOCAL)]
+    makers = [videos, *(_spooling(account, data_dir) for account in known.makers if account.provider != LOCAL)]
+    if known.complaints:
+        raise ConfigError(str(settings.config_path or "configuration"), known.complaints)
     return Accounts(
-        [files, *(_spooling(account, data_dir) for account in known.accounts if account.provider != LOCAL)],
-        [videos, *(_spooling(account, data_dir) for account in known.makers if account.provider != LOCAL)],
+        [_encrypting(known.labelled(account)) for account in stores],
+        # Bedrock is told with each video which key to use; what Vertex AI writes has its bucket's.
+        [_encrypting(found) if found.provider == "bedrock" else found for found in map(known.labelled, makers)],
         deployments,
     )
+
+
+def _encrypting(account: Account) -> Account:
+    """The account with the labels of the key that its store is told to encrypt with."""
+    key = account.option(KMS_KEY, *_KMS_OPTIONS) if account.provider in BUCKETS else None
+    return replace(account, labels={**account.labels, KMS: "true", KMS_KEY: key}) if key else account
 
 
 def _spooling(account: Account, data_dir: Path) -> Account:
@@ -105,6 +123,26 @@ class _Accounts:
         self._environ = environ
         self._by_content: dict[str, Account] = {}
         self._makers: dict[str, Account] = {}
+        self._labels: dict[str, dict[str, str]] = {}
+        self._caps: dict[str, int] = {}
+        self.complaints: list[str] = []
+
+    def label(self, account_id: str, labels: Mapping[str, str], cap_bytes: int | None) -> None:
+        """Note what an entry says an account is like. Entries of one account must not contradict each other."""
+        known = self._labels.setdefault(account_id, {})
+        for name, value in labels.items():
+            if known.setdefault(name, value) != value:
+                self.complaints.append(
+                    f"files_settings and model_list: the account '{account_id}' is labelled both '{name}: "
+                    f"{known[name]}' and '{name}: {value}'; give one of the entries an `account` of its own"
+                )
+        if cap_bytes is not None:
+            self._caps[account_id] = min(cap_bytes, self._caps.get(account_id, cap_bytes))
+
+    def labelled(self, account: Account) -> Account:
+        """The account, with what was noted of it."""
+        labels = self._labels.get(account.id, {})
+        return replace(account, labels=labels, storage_cap_bytes=self._caps.get(account.id))
 
     @property
     def accounts(self) -> list[Account]:

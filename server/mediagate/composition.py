@@ -36,6 +36,9 @@ from mediagate.routing.sources import SourceRules, source_prefix
 from mediagate.routing.stores import LOCAL, FileStores
 from mediagate.routing.targets import Targets
 from mediagate.routing.video_accounts import VideoAccounts
+from mediagate.storage.accounts import WatchAccounts
+from mediagate.storage.fold import FoldUsage
+from mediagate.storage.retention import RetentionDefaults
 from mediagate.store.database import Database
 from mediagate.store.files import FileLookup
 from mediagate.store.gateway import stamp_of
@@ -111,11 +114,10 @@ def build_parts(settings: Settings) -> Parts:
         copy_file=CopyFile(
             intake,
             targets,
-            FindSource(
-                stores, get_file, open_content, fetcher, source_rules(settings), videos=outputs.video_source.open
-            ),
+            FindSource(stores, get_file, open_content, fetcher, source_rules(settings), outputs.video_source.open, db),
             clock,
             settings.config.files.copy_bytes_max,
+            retention=RetentionDefaults(settings.config.retention),
         ),
     )
 
@@ -247,6 +249,8 @@ def build_operations(parts: Parts) -> Operations:
         deliver_webhooks=_deliver_webhooks(parts),
         sweep_events=SweepEvents(parts.db, parts.clock, timedelta(days=parts.settings.config.webhooks.retention_days)),
         resume_deliveries=ResumeDeliveries(parts.db, parts.clock),
+        fold_usage=FoldUsage(parts.db),
+        watch_accounts=WatchAccounts(parts.db, parts.stores),
     )
 
 

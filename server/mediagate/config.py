@@ -35,6 +35,7 @@ from mediagate.config_sections import (
 )
 from mediagate.config_sections import FilesSettings as FilesSettings
 from mediagate.config_sections import LitellmParams as LitellmParams
+from mediagate.config_storage import RETENTION, Retention
 
 ENV_PREFIX: Final = "os.environ/"
 DEFAULT_DATA_DIR: Final = ".mediagate"
@@ -55,6 +56,7 @@ OPTIONS: Final = frozenset(
         "client_secret",
         "derive_by_create",
         "idempotent_submit",
+        "kms_key_id",
         "max_parallel_requests",
         "media_hosts",
         "organization",
@@ -102,6 +104,7 @@ class Config(Strict):
     net: Net = Net()
     copies: Copies = Copies()
     webhooks: Webhooks = Webhooks()
+    retention: Retention = Field(default={}, description=RETENTION)
     database_url: SecretStr | None = Field(
         default=None, description="PostgreSQL URL. `dev` starts its own without one."
     )

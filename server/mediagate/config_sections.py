@@ -11,6 +11,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from mediagate.config_storage import Labelled
+
 MIB: Final = 1024**2
 GIB: Final = 1024**3
 
@@ -30,7 +32,7 @@ class Peer(BaseModel):
         return ((name, getattr(self, name)) for name in type(self).model_fields)
 
 
-class LitellmParams(Peer):
+class LitellmParams(Labelled, Peer):
     """How one deployment of a model is reached."""
 
     model: str = Field(min_length=1, description="Provider and its model, as `provider/model`: `local/local-video`.")
@@ -54,6 +56,7 @@ _VIDEO_INFO: Final = {
     "audio": re.compile("never|always|optional"),
     "characters": re.compile(r"\d{1,2}"),
 }
+_LABELS: Final = ("region", "zero_retention", "labels")
 _EXAMPLES: Final = {
     "sizes": '["1280x720", "720x1280"]',
     "default_size": "1280x720",
@@ -75,8 +78,19 @@ class ModelEntry(Peer):
         default_factory=dict,
         description="What the deployment can make (`mode: video_generation`, `sizes`, `default_size`, `seconds`, "
         "`default_seconds`, `inputs`, `operations`, `audio`, `characters`) and what it costs, in US dollars; other "
-        "members are free notes.",
+        "members are free notes. `region`, `zero_retention` and `labels` say the same as in `litellm_params`.",
     )
+
+    def told_labels(self) -> dict[str, str]:
+        """What the entry says its account is like. Raises `ValueError` for a label that is none."""
+        given = {name: self.model_info[name] for name in _LABELS if self.model_info.get(name) is not None}
+        return {**Labelled.model_validate(given).told_labels(), **self.litellm_params.told_labels()}
+
+    @field_validator("model_info")
+    @classmethod
+    def _labels(cls, info: dict[str, Any]) -> dict[str, Any]:
+        Labelled.model_validate({name: info[name] for name in _LABELS if info.get(name) is not None})
+        return info
 
     @field_validator("model_info")
     @classmethod
@@ -98,7 +112,7 @@ class ModelEntry(Peer):
         return info
 
 
-class FilesSettings(Peer):
+class FilesSettings(Labelled, Peer):
     """One account that can store files."""
 
     custom_llm_provider: str = Field(min_length=1, description="Provider of the store: `local`, `openai`, ...")
@@ -208,7 +222,7 @@ class Archive(Strict):
     )
 
 
-class Local(Strict):
+class Local(Labelled, Strict):
     """The `local` providers: files on this machine's disk, videos rendered by this machine."""
 
     parallel_renders: int = Field(default=1, ge=1, description="Videos rendered at the same time.")

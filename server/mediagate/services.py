@@ -24,6 +24,7 @@ from mediagate.api.recovery import recoveries
 from mediagate.api.system import DiagnosticsServicer, SystemServicer
 from mediagate.api.targets import TargetReader
 from mediagate.api.uploads import UploadServicer
+from mediagate.api.usage import UsageServicer
 from mediagate.api.videos import VideoServicer
 from mediagate.api.webhooks import WebhookServicer
 from mediagate.composition import Parts, build_callbacks, form_limits, webhook_sender
@@ -40,8 +41,12 @@ from mediagate.files.find_origin import FindOrigin
 from mediagate.files.get_upload import GetUpload
 from mediagate.files.list_files import ListFiles
 from mediagate.files.provider_files import ProviderFiles
+from mediagate.outputs import archive_rules
 from mediagate.providers.base import VideoKind
 from mediagate.routing.places import ContentPlaces
+from mediagate.storage.accounts import WatchAccounts
+from mediagate.storage.retention import RetentionDefaults
+from mediagate.storage.usage import GetStorageUsage
 from mediagate.store.idempotency import IdempotencyLookup
 from mediagate.store.keys import KeyLookup
 from mediagate.store.videos import VideoLookup
@@ -58,6 +63,7 @@ from mediagate.videos.journal import Journal
 from mediagate.videos.list_videos import ListVideos
 from mediagate.videos.measure_input import MeasureInput
 from mediagate.videos.open_content import OpenVideoContent
+from mediagate.videos.places import VideoPlaces
 from mediagate.videos.plan_video import PlanVideo
 from mediagate.videos.start_video import StartVideo
 from mediagate.videos.watch_video import WatchVideo
@@ -109,6 +115,9 @@ def build_servicers(parts: Parts, feed: VideoFeed, require_ready: Callable[[], A
         "mediagate.v1.WebhookService": _webhooks(parts),
         "mediagate.v1.AdminService": _admin(parts),
         "mediagate.v1.ModelService": ModelServicer(parts.catalog, parts.clock.now()),
+        "mediagate.v1.UsageService": UsageServicer(
+            GetStorageUsage(parts.db, WatchAccounts(parts.db, parts.stores)),
+        ),
         "mediagate.v1.SystemService": SystemServicer(require_ready),
     }
     if parts.settings.config.general_settings.diagnostics:
@@ -145,6 +154,7 @@ def _files(parts: Parts) -> FileServicer:
             parts.settings.data_dir / "spool",
             limits.file_bytes_max,
             limits.jsonl_bytes_max,
+            RetentionDefaults(parts.settings.config.retention),
         ),
         copy_file=parts.copy_file,
         list_files=ListFiles(parts.db, parts.clock),
@@ -167,6 +177,7 @@ def _uploads(parts: Parts) -> UploadServicer:
             upload_bytes_max=limits.upload_bytes_max,
             batch_bytes_max=limits.jsonl_bytes_max,
             lifetime_s=limits.upload_lifetime_s,
+            retention=RetentionDefaults(parts.settings.config.retention),
         ),
         add_part=AddPart(parts.db, parts.stores, parts.clock, limits.part_bytes_max),
         complete_upload=CompleteUpload(parts.db, parts.stores, parts.clock, parts.intake, parts.get_file),
@@ -227,6 +238,7 @@ def _videos(parts: Parts, feed: VideoFeed) -> VideoServicer:
         Journal(parts.db, parts.clock),
         parts.clock,
         config.videos.deadline_s,
+        VideoPlaces(parts.db, parts.stores, parts.makers.accounts, archive_rules(parts.settings, parts.stores).account),
     )
     create = CreateVideo(start, keep, parts.get_file)
     get_video = GetVideo(videos, feed)

@@ -40,6 +40,7 @@ from mediagate.videos.journal import Journal
 from mediagate.videos.line import Line
 from mediagate.videos.measure_input import MeasureInput
 from mediagate.videos.open_output import OpenOutput
+from mediagate.videos.places import VideoPlaces
 from mediagate.videos.plan_video import PlanVideo, VideoDraft
 from mediagate.videos.provider_characters import ProviderCharacters
 from mediagate.videos.provider_request import MakeRequest
@@ -278,6 +279,7 @@ class Sea:
             journal,
             self.clock,
             DEADLINE_S,
+            VideoPlaces(db, stores, {}),
         )
         track_video = TrackVideo(
             db,

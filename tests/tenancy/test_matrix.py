@@ -106,6 +106,7 @@ MATRIX: Mapping[str, list[Row] | str] = {
     "FileService.GetFileContentHttp": [by_id("file_id", "file")],
     "FileService.HeadFileContentHttp": [by_id("file_id", "file")],
     "FileService.DownloadFile": [by_id("file_id", "file")],
+    "UsageService.GetStorageUsage": LISTS,
     "UploadService.CreateUpload": NO_OBJECT,
     "UploadService.AddUploadPartHttp": [sent("upload", lambda _: PART_FORM, member="content", upload_id="ID")],
     "UploadService.AddUploadPart": [

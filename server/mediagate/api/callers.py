@@ -10,6 +10,7 @@ from mediagate.api.content import Asked
 from mediagate.core.end_users import HEADERS, end_user_of
 from mediagate.core.errors import PermissionDenied
 from mediagate.core.objects import Principal
+from mediagate.core.placement import HEADER, requiring
 
 OF_END_USERS: Final = ("FileService", "UploadService", "VideoService", "ModelService", "DiagnosticsService")
 """Services that an end user may use. Whatever else there is, is the owner's alone."""
@@ -29,7 +30,7 @@ class Callers:
             raise PermissionDenied(
                 "This is the owner's alone. Call it without an end user.", code="owner_only", method=method
             )
-        return who
+        return requiring(who, asked.header(HEADER))
 
 
 def service_of(method: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import mimetypes
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from mediagate.core.errors import ChecksumMismatch, InvalidField, InvalidRequest
 from mediagate.core.forms import FieldEnd, FileData, FileEnd, FileStart, FormEvent, FormLimits
 from mediagate.core.lifecycle import FileState
 from mediagate.core.objects import File
+from mediagate.core.placement import PLACEMENT
 from mediagate.files.copy_file import CopyFile
 from mediagate.files.create_file import CreateFile
 from mediagate.files.delete_file import DeleteFile
@@ -62,6 +64,7 @@ class FileServicer(files_pb2_grpc.FileServiceServicer):
             body.events(self.form_limits, call.declared_bytes),
             named=self.targets.read(call),
             file_id=call.object_id,
+            body_bytes=call.declared_bytes,
         )
         return convert.file_to_proto(file)
 
@@ -79,6 +82,8 @@ class FileServicer(files_pb2_grpc.FileServiceServicer):
         for name in ("custom_llm_provider", "target_model_names"):
             if getattr(request, name):
                 tree[name] = list(getattr(request, name))
+        if request.placement:
+            tree[PLACEMENT] = dict(request.placement)
         return await self._copy(tree, self.targets.read(call), call, promise=request.respond_async)
 
     async def _copy(self, tree: dict[str, Any], named: Named, call: Call, *, promise: bool) -> files_pb2.File:
@@ -218,6 +223,8 @@ def _metadata_events(metadata: files_pb2.UploadFileMetadata, proof: Proof) -> li
     for name in ("on_partial", "user"):
         if metadata.HasField(name):
             events.append(FieldEnd(name, getattr(metadata, name)))
+    if metadata.placement:
+        events.append(FieldEnd(PLACEMENT, json.dumps(dict(metadata.placement))))
     if metadata.HasField("expires_after"):
         events.append(FieldEnd("expires_after[anchor]", metadata.expires_after.anchor))
         events.append(FieldEnd("expires_after[seconds]", str(metadata.expires_after.seconds)))

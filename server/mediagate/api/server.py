@@ -16,6 +16,7 @@ from mediagate._gen.mediagate.v1 import (
     models_pb2_grpc,
     system_pb2_grpc,
     uploads_pb2_grpc,
+    usage_pb2_grpc,
     videos_pb2_grpc,
     webhooks_pb2_grpc,
 )
@@ -41,6 +42,7 @@ _ADDERS: dict[str, Callable[[Any, Any], None]] = {
     "mediagate.v1.WebhookService": webhooks_pb2_grpc.add_WebhookServiceServicer_to_server,
     "mediagate.v1.AdminService": admin_pb2_grpc.add_AdminServiceServicer_to_server,
     "mediagate.v1.ModelService": models_pb2_grpc.add_ModelServiceServicer_to_server,
+    "mediagate.v1.UsageService": usage_pb2_grpc.add_UsageServiceServicer_to_server,
     "mediagate.v1.SystemService": system_pb2_grpc.add_SystemServiceServicer_to_server,
     "mediagate.v1.DiagnosticsService": system_pb2_grpc.add_DiagnosticsServiceServicer_to_server,
 }

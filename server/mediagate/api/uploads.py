@@ -17,6 +17,7 @@ from mediagate.api.pipeline import check
 from mediagate.api.targets import TargetReader
 from mediagate.core.errors import InvalidField, InvalidRequest, PayloadTooLarge
 from mediagate.core.forms import FileData, FileEnd, FileStart, FormEvent, FormLimits
+from mediagate.core.placement import requiring
 from mediagate.files.add_part import AddPart
 from mediagate.files.cancel_upload import CancelUpload
 from mediagate.files.complete_upload import CompleteUpload
@@ -39,7 +40,7 @@ class UploadServicer(uploads_pb2_grpc.UploadServiceServicer):
     async def CreateUpload(self, request: uploads_pb2.CreateUploadRequest, call: Call) -> uploads_pb2.Upload:
         expiry = request.expires_after
         upload = await self.create_upload.run(
-            call.principal,
+            requiring(call.principal, MessageToDict(request.placement)),
             size_bytes=request.bytes,
             filename=request.filename,
             mime_type=request.mime_type,

@@ -300,6 +300,8 @@ def _creation(request: videos_pb2.CreateVideoRequest) -> dict[str, Any]:
 def _typed(request: Any) -> dict[str, Any]:
     """The plain fields that are set, and what is for the provider."""
     fields = {field.name: value for field, value in request.ListFields() if field.message_type is None}
+    if request.placement:
+        fields["placement"] = dict(request.placement)
     if request.HasField("extra_body"):
         fields["extra_body"] = _whole(json_format.MessageToDict(request.extra_body))
     return fields

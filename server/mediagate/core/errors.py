@@ -9,6 +9,7 @@ MediagateError                     status  reason                    a retry can
 │   └── ContentPolicyViolation     400     CONTENT_POLICY_VIOLATION  no
 ├── Unauthenticated                401     INVALID_API_KEY           no
 ├── PermissionDenied               403     PERMISSION_DENIED         no
+├── StorageQuotaExceeded           403     STORAGE_QUOTA_EXCEEDED    no (deleting files helps, repeating does not)
 ├── NotFound                       404     NOT_FOUND                 no
 ├── IdempotencyInProgress          409     IDEMPOTENCY_IN_PROGRESS   yes, after `retry_after_s`
 ├── ChangedMeanwhile               409     CHANGED_MEANWHILE         no (somebody must look at the change first)
@@ -120,6 +121,15 @@ class PermissionDenied(MediagateError):
     http_status = 403
     grpc_code = "PERMISSION_DENIED"
     openai_type = "permission_error"
+
+
+class StorageQuotaExceeded(MediagateError):
+    """A key, a user, a team or an end user has no room for these bytes."""
+
+    reason = "STORAGE_QUOTA_EXCEEDED"
+    http_status = 403
+    grpc_code = "RESOURCE_EXHAUSTED"
+    openai_type = "insufficient_quota"
 
 
 class NotFound(MediagateError):

@@ -39,7 +39,8 @@ class Principal:
 
     `uses_providers` allows what no owner stands for: a provider's own files, by the provider's own ids. `is_admin`
     allows what concerns every owner. `key_id` is None for the master key and for a job of the gateway. `scopes` are
-    those that the call counts for, in the order in which they are always locked: team, user, key.
+    those that the call counts for, in the order in which they are always locked: team, user, key. `placement` is what
+    the request itself requires of the places of what it makes, by label.
 
     With an `end_user` the call acts for that one: what it makes is the end user's, and nothing else of the owner exists
     for it. Without one it sees all that the owner has.
@@ -53,6 +54,7 @@ class Principal:
     team_id: str | None = None
     scopes: tuple[Scope, ...] = ()
     end_user: str | None = None
+    placement: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def acts_as(self) -> str:
@@ -115,7 +117,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file on its way, in parts."""
+    """A file on its way, in parts. `required` is what its places must be like, by label."""
 
     id: str
     owner_id: str
@@ -132,6 +134,7 @@ class Upload:
     targets: tuple[str, ...] = ()
     keeps_partial: bool = False
     end_user: str | None = None
+    required: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +155,7 @@ class Video:
     Times to be over by: `start_by` for the provider's queue, `cancel_at` for the whole; `deadline_at` is the gateway's
     own. `hold` says why it waits here: `{reason, position, of}`. `estimate_usd` is held until the end, `cost_usd` is
     what it came to and `cost_source` who says so. `archive_file_id` is our own copy of the finished video.
+    `required` is what its places must be like, by label.
     """
 
     id: str
@@ -199,6 +203,7 @@ class Video:
     cost_usd: float | None = None
     cost_source: str | None = None
     archive_file_id: str | None = None
+    required: Mapping[str, str] | None = None
 
     @property
     def size(self) -> str:

@@ -77,7 +77,9 @@ class CompleteUpload:
             parts = _ordered(await uploads.parts(upload_id), part_ids, upload)
             state = advance(UPLOAD_TRANSITIONS, upload.state, UploadEvent.COMPLETE_REQUESTED)
             await uploads.set_state(upload_id, state, file_id=file_id, part_ids=part_ids)
-            await self.intake.expect(tx, who, file_id, end_user=upload.end_user)
+            # Its room is the upload's until the file is whole.
+            made_by = await uploads.made_by(upload_id)
+            await self.intake.expect(tx, who.owner_id, file_id, made_by, required=upload.required)
             return replace(upload, state=state, file_id=file_id), parts
 
     async def _join(
@@ -100,6 +102,7 @@ class CompleteUpload:
                 upload.file_expires_after_s,
                 upload.size_bytes,
                 upload.keeps_partial,
+                required=upload.required or {},
             )
             incoming = await self.intake.begin(
                 who, size_bytes_max=upload.size_bytes, placement=placement, expected=file_id

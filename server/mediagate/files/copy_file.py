@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -22,6 +22,8 @@ from mediagate.core.end_users import FIELD, settled_end_user
 from mediagate.core.errors import InvalidField, MediagateError, PayloadTooLarge, TruncatedUpload
 from mediagate.core.lifecycle import FILE_TRANSITIONS, FileEvent, FileState, ReplicaState, advance
 from mediagate.core.objects import File, Principal, Replica
+from mediagate.core.placement import PLACEMENT, Required, required_of, requiring, together
+from mediagate.core.storage import MadeBy, Quota, quotas_of
 from mediagate.core.webhooks import FILE_FAILED
 from mediagate.files.ahead import ahead
 from mediagate.files.find_source import FindSource, Source
@@ -32,7 +34,10 @@ from mediagate.files.remove_file import enqueue_removal
 from mediagate.files.rules import check_expiry, check_filename, check_on_partial, check_purpose
 from mediagate.files.tasks import BYTES_QUEUE, COPY_FILE
 from mediagate.providers.files import CopiesObjects, FileOperation
+from mediagate.routing.placement import require
 from mediagate.routing.targets import Named, Targets, Wish
+from mediagate.storage.reserve import Reservation
+from mediagate.storage.retention import OPENAI, RetentionDefaults
 from mediagate.store.files import FileRepository
 from mediagate.store.replicas import ReplicaRepository
 from mediagate.webhooks.emit import emit_about_files
@@ -48,7 +53,7 @@ NAME = "copy"
 
 @dataclass(frozen=True, slots=True)
 class CopyRequest:
-    """A copy that was asked for, checked."""
+    """A copy that was asked for, checked. It holds `reserved_bytes` under `quotas`."""
 
     source: str
     accounts: tuple[str, ...]
@@ -57,6 +62,9 @@ class CopyRequest:
     life_s: int | None
     keeps_partial: bool
     end_user: str | None
+    required: Required
+    quotas: tuple[Quota, ...] = ()
+    reserved_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,7 @@ class CopyFile:
     clock: Clock
     copy_bytes_max: int
     patience_s: float = 45.0
+    retention: RetentionDefaults = OPENAI
 
     async def run(
         self,
@@ -84,10 +93,9 @@ class CopyFile:
         copied has the state `copying`.
 
         Raises `InvalidField`, `PermissionDenied` for a source outside the allow-list, `NotFound` for a file of ours
-        that is none, and what source and targets raise. After a failure nothing is left.
+        that is none, `StorageQuotaExceeded`, and what source and targets raise. After a failure nothing is left.
         """
-        request = self._read(who, tree, named)
-        file = await self._promised(who, request, file_id)
+        request, file = await self._promised(who, self._read(who, tree, named), file_id)
         if promise:
             async with self.intake.db.transaction() as tx:
                 await tx.enqueue(COPY_FILE, queue=BYTES_QUEUE, lock=file.id, file_id=file.id)
@@ -133,6 +141,8 @@ class CopyFile:
         for name, value in tree.items():
             if value is not None:
                 wish.take(name, value)
+        who = requiring(who, tree.get(PLACEMENT))
+        end_user = settled_end_user(who, _text(tree.get(FIELD), FIELD))
         filename = tree.get("filename")
         if filename is not None and not isinstance(filename, str):
             raise InvalidField("'filename' must be a text.", param="filename")
@@ -142,9 +152,11 @@ class CopyFile:
             accounts=self.targets.chosen(who, named, wish),
             purpose=purpose,
             filename=filename,
-            life_s=check_expiry(tree.get("expires_after"), purpose),
+            life_s=self.retention.life_s(who, purpose, check_expiry(tree.get("expires_after"))),
             keeps_partial=check_on_partial(tree.get("on_partial")),
-            end_user=settled_end_user(who, _text(tree.get(FIELD), FIELD)),
+            end_user=end_user,
+            required=required_of(who),
+            quotas=quotas_of(who, end_user),
         )
 
     def _check_size(self, size_bytes: int | None) -> None:
@@ -172,13 +184,25 @@ class CopyFile:
             keeps_partial=request.keeps_partial,
             content_type=source.content_type,
             copies=copies,
+            required=request.required,
         )
 
-    async def _promised(self, who: Principal, request: CopyRequest, file_id: str | None) -> File:
+    def _with_source(self, request: CopyRequest, source: Source) -> CopyRequest:
+        """A copy must lie where its source may."""
+        if not source.required:
+            return request
+        required = together([request.required, source.required])
+        accounts = self.intake.stores.accounts
+        for account in request.accounts:
+            require(accounts.get(account), account, required, "a copy of this source")
+        return replace(request, required=required)
+
+    async def _promised(self, who: Principal, request: CopyRequest, file_id: str | None) -> tuple[CopyRequest, File]:
         """The row of a file that will be copied. The source is opened for it, so that what is no source is no file."""
         now = self.clock.now()
         async with self.find_source.open(who, request.source) as source:
             self._check_size(source.size_bytes)
+            request = self._with_source(request, source)
             placement = self._placement(request, source)
         accounts = self.intake.stores.accounts
         for account in request.accounts:
@@ -209,11 +233,21 @@ class CopyFile:
             "filename": placement.filename,
             "life_s": request.life_s,
             "keeps_partial": request.keeps_partial,
+            "quotas": [astuple(quota) for quota in request.quotas],
         }
+        reservation = Reservation(self.intake.db, request.quotas)
         async with self.intake.db.transaction() as tx:
-            await FileRepository(tx.connection).promise(file, options, lease_expires_at=now + LEASE)
+            reserved_bytes = await reservation.begin(tx, placement.size_bytes, None)
+            await FileRepository(tx.connection).promise(
+                file,
+                MadeBy.of(who, request.end_user),
+                options,
+                lease_expires_at=now + LEASE,
+                reserved_bytes=reserved_bytes,
+                required=request.required,
+            )
             await ReplicaRepository(tx.connection).add(file.replicas, now=now)
-        return file
+        return replace(request, reserved_bytes=reserved_bytes), file
 
     async def keep_promise(self, file_id: str) -> None:
         """Make a copy that was promised. Raises what a retry may help against, within `PATIENCE`; any other failure is
@@ -231,6 +265,10 @@ class CopyFile:
             life_s=options["life_s"],
             keeps_partial=options["keeps_partial"],
             end_user=file.end_user,
+            required=options["required"],
+            # A promise of an older version has none.
+            quotas=tuple(Quota(*quota) for quota in options.get("quotas", ())),
+            reserved_bytes=options["reserved_bytes"],
         )
         try:
             await self._copy(file, request, anew=True)
@@ -261,6 +299,7 @@ class CopyFile:
                 placement=placement,
                 expected=file.id,
                 created_at=file.created_at,
+                reservation=Reservation(self.intake.db, request.quotas, request.reserved_bytes),
             )
             return await self._transfer(incoming, source, request, placement)
 

@@ -13,11 +13,17 @@ from mediagate.core.forms import FieldEnd, FileData, FileEnd, FileStart, FormEve
 from mediagate.core.limits import echo
 from mediagate.core.nesting import nested
 from mediagate.core.objects import File, Principal
+from mediagate.core.placement import HEADER, PLACEMENT, required_of, requiring
+from mediagate.core.storage import quotas_of
 from mediagate.files.intake import FileFacts, IncomingFile, Intake, Placement
 from mediagate.files.proof import Proof
 from mediagate.files.rules import check_expiry, check_filename, check_on_partial, check_purpose
 from mediagate.files.spool import Spool
+from mediagate.routing.placement import require
+from mediagate.routing.stores import LOCAL
 from mediagate.routing.targets import Named, Targets, Wish
+from mediagate.storage.reserve import SLACK_BYTES, require_room
+from mediagate.storage.retention import OPENAI, RetentionDefaults
 
 HERE = Named()
 
@@ -35,6 +41,7 @@ class CreateFile:
     spool_dir: Path
     file_bytes_max: int
     batch_bytes_max: int
+    retention: RetentionDefaults = OPENAI
 
     async def run(
         self,
@@ -44,14 +51,15 @@ class CreateFile:
         *,
         named: Named = HERE,
         file_id: str | None = None,
+        body_bytes: int | None = None,
     ) -> File:
         """`events` must end only where the whole body was proven to have come, and raise otherwise; `proof` is read
-        then. `named` is what the request names outside its body.
+        then. `named` is what the request names outside its body, `body_bytes` the length of the body where it is known.
 
-        Raises `InvalidField`, `TruncatedUpload`, `ChecksumMismatch`, `PayloadTooLarge`, and what a target raises. After
-        a failure, and where the caller goes away before the answer, nothing is left.
+        Raises `InvalidField`, `TruncatedUpload`, `ChecksumMismatch`, `PayloadTooLarge`, `StorageQuotaExceeded`, and
+        what a target raises. After a failure, and where the caller goes away before the answer, nothing is left.
         """
-        form = _Form(self, who, proof, named, file_id)
+        form = _Form(self, who, proof, named, file_id, body_bytes)
         try:
             async for event in events:
                 await form.take(event)
@@ -67,13 +75,21 @@ class _Form:
     """What has come of one form."""
 
     def __init__(
-        self, rules: CreateFile, who: Principal, proof: Proof | None, named: Named, file_id: str | None
+        self,
+        rules: CreateFile,
+        who: Principal,
+        proof: Proof | None,
+        named: Named,
+        file_id: str | None,
+        body_bytes: int | None,
     ) -> None:
         self._rules = rules
-        self._who = who
+        self._caller = self._who = who
         self._proof = proof
         self._named = named
         self._file_id = file_id
+        self._body_bytes = body_bytes
+        self._required = required_of(who)
         self._fields: list[tuple[str, str]] = []
         self._wish = Wish()
         self._filename: str | None = None
@@ -113,11 +129,26 @@ class _Form:
         self._filename = filename
         if self._purpose:
             check_filename(filename, self._purpose)
+        self._require_places()
         self._placement = self._placed_early()
         if self._placement is None:
-            self._spool = Spool(self._rules.spool_dir)
+            await self._wait_here()
         else:
             await self._begin(self._placement)
+
+    def _require_places(self) -> None:
+        """Add what the fields up to here require of the places."""
+        self._who = requiring(self._caller, dict(nested(self._fields)).get(PLACEMENT))
+        self._required = required_of(self._who)
+
+    async def _wait_here(self) -> None:
+        """The bytes wait on this machine's disk, which is a place like any other."""
+        stores = self._rules.intake.stores
+        require(stores.accounts.get(LOCAL), LOCAL, self._required, "a file whose target stands behind its bytes")
+        if self._body_bytes is not None:
+            at_least = max(0, self._body_bytes - SLACK_BYTES)
+            await require_room(self._rules.intake.db, quotas_of(self._who, self._end_user), at_least)
+        self._spool = Spool(self._rules.spool_dir)
 
     def _placed_early(self) -> Placement | None:
         """Where the bytes go, if nothing that may still come can change that."""
@@ -138,14 +169,26 @@ class _Form:
             targets=accounts,
             filename=check_filename(self._filename or "", purpose),
             purpose=purpose,
-            life_s=_life_so_far(tree.get("expires_after"), purpose),
+            life_s=self._life_so_far(tree.get("expires_after"), purpose),
             size_bytes=size_bytes,
             keeps_partial=check_on_partial(tree.get("on_partial")),
+            required=self._required,
         )
+
+    def _life_so_far(self, expires_after: Any, purpose: str) -> int | None:
+        """The life that the fields up to here ask for; None where the other half of them may still come."""
+        if isinstance(expires_after, dict) and len(expires_after) < 2:
+            return None
+        return self._rules.retention.life_s(self._who, purpose, check_expiry(expires_after))
 
     async def _begin(self, placement: Placement) -> IncomingFile:
         self._incoming = await self._rules.intake.begin(
-            self._who, size_bytes_max=self._rules.file_bytes_max, placement=placement, file_id=self._file_id
+            self._who,
+            size_bytes_max=self._rules.file_bytes_max,
+            placement=placement,
+            file_id=self._file_id,
+            end_user=self._end_user,
+            bytes_at_most=self._body_bytes,
         )
         return self._incoming
 
@@ -175,6 +218,7 @@ class _Form:
             raise InvalidField("'file' is a required field: a form part with a file name.", param="file")
         facts = self._facts()
         self._check_size(facts.purpose)
+        self._require_places()
         accounts = self._rules.targets.chosen(self._who, self._named, self._wish)
         incoming = self._incoming
         if incoming is None:
@@ -186,6 +230,12 @@ class _Form:
             raise InvalidField(
                 "The fields before the file and those behind it name different targets. Name all of them in one place.",
                 param="custom_llm_provider",
+            )
+        if self._placement is not None and self._required != self._placement.required:
+            raise InvalidField(
+                f"'{PLACEMENT}' stands behind the file, whose bytes are on their way by then. Send it before the file, "
+                f"or in the header '{HEADER}'.",
+                param=PLACEMENT,
             )
         received = await incoming.store(self._proof)
         return await incoming.finish(received, facts)
@@ -208,13 +258,6 @@ class _Form:
         return FileFacts(
             filename=check_filename(self._filename or "", checked),
             purpose=checked,
-            life_s=check_expiry(tree.get("expires_after"), checked),
+            life_s=self._rules.retention.life_s(self._who, checked, check_expiry(tree.get("expires_after"))),
             end_user=self._end_user,
         )
-
-
-def _life_so_far(expires_after: Any, purpose: str) -> int | None:
-    """The life that the fields up to here ask for; None where the other half of them may still come."""
-    if isinstance(expires_after, dict) and len(expires_after) < 2:
-        return None
-    return check_expiry(expires_after, purpose)

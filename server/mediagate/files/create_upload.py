@@ -13,8 +13,13 @@ from mediagate.core.end_users import settled_end_user
 from mediagate.core.errors import InvalidField, PayloadTooLarge
 from mediagate.core.lifecycle import UploadState
 from mediagate.core.objects import Principal, Upload
+from mediagate.core.placement import required_of
+from mediagate.core.storage import MadeBy, quotas_of
 from mediagate.files.rules import check_expiry, check_filename, check_purpose
+from mediagate.routing.placement import require
 from mediagate.routing.targets import Named, Targets, Wish
+from mediagate.storage.reserve import reserve
+from mediagate.storage.retention import OPENAI, RetentionDefaults
 from mediagate.store.database import Database
 from mediagate.store.uploads import UploadRepository
 
@@ -29,6 +34,7 @@ class CreateUpload:
     upload_bytes_max: int
     batch_bytes_max: int
     lifetime_s: float
+    retention: RetentionDefaults = OPENAI
 
     async def run(
         self,
@@ -48,9 +54,14 @@ class CreateUpload:
         """`named` and `wish` say where the file shall go, `upload_id` is for an upload whose id was reserved,
         `end_user` is whose it shall be.
 
-        Raises `InvalidField` or `PayloadTooLarge`.
+        Raises `InvalidField`, `PayloadTooLarge`, or `StorageQuotaExceeded`: the whole size is reserved for as long as
+        the upload is open.
         """
+        end_user = settled_end_user(who, end_user)
         targets = self.targets.chosen(who, named, wish)
+        required = required_of(who)
+        scratch = self.targets.stores.scratch_account
+        require(self.targets.stores.accounts.get(scratch), scratch, required, "the parts of an upload")
         if size_bytes != int(size_bytes):
             raise InvalidField("'bytes' must be a whole number.", param="bytes")
         bytes_max = self.upload_bytes_max
@@ -73,11 +84,13 @@ class CreateUpload:
             state=UploadState.PENDING,
             created_at=now,
             expires_at=now + timedelta(seconds=self.lifetime_s),
-            file_expires_after_s=check_expiry(expires_after, purpose),
+            file_expires_after_s=self.retention.life_s(who, purpose, check_expiry(expires_after)),
             targets=targets,
             keeps_partial=keeps_partial,
-            end_user=settled_end_user(who, end_user),
+            end_user=end_user,
+            required=required or None,
         )
         async with self.db.transaction() as tx:
-            await UploadRepository(tx.connection).add(upload)
+            await reserve(tx, quotas_of(who, end_user), upload.size_bytes)
+            await UploadRepository(tx.connection).add(upload, MadeBy.of(who, end_user))
         return upload

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from mediagate.core.errors import InvalidField, PermissionDenied
 from mediagate.core.lifecycle import ReplicaState
 from mediagate.core.objects import File, Principal
+from mediagate.core.placement import Required
 from mediagate.files.get_file import GetFile
 from mediagate.files.open_content import OpenContent
 from mediagate.net.fetcher import Fetcher
@@ -17,12 +18,14 @@ from mediagate.providers.base import Content
 from mediagate.providers.files import CopiesObjects
 from mediagate.routing.sources import FileSource, ObjectSource, SourceRules, UrlSource, VideoSource, parse_source
 from mediagate.routing.stores import FileStores
+from mediagate.store.database import Database
+from mediagate.store.files import FileRepository
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """Bytes that can be read once. `uris` are where they lie, for stores that can copy from there by themselves;
-    `sha256` is empty where it is not known before."""
+    `sha256` is empty where it is not known before. `required` is what places of a copy must be like, by label."""
 
     read: Callable[[], AsyncIterator[bytes]]
     size_bytes: int | None
@@ -30,6 +33,7 @@ class Source:
     content_type: str | None
     sha256: str = ""
     uris: tuple[str, ...] = ()
+    required: Required = field(default_factory=dict)
 
     def uri_for(self, provider: CopiesObjects) -> str | None:
         """Where `provider` may copy from."""
@@ -50,6 +54,7 @@ class FindSource:
     fetcher: Fetcher
     rules: SourceRules
     videos: OpenVideo
+    db: Database
 
     @asynccontextmanager
     async def open(self, who: Principal, text: str, *, allowed: bool = False) -> AsyncIterator[Source]:
@@ -90,7 +95,12 @@ class FindSource:
             file.content_type,
             file.sha256,
             ready_uris(file),
+            await self._required(file_id),
         )
+
+    async def _required(self, file_id: str) -> Required:
+        async with self.db.reading() as connection:
+            return await FileRepository(connection).required(file_id)
 
     async def _object(self, source: ObjectSource) -> Source:
         provider = self.stores.account(self._account(source))

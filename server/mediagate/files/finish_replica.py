@@ -16,9 +16,10 @@ from mediagate.files.tasks import BYTES_QUEUE, FOLLOW_REPLICA, REPAIR_REPLICA, r
 from mediagate.files.webhooks import settle_and_announce
 from mediagate.providers.base import Content
 from mediagate.providers.files import BlobWriter, NewFile, ObjectState, StoredBlob
+from mediagate.routing.placement import satisfies
 from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database
-from mediagate.store.files import FileLookup
+from mediagate.store.files import FileLookup, FileRepository
 from mediagate.store.replicas import ReplicaRepository
 
 log = structlog.get_logger(__name__)
@@ -80,6 +81,8 @@ class RepairReplica:
     async def run(self, file_id: str, account: str) -> None:
         """Write the copy, which the file may lose meanwhile. Raises what the stores raise; `Unavailable` where no copy
         can be read at the moment."""
+        if not await self._may_hold(file_id, account):
+            return
         file = await self.files.any(file_id)
         replica = next((item for item in file.replicas if item.account == account), None) if file else None
         if file is None or file.state is not FileState.PROCESSED or replica is None:
@@ -128,6 +131,17 @@ class RepairReplica:
         if not kept:
             # The file was deleted meanwhile, and with it the row that would have removed this.
             await writer.abort()
+
+    async def _may_hold(self, file_id: str, account: str) -> bool:
+        """Whether the account is still as the file requires its places to be. A copy that waits for one that is not
+        stays as it is, and is made where the account's labels come back."""
+        async with self.db.reading() as connection:
+            required = await FileRepository(connection).required(file_id)
+        known = self.stores.accounts.get(account)
+        if not required or (known is not None and satisfies(known, required)):
+            return True
+        log.error("replica_misplaced", account=account, file_id=file_id, required=required)
+        return False
 
     async def _write(self, file: File, account: str, content: Content) -> tuple[StoredBlob, BlobWriter]:
         new = NewFile(file.id, file.filename, file.content_type, file.purpose, file.size_bytes)

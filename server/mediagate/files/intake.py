@@ -24,6 +24,8 @@ from mediagate.core.lifecycle import (
     advance,
 )
 from mediagate.core.objects import File, Principal, Replica
+from mediagate.core.placement import Required
+from mediagate.core.storage import END_USER, MadeBy, Quota, quotas_of
 from mediagate.core.webhooks import FILE_DELETED
 from mediagate.files.digest import Digest
 from mediagate.files.leases import LEASE, Leases
@@ -34,7 +36,9 @@ from mediagate.files.tasks import BYTES_QUEUE, FOLLOW_REPLICA, REMOVE_FILE, REPA
 from mediagate.files.tee import Tee
 from mediagate.files.webhooks import announce_new
 from mediagate.providers.files import FileOperation, FileProvider, NewFile, Progress, StoredBlob
+from mediagate.routing.placement import require
 from mediagate.routing.stores import FileStores
+from mediagate.storage.reserve import Reservation, reserve
 from mediagate.store.database import Database, Transaction
 from mediagate.store.files import FileRepository
 from mediagate.store.replicas import ReplicaRepository
@@ -58,7 +62,8 @@ class FileFacts:
 class Placement:
     """Where a file goes, and what its stores are told before the first byte. All targets or none, unless
     `keeps_partial`; `size_bytes` only where it is certain. `copies` are the targets whose store copies an object by
-    itself, each with the object's URI; `content_type` is what the source says, for when no byte passes here."""
+    itself, each with the object's URI; `content_type` is what the source says, for when no byte passes
+    here. `required` is what the targets must be like, now and whenever the file is copied, by label."""
 
     targets: tuple[str, ...]
     filename: str = ""
@@ -68,6 +73,7 @@ class Placement:
     keeps_partial: bool = False
     content_type: str | None = None
     copies: Mapping[str, str] = field(default_factory=dict)
+    required: Required = field(default_factory=dict)
 
     @property
     def only_copies(self) -> bool:
@@ -97,10 +103,22 @@ class Intake:
         file_id: str | None = None,
         expected: str | None = None,
         created_at: datetime | None = None,
+        end_user: str | None = None,
+        bytes_at_most: int | None = None,
+        reservation: Reservation | None = None,
     ) -> IncomingFile:
         """Commit the intent, but for the file `expected`, which has one. Without a `placement` the file stays on
-        scratch, whatever the default is: `internal` files are inputs of videos, which no list shows."""
+        scratch, whatever the default is: `internal` files are inputs of videos, which no list shows.
+
+        The file is reserved room under the quotas of `who` and of the `end_user`, for its size or else for
+        `bytes_at_most`; the room of the file `expected` is its `reservation`. Raises `StorageQuotaExceeded`, and
+        `InvalidField` for a target that is not as it is required to be.
+        """
         placement = placement or Placement((self.stores.scratch_account,))
+        for account in placement.targets:
+            require(self.stores.accounts.get(account), account, placement.required, "the file")
+        if reservation is None:
+            reservation = Reservation(self.db, () if expected else quotas_of(who, end_user))
         incoming = IncomingFile(
             self,
             who,
@@ -108,22 +126,38 @@ class Intake:
             size_bytes_max,
             placement,
             created_at or self.clock.now(),
+            reservation,
         )
         try:
-            await incoming.open(internal=internal, expected=expected is not None)
+            made_by = None if expected else MadeBy.of(who, end_user)
+            await incoming.open(internal=internal, made_by=made_by, bytes_at_most=bytes_at_most)
         except BaseException:
             await incoming.abort()
             raise
         return incoming
 
     async def expect(
-        self, tx: Transaction, who: Principal, file_id: str, *, internal: bool = False, end_user: str | None = None
+        self,
+        tx: Transaction,
+        owner_id: str,
+        file_id: str,
+        made_by: MadeBy,
+        *,
+        internal: bool = False,
+        reserved_bytes: int = 0,
+        required: Required | None = None,
     ) -> None:
-        """The intent: a row with a lease, which becomes true with the transaction. `end_user` is whose it will be,
-        where the caller acts for none."""
+        """The intent: a row with a lease, which becomes true with the transaction."""
         now = self.clock.now()
         await FileRepository(tx.connection).begin(
-            file_id, who, now=now, lease_expires_at=now + LEASE, internal=internal, end_user=end_user
+            file_id,
+            owner_id,
+            made_by,
+            now=now,
+            lease_expires_at=now + LEASE,
+            internal=internal,
+            reserved_bytes=reserved_bytes,
+            required=required,
         )
 
     async def forget(self, file_id: str) -> None:
@@ -143,12 +177,15 @@ class IncomingFile:
         size_bytes_max: int,
         placement: Placement,
         began_at: datetime,
+        reservation: Reservation,
     ) -> None:
         self._intake = intake
         self._who = who
         self._size_bytes_max = size_bytes_max
         self._began_at = began_at
         self._placement = placement
+        self._reservation = reservation
+        self._made_by: MadeBy | None = None
         providers = {account: intake.stores.account(account) for account in placement.targets}
         self._tee = Tee(providers, copies=placement.copies, keeps_partial=placement.keeps_partial)
         self._providers = providers
@@ -161,18 +198,28 @@ class IncomingFile:
         self.id = file_id
         self.size_bytes = 0
 
-    async def open(self, *, internal: bool, expected: bool) -> None:
-        """Commit the rows of the file and its replicas. To be called once, and followed by `abort` where it fails."""
+    async def open(self, *, internal: bool, made_by: MadeBy | None, bytes_at_most: int | None) -> None:
+        """Commit the rows of the file and its replicas; without `made_by` the file has its row. To be called once, and
+        followed by `abort` where it fails."""
         for provider in self._providers.values():
             provider.spec.require(FileOperation.CREATE)
             self._size_bytes_max = min(self._size_bytes_max, provider.spec.file_bytes_max or self._size_bytes_max)
-        await self._steps.run(self._open(internal, expected))
+        self._made_by = made_by
+        await self._steps.run(self._open(internal, made_by, bytes_at_most))
 
-    async def _open(self, internal: bool, expected: bool) -> None:
+    async def _open(self, internal: bool, made_by: MadeBy | None, bytes_at_most: int | None) -> None:
         now = self._intake.clock.now()
         async with self._intake.db.transaction() as tx:
-            if not expected:
-                await self._intake.expect(tx, self._who, self.id, internal=internal)
+            if made_by is not None:
+                await self._intake.expect(
+                    tx,
+                    self._who.owner_id,
+                    self.id,
+                    made_by,
+                    internal=internal,
+                    reserved_bytes=await self._reservation.begin(tx, self._placement.size_bytes, bytes_at_most),
+                    required=self._placement.required,
+                )
             rows = [
                 Replica(self.id, account, provider.spec.name, None, ReplicaState.WRITING)
                 for account, provider in self._providers.items()
@@ -181,8 +228,8 @@ class IncomingFile:
         self._intake.leases.hold(self.id)
 
     async def write(self, chunk: bytes) -> None:
-        """Pass bytes on; returns when more can be taken. Raises `PayloadTooLarge` past the limit, and what a target
-        raises."""
+        """Pass bytes on; returns when more can be taken. Raises `PayloadTooLarge` past the limit,
+        `StorageQuotaExceeded` where their maker has no room for them, and what a target raises."""
         self.size_bytes += len(chunk)
         if self.size_bytes > self._size_bytes_max:
             raise PayloadTooLarge(
@@ -190,6 +237,7 @@ class IncomingFile:
                 param="file",
                 limit_bytes=self._size_bytes_max,
             )
+        await self._make_room(self.size_bytes)
         if not self._flowing:
             # The stores are told what kind of bytes these are, so enough of them must have come.
             self._head += chunk
@@ -199,6 +247,12 @@ class IncomingFile:
             await self._flow()
         await self._digest.update(chunk)
         await self._tee.write(chunk)
+
+    async def _make_room(self, size_bytes: int) -> None:
+        if not self._reservation.covers(size_bytes) and not await self._steps.run(
+            self._reservation.grow(self.id, size_bytes)
+        ):
+            raise _stood_still()
 
     async def _flow(self) -> None:
         self._flowing = True
@@ -257,8 +311,10 @@ class IncomingFile:
     ) -> File:
         """Make the file readable; what `also` does becomes true in the same moment.
 
-        It is as old as its id, so that a list is in the order of both. Raises `TruncatedUpload` where its lease is out.
+        It is as old as its id, so that a list is in the order of both. Raises `TruncatedUpload` where its lease is out,
+        and `StorageQuotaExceeded` where a store copied more than its source had when it was looked at.
         """
+        await self._make_room(received.size_bytes)
         replicas = self._replicas()
         file = File(
             id=self.id,
@@ -298,6 +354,7 @@ class IncomingFile:
         self._readable = None
         try:
             async with self._intake.db.transaction() as tx:
+                await reserve(tx, self._late_quotas(file), file.size_bytes)
                 if not await FileRepository(tx.connection).finish(file):
                     raise _stood_still()
                 await settle_replicas(tx, file.replicas, self._intake.clock.now())
@@ -309,6 +366,12 @@ class IncomingFile:
             raise
         self._readable = True
         self._intake.leases.release(self.id)
+
+    def _late_quotas(self, file: File) -> Sequence[Quota]:
+        """Those of an end user who was named behind the bytes: nothing was reserved for that one."""
+        if self._made_by is None or self._made_by.end_user == file.end_user:
+            return ()
+        return [quota for quota in quotas_of(self._who, file.end_user) if quota.kind == END_USER]
 
     async def is_readable(self) -> bool:
         """Whether `finish` took effect, also where its caller was cancelled meanwhile, or where the database went away

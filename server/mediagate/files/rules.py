@@ -14,8 +14,6 @@ from mediagate.core.objects import PURPOSES
 
 EXPIRY_S_MIN = 3600
 EXPIRY_S_MAX = 2_592_000
-# OpenAI drops batch files after 30 days; others stay until they are deleted.
-BATCH_EXPIRY_S = 2_592_000
 # What `int` takes beside these (`3_600`, ` 3600`, digits of other scripts) is a mistake of the caller.
 _SECONDS = re.compile("[0-9]{1,9}")
 _JSONL_PURPOSES = {"batch": "Batch API", "fine-tune": "fine-tuning"}
@@ -49,13 +47,14 @@ def check_on_partial(value: Any) -> bool:
     raise InvalidField("'on_partial' must be 'undo' or 'keep'.", param="on_partial")
 
 
-def check_expiry(expires_after: Mapping[str, Any] | None, purpose: str) -> int | None:
-    """Return the file's life in seconds, None for ever. `expires_after` is OpenAI's object, its numbers maybe as text.
+def check_expiry(expires_after: Mapping[str, Any] | None) -> int | None:
+    """Return the life that is asked for, in seconds; None where none is. `expires_after` is OpenAI's object, its
+    numbers maybe as text.
 
     Raises `InvalidField`.
     """
     if not expires_after:
-        return BATCH_EXPIRY_S if purpose == "batch" else None
+        return None
     if not isinstance(expires_after, Mapping):
         raise InvalidField("'expires_after' must be an object with 'anchor' and 'seconds'.", param="expires_after")
     if expires_after.get("anchor") != "created_at":

@@ -38,6 +38,8 @@ from mediagate.files.tasks import (
 from mediagate.jobs.connector import PatientConnector
 from mediagate.jobs.rescue import HEARTBEAT_S, PRUNED_S, DeclaredDead, Rescue
 from mediagate.jobs.tracking import TrackingJobs
+from mediagate.storage.accounts import WatchAccounts
+from mediagate.storage.fold import FoldUsage
 from mediagate.store.database import Database
 from mediagate.store.files import FileRepository
 from mediagate.store.listener import Listener
@@ -94,6 +96,8 @@ class Operations:
     deliver_webhooks: DeliverWebhooks
     sweep_events: SweepEvents
     resume_deliveries: ResumeDeliveries
+    fold_usage: FoldUsage
+    watch_accounts: WatchAccounts
 
 
 class Worker:
@@ -168,10 +172,12 @@ class Worker:
                 pass
             while await operations.sweep_events.run():
                 pass
+            await operations.fold_usage.run()
 
         # Seconds come last here.
         self._every("* * * * * */10", "maintenance.sweep", sweep)
         self._every("* * * * *", "maintenance.resume", self._resume)
+        self._every("*/5 * * * *", "maintenance.accounts", operations.watch_accounts.run)
         self._every("* * * * *", "maintenance.strays", operations.reconcile.recent)
         self._every("17 * * * *", "maintenance.reconcile", operations.reconcile.every_account)
         self._every("7 * * * *", "maintenance.retention", operations.retention.run)

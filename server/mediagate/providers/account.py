@@ -13,7 +13,8 @@ class Account:
 
     `id` is stable across restarts: rows refer to it. `options` holds the other keys that the configuration gives, under
     their own names (`aws_region_name`, `vertex_credentials`, ...); `environ` is the process's environment, for the
-    variables that the provider's own SDK reads. Neither shows in a repr: both hold secrets.
+    variables that the provider's own SDK reads. Neither shows in a repr: both hold secrets. `labels` is what the
+    configuration says the account is like (`region`, `zero_retention`, ...), `storage_cap_bytes` how much it can hold.
     """
 
     id: str
@@ -26,6 +27,8 @@ class Account:
     retention_days: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    storage_cap_bytes: int | None = None
 
     def option(self, *names: str) -> str | None:
         """The first of these options that is given and not empty, as text."""

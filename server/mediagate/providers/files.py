@@ -39,12 +39,12 @@ class FileOperation(StrEnum):
 class FileSpec:
     """What a file provider is, for the support matrix and for refusals before any call.
 
-    `notes` says in a few words what an operation is bound to ("only files that the model made"). `life_s` is how long
-    the provider keeps a file by itself. `takes_purpose` tells whether a create has to name the purpose. `lifecycle`
-    tells whether the store can be told to expire what lies under a prefix, `own_prefix` whether everything of ours lies
-    under one that is ours alone. `reads_uploads` is False where `open` gives
-    back only what the provider itself has made, and refuses uploads with `Unsupported`. `source` is where all this is
-    documented.
+    `notes` says in a few words what an operation is bound to ("only files that the model made"). `storage_bytes_max`
+    is what one account can hold, as the provider documents it. `life_s` is how long the provider keeps a file by
+    itself. `takes_purpose` tells whether a create has to name the purpose. `lifecycle` tells whether the store can be
+    told to expire what lies under a prefix, `own_prefix` whether everything of ours lies under one that is ours alone.
+    `reads_uploads` is False where `open` gives back only what the provider itself has made, and refuses uploads with
+    `Unsupported`. `source` is where all this is documented.
     """
 
     name: str
@@ -54,6 +54,7 @@ class FileSpec:
     supports: frozenset[FileOperation] = frozenset(FileOperation)
     notes: Mapping[FileOperation, str] = field(default_factory=dict)
     file_bytes_max: int | None = None
+    storage_bytes_max: int | None = None
     life_s: int | None = None
     lifecycle: bool = False
     own_prefix: bool = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import random
+import re
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -57,6 +58,13 @@ _PLAIN = frozenset({"params", "headers", "anonymous", "bytes_max"})
 _OF_TRANSFER = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
 _REFUSED = (401, 403)
 _REJECTED = (400, 409, 413, 415, 422)
+# "You have exceeded your file storage quota", "Storage limit exceeded", "The quota for files without expiry is
+# reached"; not a quota of requests or of money.
+_STORAGE_FULL = re.compile(
+    r"storage[ _-]?(quota|limit|capacity|space)|(quota|limit)\b.{0,24}\b(storage|for files)|out of (disk )?space"
+    r"|XMinioStorageFull|StorageFull",
+    re.IGNORECASE,
+)
 _UNSUPPORTED = (405, 501)
 _NEVER_CONNECTED = (
     httpx.ConnectError,
@@ -259,6 +267,8 @@ def error_of(response: httpx.Response, title: str) -> Exception:
 def status_error(status: int, title: str, *, said: str = "", retry_after: str | None = None) -> Exception:
     """The same from the status alone; `said` is the provider's own sentence, `retry_after` its header."""
     wait_s = pause_of(retry_after)
+    if status == 507 or (400 <= status < 500 and status not in (404, 410) and is_about_storage(said)):
+        return storage_full(title)
     if status in (404, 410):
         return FileNotFoundError(f"{title} does not have it")
     if status in _REFUSED:
@@ -282,6 +292,20 @@ def status_error(status: int, title: str, *, said: str = "", retry_after: str | 
             retry_after_s=wait_s,
         )
     return ProviderFailed(f"{title} failed. Try again later.", code="provider_failed", retry_after_s=wait_s)
+
+
+def is_about_storage(said: str) -> bool:
+    """Whether a provider's words, or its code, say that the account can hold no more."""
+    return _STORAGE_FULL.search(said) is not None
+
+
+def storage_full(title: str) -> ProviderRefused:
+    """The account at the provider is full. A repetition of the same request does not help."""
+    return ProviderRefused(
+        f"The gateway's account at {title} has no room for more files. Name another target, delete files that lie "
+        "there, or ask the gateway's operator.",
+        code="provider_storage_full",
+    )
 
 
 def nowhere(title: str) -> ProviderRefused:

@@ -84,6 +84,8 @@ class RecallAccounts:
         return Account(
             id=account_id,
             provider=values["provider"],
+            # Those before this version have none; what nobody labels is nothing in particular.
+            labels=values.get("labels", {}),
             environ={**_without_sdks(self.environ), **values["environ"]},
             **{name: values[name] for name in _MEMBERS},
         )
@@ -109,6 +111,7 @@ def _values(account: Account) -> dict[str, Any]:
     """An account as JSON has it."""
     values: dict[str, Any] = {name: getattr(account, name) for name in _MEMBERS}
     values["provider"] = account.provider
+    values["labels"] = dict(account.labels)
     values["environ"] = {name: text for name, text in account.environ.items() if _SDK_VARIABLE.fullmatch(name)}
     # As it will be read: options come from YAML, which knows more types than JSON.
     plain: dict[str, Any] = json.loads(json.dumps(values, default=str))

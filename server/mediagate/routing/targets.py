@@ -10,8 +10,10 @@ from typing import Any
 from mediagate.core.errors import InvalidField
 from mediagate.core.limits import echo
 from mediagate.core.objects import Principal
+from mediagate.core.placement import required_of
 from mediagate.routing.allowed import require_model, require_provider
 from mediagate.routing.catalog import ModelCatalog
+from mediagate.routing.placement import narrowed, require
 from mediagate.routing.stores import FileStores
 
 PROVIDER_FIELD = "custom_llm_provider"
@@ -65,8 +67,8 @@ class Targets:
 
     def named(self, who: Principal, named: Named, wish: Wish) -> tuple[str, ...] | None:
         """The accounts that path, header, query, `custom_llm_provider` or `target_model_names` name, the first of them
-        that is given; None where none is. Raises `InvalidField` for an unknown name, `PermissionDenied` for what the
-        caller may not use."""
+        that is given; None where none is. Raises `InvalidField` for an unknown name and for an account that is not as
+        the caller requires places to be, `PermissionDenied` for what the caller may not use."""
         if named.first is not None:
             accounts = self._providers(names_in(named.first, PROVIDER_FIELD))
         elif wish.providers:
@@ -75,8 +77,10 @@ class Targets:
             accounts = self._models(who, wish.models)
         else:
             return None
+        required = required_of(who)
         for account in accounts:
             require_provider(who, self._provider_of(account))
+            require(self.stores.accounts[account], account, required, "the file")
         return accounts
 
     def chosen(self, who: Principal, named: Named, wish: Wish) -> tuple[str, ...]:
@@ -84,11 +88,12 @@ class Targets:
         return self.named(who, named, wish) or self.default(who)
 
     def default(self, who: Principal) -> tuple[str, ...]:
-        """Those of the configured default that the caller may use. Raises `PermissionDenied` where it is none."""
+        """Those of the configured default that the caller may use and that are as it requires places to be. Raises
+        `PermissionDenied` or `InvalidField` where it is none."""
         accounts = tuple(found for found in self.stores.default if who.may_use_provider(self._provider_of(found)))
         if not accounts:
             require_provider(who, self._provider_of(self.stores.default[0]))
-        return accounts
+        return narrowed(accounts, self.stores.accounts, required_of(who), "the file")
 
     def _provider_of(self, account: str) -> str:
         return self.stores.accounts[account].provider

@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediagate.core.lifecycle import FileState
 from mediagate.core.objects import File, Page, Principal, Replica
+from mediagate.core.storage import MadeBy
 from mediagate.store.batching import Batched
 from mediagate.store.database import Database, compiled
 from mediagate.store.owners import visible_to
@@ -86,19 +87,20 @@ class FileRepository:
     async def begin(
         self,
         file_id: str,
-        who: Principal,
+        owner_id: str,
+        made_by: MadeBy,
         *,
         now: datetime,
         lease_expires_at: datetime,
         internal: bool,
-        end_user: str | None = None,
+        reserved_bytes: int = 0,
+        required: Mapping[str, str] | None = None,
     ) -> None:
         """The intent: committed before the first byte leaves, so that whatever is found later has a row."""
         await self._connection.execute(
             insert(FILE).values(
                 id=file_id,
-                owner_id=who.owner_id,
-                end_user=end_user or who.end_user,
+                owner_id=owner_id,
                 state=FileState.RECEIVING.value,
                 created_at=now,
                 lease_expires_at=lease_expires_at,
@@ -108,16 +110,27 @@ class FileRepository:
                 size_bytes=0,
                 sha256="",
                 content_type="",
+                reserved_bytes=reserved_bytes,
+                required=dict(required) if required else null(),
+                **made_by.columns(),
             )
         )
 
-    async def promise(self, file: File, options: Mapping[str, Any], *, lease_expires_at: datetime) -> None:
+    async def promise(
+        self,
+        file: File,
+        made_by: MadeBy,
+        options: Mapping[str, Any],
+        *,
+        lease_expires_at: datetime,
+        reserved_bytes: int = 0,
+        required: Mapping[str, str] | None = None,
+    ) -> None:
         """A file that a job will copy; `options` are for the job."""
         await self._connection.execute(
             insert(FILE).values(
                 id=file.id,
                 owner_id=file.owner_id,
-                end_user=file.end_user,
                 filename=file.filename,
                 purpose=file.purpose,
                 size_bytes=file.size_bytes,
@@ -131,14 +144,35 @@ class FileRepository:
                 options=dict(options),
                 copied_bytes=0,
                 lease_expires_at=lease_expires_at,
+                reserved_bytes=reserved_bytes,
+                required=dict(required) if required else null(),
+                **made_by.columns(),
             )
         )
 
     async def promised(self, file_id: str) -> tuple[File, dict[str, Any]] | None:
-        """A file that is still to be copied, and what its job needs."""
-        query = select(*_COLUMNS, FILE.c.options).where(FILE.c.id == file_id, FILE.c.state == FileState.COPYING.value)
+        """A file that is still to be copied, and what its job needs: its options, with `reserved_bytes` and `required`
+        as the row has them."""
+        query = select(*_COLUMNS, FILE.c.reserved_bytes, FILE.c.required, FILE.c.options).where(
+            FILE.c.id == file_id, FILE.c.state == FileState.COPYING.value
+        )
         row = (await self._connection.execute(query)).first()
-        return None if row is None else (_file(row[:-1]), dict(row[-1] or {}))
+        if row is None:
+            return None
+        *columns, reserved_bytes, required, options = row
+        return _file(columns), {**(options or {}), "reserved_bytes": reserved_bytes, "required": required or {}}
+
+    async def reserve(self, file_id: str, reserved_bytes: int) -> bool:
+        """Note that so many bytes may come; False where none are taken any more."""
+        result = await self._connection.execute(
+            update(FILE).where(FILE.c.id == file_id, FILE.c.state.in_(UNFINISHED)).values(reserved_bytes=reserved_bytes)
+        )
+        return result.rowcount == 1
+
+    async def required(self, file_id: str) -> dict[str, str]:
+        """What the places of a file must be like, by label; nothing for one that is not there."""
+        row = (await self._connection.execute(select(FILE.c.required).where(FILE.c.id == file_id))).first()
+        return {} if row is None else dict(row.required or {})
 
     async def copied(self, file_id: str, copied_bytes: int) -> bool:
         """Say how far a copy is; False where nobody wants it any more."""
@@ -184,6 +218,7 @@ class FileRepository:
                 options=null(),
                 copied_bytes=None,
                 lease_expires_at=None,
+                reserved_bytes=0,
             )
         )
         return result.rowcount == 1

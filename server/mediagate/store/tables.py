@@ -23,7 +23,9 @@ def _json() -> Any:
 
 class FileRow(SQLModel, table=True):
     """A file. `lease_expires_at` bounds how long a row may stay `receiving` or `copying` without a sign of life;
-    `internal` files are inputs of videos, which no list shows. `source` and `options` are what a copy was asked for."""
+    `internal` files are inputs of videos, which no list shows. `source` and `options` are what a copy was asked for.
+    `key_id`, `user_id`, `team_id` and `end_user` are who made it, `reserved_bytes` what it may still come to,
+    `required` what its places must be like, by label."""
 
     __tablename__ = "file"
     __table_args__ = (
@@ -45,6 +47,9 @@ class FileRow(SQLModel, table=True):
         Index("file_expiring", "expires_at", postgresql_where=text("state = 'processed' AND expires_at IS NOT NULL")),
         Index("file_leased", "lease_expires_at", postgresql_where=text("state IN ('receiving', 'copying')")),
         Index("file_deleting", "id", postgresql_where=text("state = 'deleting'")),
+        Index("file_of_team", "team_id", "id", postgresql_where=text("team_id IS NOT NULL")),
+        Index("file_of_user", "user_id", "id", postgresql_where=text("user_id IS NOT NULL")),
+        Index("file_of_key", "key_id", "id", postgresql_where=text("key_id IS NOT NULL")),
     )
 
     id: str = Field(primary_key=True, sa_type=ID)
@@ -63,7 +68,12 @@ class FileRow(SQLModel, table=True):
     options: dict[str, Any] | None = _json()
     copied_bytes: int | None = Field(default=None, sa_type=BigInteger)
     failure: str | None = None
+    key_id: str | None = Field(default=None, sa_type=ID)
+    user_id: str | None = Field(default=None, sa_type=ID)
+    team_id: str | None = Field(default=None, sa_type=ID)
     end_user: str | None = None
+    reserved_bytes: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default="0"))
+    required: dict[str, str] | None = _json()
 
 
 class ReplicaRow(SQLModel, table=True):
@@ -105,7 +115,12 @@ class UploadRow(SQLModel, table=True):
     part_ids: list[str] | None = Field(default=None, sa_column=Column(ARRAY(TEXT), nullable=True))
     targets: list[str] | None = Field(default=None, sa_column=Column(ARRAY(TEXT), nullable=True))
     keeps_partial: bool = False
+    key_id: str | None = Field(default=None, sa_type=ID)
+    user_id: str | None = Field(default=None, sa_type=ID)
+    team_id: str | None = Field(default=None, sa_type=ID)
     end_user: str | None = None
+    reserved_bytes: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default="0"))
+    required: dict[str, str] | None = _json()
 
 
 class UploadPartRow(SQLModel, table=True):
@@ -194,6 +209,7 @@ class VideoRow(SQLModel, table=True):
     cost_usd: float | None = None
     cost_source: str | None = None
     archive_file_id: str | None = None
+    required: dict[str, str] | None = _json()
 
 
 class VideoPictureRow(SQLModel, table=True):

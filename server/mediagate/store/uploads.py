@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, insert, or_, select, update
+from sqlalchemy import and_, delete, insert, null, or_, select, update
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediagate.core.lifecycle import FileState, UploadState
 from mediagate.core.objects import Principal, Upload, UploadPart
+from mediagate.core.storage import MadeBy
 from mediagate.store.owners import visible_to
 from mediagate.store.tables import FileRow, UploadPartRow, UploadRow, table
 
@@ -20,6 +22,9 @@ PART = table(UploadPartRow)
 FILE = table(FileRow)
 RECEIVING = -1
 """Size of a part whose bytes are still on their way."""
+
+
+_COLUMNS = tuple(UPLOAD.c[field.name] for field in fields(Upload))
 
 
 def _upload(row: Row[Any]) -> Upload:
@@ -40,13 +45,12 @@ class UploadRepository:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def add(self, upload: Upload) -> None:
-        """Insert a new upload."""
+    async def add(self, upload: Upload, made_by: MadeBy) -> None:
+        """Insert a new upload, which reserves its size for as long as it is open."""
         await self._connection.execute(
             insert(UPLOAD).values(
                 id=upload.id,
                 owner_id=upload.owner_id,
-                end_user=upload.end_user,
                 size_bytes=upload.size_bytes,
                 filename=upload.filename,
                 mime_type=upload.mime_type,
@@ -57,14 +61,23 @@ class UploadRepository:
                 file_expires_after_s=upload.file_expires_after_s,
                 targets=list(upload.targets),
                 keeps_partial=upload.keeps_partial,
+                required=dict(upload.required) if upload.required else null(),
+                reserved_bytes=upload.size_bytes,
+                **made_by.columns(),
             )
         )
 
     async def get(self, who: Principal, upload_id: str, *, locked: bool = False) -> Upload | None:
         """An upload of the caller's; `locked` holds its row until the transaction ends."""
-        query = select(UPLOAD).where(UPLOAD.c.id == upload_id, *visible_to(who, UPLOAD))
+        query = select(*_COLUMNS).where(UPLOAD.c.id == upload_id, *visible_to(who, UPLOAD))
         row = (await self._connection.execute(query.with_for_update() if locked else query)).first()
         return None if row is None else _upload(row)
+
+    async def made_by(self, upload_id: str) -> MadeBy:
+        """Whom the upload counts for."""
+        query = select(UPLOAD.c.key_id, UPLOAD.c.user_id, UPLOAD.c.team_id, UPLOAD.c.end_user)
+        row = (await self._connection.execute(query.where(UPLOAD.c.id == upload_id))).first()
+        return MadeBy() if row is None else MadeBy(*row)
 
     async def set_state(
         self, upload_id: str, state: UploadState, *, file_id: str | None = None, part_ids: Sequence[str] | None = None

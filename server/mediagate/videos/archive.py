@@ -87,6 +87,7 @@ class Archive:
             purpose=FILE_PURPOSE,
             life_s=life_s,
             size_bytes=output.size_bytes,
+            required=video.required or {},
         )
         incoming = await self.intake.begin(
             Principal(video.owner_id, end_user=video.end_user),

@@ -11,6 +11,7 @@ from mediagate.core.errors import InvalidField, NotFound
 from mediagate.core.forms import FieldEnd, FileData, FileStart, FormEvent
 from mediagate.core.nesting import nested
 from mediagate.core.objects import File, Principal, Video
+from mediagate.core.placement import PLACEMENT, requiring
 from mediagate.files.get_file import GetFile
 from mediagate.files.intake import IncomingFile
 from mediagate.providers.base import VideoKind
@@ -45,7 +46,7 @@ class ReadForm:
                     case FieldEnd(field, value):
                         fields.append((field, value))
                     case FileStart():
-                        await part.begin(event)
+                        await part.begin(event, nested(fields).get(PLACEMENT))
             tree = from_form(nested(fields))
             if part.name in tree:
                 raise InvalidField(
@@ -69,13 +70,14 @@ class _MediaPart:
         self._incoming: IncomingFile | None = None
         self._file: File | None = None
 
-    async def begin(self, start: FileStart) -> None:
-        """Open a file for it. Raises `InvalidField` where the form has no such part."""
+    async def begin(self, start: FileStart, placement: Any) -> None:
+        """Open a file for it, in a place as `placement` and the policies want it. Raises `InvalidField` where the form
+        has no such part."""
         if start.name not in self._allowed:
             expected = " or ".join(repr(field) for field in self._allowed) or "none"
             raise InvalidField(f"Unexpected file in '{start.name}'. File fields: {expected}.", param=start.name)
         self.name, self._filename = start.name, start.filename
-        self._incoming = await self._keep.begin(self._who, start.name)
+        self._incoming = await self._keep.begin(requiring(self._who, placement), start.name)
 
     async def write(self, data: bytes) -> None:
         """Take its next bytes."""
@@ -111,6 +113,7 @@ class CreateVideo:
 
         Raises `InvalidField` and what `StartVideo` raises; then nothing that came with the fields is left.
         """
+        who = _requiring(who, fields)
         draft = await self.draft(who, fields)
         try:
             return await self.start.run(who, draft, video_id=video_id)
@@ -174,6 +177,7 @@ class DeriveVideo:
 
         Raises `InvalidField` and what `StartVideo` raises.
         """
+        who = _requiring(who, fields)
         reference = fields.get("video")
         if reference is None:
             raise InvalidField("Missing required parameter: 'video'.", param="video", code="missing_required_parameter")
@@ -203,6 +207,13 @@ class DeriveVideo:
             ),
             video_id=video_id,
         )
+
+
+def _requiring(who: Principal, fields: Mapping[str, Any]) -> Principal:
+    """The caller, with what the request says of places; some clients send it as a member of `extra_body`."""
+    extra = fields.get("extra_body")
+    who = requiring(who, fields.get(PLACEMENT))
+    return requiring(who, extra.get(PLACEMENT)) if isinstance(extra, Mapping) else who
 
 
 async def _file(get_file: GetFile, who: Principal, file_id: str, param: str) -> File:

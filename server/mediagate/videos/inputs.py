@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from mediagate.core.errors import InvalidField, PayloadTooLarge
 from mediagate.core.objects import File, Principal
-from mediagate.files.intake import FileFacts, IncomingFile, Intake
+from mediagate.core.placement import required_of
+from mediagate.files.intake import FileFacts, IncomingFile, Intake, Placement
 from mediagate.files.tasks import REMOVE_FILE
 from mediagate.net.errors import TransferBroken, not_reachable
 from mediagate.net.fetcher import Fetcher
@@ -34,8 +35,10 @@ class KeepInput:
     video_bytes_max: int
 
     async def begin(self, who: Principal, field: str) -> IncomingFile:
-        """Open an internal file for the part `field`, `video` or an image."""
-        return await self.intake.begin(who, size_bytes_max=self._bytes_max(field), internal=True)
+        """Open an internal file for the part `field`, `video` or an image. Raises `InvalidField` where the place of
+        inputs is not as it must be, and `StorageQuotaExceeded`."""
+        placement = Placement((self.intake.stores.scratch_account,), required=required_of(who))
+        return await self.intake.begin(who, size_bytes_max=self._bytes_max(field), placement=placement, internal=True)
 
     async def write(self, incoming: IncomingFile, data: bytes, field: str) -> None:
         """Pass bytes on. Raises `PayloadTooLarge` past the limit of `field`."""

@@ -95,7 +95,13 @@ class OpenPicture:
         incoming = await self.intake.begin(
             Principal(video.owner_id, end_user=video.end_user),
             size_bytes_max=len(data),
-            placement=Placement((self.account,), filename=name, purpose=FILE_PURPOSE, size_bytes=len(data)),
+            placement=Placement(
+                (self.account,),
+                filename=name,
+                purpose=FILE_PURPOSE,
+                size_bytes=len(data),
+                required=video.required or {},
+            ),
             internal=True,
         )
 

@@ -24,8 +24,8 @@ CHARACTERS: Final = "characters"
 _OURS: Final = frozenset(
     {
         "aspect_ratio", "cancel_after", "characters", "custom_llm_provider", "extra_body", "generate_audio",
-        "input_reference", "max_cost", "model", "prompt", "resolution", "seconds", "size", "start_timeout", "user",
-        "video", "video_id",
+        "input_reference", "max_cost", "model", "placement", "prompt", "resolution", "seconds", "size", "start_timeout",
+        "user", "video", "video_id",
     }
 )  # fmt: skip
 

@@ -14,6 +14,7 @@ from mediagate.routing.catalog import ModelCatalog
 from mediagate.store.database import Database
 from mediagate.videos.cost import Costs, Estimate, reserved
 from mediagate.videos.journal import Journal
+from mediagate.videos.places import VideoPlaces
 from mediagate.videos.plan_video import Plan, PlanVideo, VideoDraft
 from mediagate.videos.tasks import TRACK_VIDEO, TRACKING_QUEUE
 
@@ -38,9 +39,11 @@ class StartVideo:
     journal: Journal
     clock: Clock
     deadline_s: float | None
+    places: VideoPlaces
 
     async def run(self, who: Principal, draft: VideoDraft, *, video_id: str | None = None) -> Video:
-        """`video_id` is for a video whose id was reserved. Raises as `PlanVideo` and `Costs.estimate` do."""
+        """`video_id` is for a video whose id was reserved. Raises as `PlanVideo`, `VideoPlaces` and
+        `Costs.estimate` do."""
         intent = await self.intent(who, draft, video_id=video_id)
         async with self.db.transaction() as tx:
             video = await self.journal.open(tx, intent.video, reserved(intent.estimate))
@@ -50,6 +53,7 @@ class StartVideo:
     async def intent(self, who: Principal, draft: VideoDraft, *, video_id: str | None = None) -> Intent:
         """What would be committed. Changes nothing; raises as `run` does."""
         plan = await self.plan.run(who, draft)
+        required = await self.places.require(who, draft, plan)
         estimate = self.costs.estimate(plan, draft)
         deployment = plan.deployment
         spec = self.catalog.provider(deployment.video_account).spec
@@ -82,5 +86,6 @@ class StartVideo:
             cancel_at=None if draft.cancel_after_s is None else now + timedelta(seconds=draft.cancel_after_s),
             max_cost_usd=draft.max_cost_usd,
             estimate_usd=estimate.usd,
+            required=required or None,
         )
         return Intent(video, plan, estimate)

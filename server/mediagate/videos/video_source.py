@@ -56,4 +56,5 @@ class VideoSource:
             opened.content_type,
             str((video.output or {}).get("sha256", "")),
             () if kept is None else ready_uris(kept),
+            video.required or {},
         )

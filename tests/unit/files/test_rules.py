@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mediagate.core.errors import ChecksumMismatch, InvalidField, TruncatedUpload
-from mediagate.core.objects import PURPOSES
+from mediagate.core.objects import PURPOSES, Principal
 from mediagate.files.proof import Proof, Received
 from mediagate.files.rules import check_expiry, check_filename, check_purpose
+from mediagate.storage.retention import OPENAI
 
 
 def after(seconds: object, anchor: object = "created_at") -> dict[str, Any]:
@@ -32,7 +33,7 @@ def after(seconds: object, anchor: object = "created_at") -> dict[str, Any]:
     ],
 )
 def test_an_expiry_is_what_it_says_or_the_default(given_expiry: Any, purpose: str, life_s: int | None) -> None:
-    assert check_expiry(given_expiry, purpose) == life_s
+    assert OPENAI.life_s(Principal("somebody"), purpose, check_expiry(given_expiry)) == life_s
 
 
 @pytest.mark.parametrize(
@@ -54,14 +55,14 @@ def test_an_expiry_is_what_it_says_or_the_default(given_expiry: Any, purpose: st
 )
 def test_what_is_no_expiry_is_refused(given_expiry: Any, param: str) -> None:
     with pytest.raises(InvalidField) as caught:
-        check_expiry(given_expiry, "vision")
+        check_expiry(given_expiry)
     assert caught.value.param == param
 
 
 @given(st.text() | st.integers() | st.floats() | st.none() | st.lists(st.text()))
 def test_seconds_are_within_their_bounds_or_refused(seconds: object) -> None:
     try:
-        life_s = check_expiry(after(seconds), "vision")
+        life_s = check_expiry(after(seconds))
     except InvalidField:
         return
     assert life_s is not None

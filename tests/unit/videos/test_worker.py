@@ -14,6 +14,7 @@ from sqlalchemy import text
 from mediagate.core import ids
 from mediagate.core.lifecycle import FileState
 from mediagate.core.objects import Character, File
+from mediagate.core.storage import MadeBy
 from mediagate.files.tasks import REMOVE_FILE
 from mediagate.jobs.tasks import Operations, Patience, Worker
 from mediagate.store.database import Database
@@ -50,6 +51,7 @@ def operations(db: Database) -> Any:
     names = [
         "copy_file",
         "drop_parts",
+        "fold_usage",
         "follow_replica",
         "reconcile",
         "remove_replicas",
@@ -61,6 +63,7 @@ def operations(db: Database) -> Any:
         "sweep_events",
         "sweep_files",
         "sweep_keys",
+        "watch_accounts",
     ]
     return SimpleNamespace(db=db, track_video=Done(), **{name: Done() for name in names})
 
@@ -133,7 +136,7 @@ async def test_inputs_for_which_no_video_came_to_be_are_removed(
         file_id = ids.new_file_id()
         async with db.transaction() as tx:
             files = FileRepository(tx.connection)
-            await files.begin(file_id, OWNER.owner_id, now=old, lease_expires_at=new, internal=internal)
+            await files.begin(file_id, OWNER.owner_id, MadeBy(), now=old, lease_expires_at=new, internal=internal)
             file = File(file_id, OWNER.owner_id, "a", "vision", 1, "", "image/png", FileState.PROCESSED, created_at)
             assert await files.finish(file)
         return file_id

@@ -51,6 +51,7 @@ from mediagate.videos.journal import Journal
 from mediagate.videos.line import Line
 from mediagate.videos.measure_input import MeasureInput
 from mediagate.videos.open_output import OpenOutput
+from mediagate.videos.places import VideoPlaces
 from mediagate.videos.plan_video import PlanVideo, VideoDraft
 from mediagate.videos.provider_characters import ProviderCharacters
 from mediagate.videos.provider_request import MakeRequest
@@ -199,7 +200,9 @@ class World:
         self.costs = costs or Costs(Prices({}, {}))
         measure = MeasureInput(open_content, VideoTools(), Path(tempfile.gettempdir()))
         plan = PlanVideo(self.videos, self.catalog, get_file, measure, GetCharacter(db))
-        self.start = StartVideo(db, plan, self.costs, self.catalog, self.journal, self.clock, 100.0)
+        self.start = StartVideo(
+            db, plan, self.costs, self.catalog, self.journal, self.clock, 100.0, VideoPlaces(db, stores, {})
+        )
         open_output = OpenOutput(self.catalog, FindKept(FileLookup(db), self.clock), open_content)
         self.track_video = TrackVideo(
             db,

@@ -16,4 +16,5 @@ FILES: Final = FileSpec(
     },
     reads_uploads=False,
     file_bytes_max=500 * 1000 * 1000,
+    storage_bytes_max=500 * 10**9,
 )

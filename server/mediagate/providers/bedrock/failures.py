@@ -19,7 +19,7 @@ from mediagate.core.errors import (
     Unavailable,
     Unsupported,
 )
-from mediagate.providers.http import nowhere, pause_of, status_error
+from mediagate.providers.http import nowhere, pause_of, status_error, storage_full
 
 TITLE: Final = "Amazon S3"
 SDK_ERRORS: Final = (ClientError, BotoCoreError, ResponseParserError, HTTPError, OSError)
@@ -53,6 +53,8 @@ _TOO_FAST: Final = frozenset(
 _DAMAGED: Final = frozenset(
     {"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "IncompleteBody"}
 )
+# Stores that speak S3's protocol and have an end.
+_FULL: Final = frozenset({"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage", "BucketQuotaExceeded"})
 _NO_CREDENTIALS: Final = (
     sdk.NoCredentialsError,
     sdk.PartialCredentialsError,
@@ -145,6 +147,8 @@ def _by_code(code: str, title: str, headers: dict[str, Any]) -> MediagateError |
         )
     if code in _DAMAGED:
         return damaged()
+    if code in _FULL:
+        return storage_full(title)
     if code == "RequestTimeout":
         return ProviderTimeout(f"{TITLE} did not get the bytes in time. Try again later.", code="provider_timeout")
     if code == "OperationAborted":

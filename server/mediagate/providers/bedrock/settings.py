@@ -66,7 +66,7 @@ def settings_of(account: Account) -> Settings:
         role_session=account.option("aws_session_name") or SESSION_NAME,
         external_id=account.option("aws_external_id"),
         sts_endpoint=account.option("aws_sts_endpoint") or account.env("AWS_ENDPOINT_URL_STS"),
-        kms_key_id=account.option("s3_encryption_key_id"),
+        kms_key_id=account.option("kms_key_id", "s3_encryption_key_id"),
         retention_days=account.retention_days,
         silence_s=silence_of(account),
         only_bearer=bool(account.api_key) and not (access_key_id or profile or role),

@@ -18,6 +18,7 @@ FILES: Final = FileSpec(
         FileOperation.LIST: "files have no purpose there",
     },
     file_bytes_max=2 * 1024**3,
+    storage_bytes_max=20 * 1024**3,
     life_s=48 * 3600,
     reads_uploads=False,
 )

@@ -18,6 +18,7 @@ FILES: Final = FileSpec(
         FileOperation.CONTENT: "not for every purpose: OpenAI does not hand back what it takes as model input",
     },
     file_bytes_max=8 * GIB,
+    storage_bytes_max=2_500 * 10**9,
 )
 
 # The API's own limits, which outlived its models; https://platform.openai.com/docs/api-reference/videos/create.

@@ -50,12 +50,14 @@ class VertexFiles:
         bucket: str,
         prefix: str,
         retention_days: int | None = None,
+        kms_key: str | None = None,
     ) -> None:
         self._http = calls
         self._token = token
         self._bucket = bucket
         self._root = f"{prefix}/"
         self._retention_days = retention_days
+        self._kms_key = kms_key
         self._listing = GcsListing(calls, bucket, self._root)
 
     def _place(self, new: NewFile) -> Place:
@@ -66,7 +68,7 @@ class VertexFiles:
 
     async def create(self, new: NewFile) -> GcsWriter:
         """Begin an object; the store hears of it with the first full chunk, or with the commit."""
-        return GcsWriter(self._http, self._place(new), new)
+        return GcsWriter(self._http, self._place(new), new, self._kms_key)
 
     async def get(self, ref: str) -> ProviderFile:
         """Raises `FileNotFoundError` where the object is gone."""
@@ -148,6 +150,8 @@ class VertexFiles:
     ) -> dict[str, Any]:
         path = f"{source.path}/rewriteTo{target.path.removeprefix('/storage/v1')}"
         params = {"ifGenerationMatch": "0", "sourceGeneration": str(original.get("generation", ""))}
+        if self._kms_key:
+            params["destinationKmsKeyName"] = self._kms_key
         while True:
             try:
                 # The first call creates; those with a token go on with what it has begun.
@@ -231,7 +235,14 @@ def build(account: Account) -> VertexFiles:
         silence_s=silence_of(account),
         explain=api.explain,
     )
-    return VertexFiles(calls, token, bucket=bucket, prefix=prefix, retention_days=account.retention_days)
+    return VertexFiles(
+        calls,
+        token,
+        bucket=bucket,
+        prefix=prefix,
+        retention_days=account.retention_days,
+        kms_key=account.option("kms_key_id", "gcs_kms_key_name"),
+    )
 
 
 def endpoint_of(account: Account) -> tuple[str, bool]:

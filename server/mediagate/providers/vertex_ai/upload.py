@@ -33,8 +33,9 @@ _IF_NEW: Final = {"ifGenerationMatch": "0", "fields": objects.OBJECT_FIELDS}
 class GcsWriter:
     """One object on its way. Readers see it with `commit`, as a whole. Holds two chunks at most."""
 
-    def __init__(self, calls: ProviderHttp, place: Place, new: NewFile) -> None:
+    def __init__(self, calls: ProviderHttp, place: Place, new: NewFile, kms_key: str | None = None) -> None:
         self._http = calls
+        self._created = {**_IF_NEW, "kmsKeyName": kms_key} if kms_key else _IF_NEW
         self._place = place
         self._new = new
         self._filling = bytearray()
@@ -126,7 +127,7 @@ class GcsWriter:
             "content-type": f"multipart/related; boundary={boundary}",
             "content-length": str(len(head) + len(self._filling) + len(tail)),
         }
-        params = {"uploadType": "multipart", **_IF_NEW}
+        params = {"uploadType": "multipart", **self._created}
         try:
             return await self._http.json(
                 "POST", self._upload_path, params=params, headers=headers, content=body(), repeatable=False
@@ -143,7 +144,7 @@ class GcsWriter:
         headers = {"x-upload-content-type": self._new.content_type}
         if self._new.size_bytes is not None:
             headers["x-upload-content-length"] = str(self._new.size_bytes)
-        params = {"uploadType": "resumable", "name": self._place.name, **_IF_NEW}
+        params = {"uploadType": "resumable", "name": self._place.name, **self._created}
         try:
             answer = await self._http.call(
                 "POST",

@@ -66,7 +66,14 @@ class FileDetails(_message.Message):
     def __init__(self, sha256: _Optional[str] = ..., content_type: _Optional[str] = ..., source: _Optional[str] = ..., copied_bytes: _Optional[float] = ..., user: _Optional[str] = ...) -> None: ...
 
 class CopyFileRequest(_message.Message):
-    __slots__ = ("source", "custom_llm_provider", "target_model_names", "purpose", "filename", "expires_after", "on_partial", "respond_async", "user")
+    __slots__ = ("source", "custom_llm_provider", "target_model_names", "purpose", "filename", "expires_after", "on_partial", "respond_async", "user", "placement")
+    class PlacementEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     CUSTOM_LLM_PROVIDER_FIELD_NUMBER: _ClassVar[int]
     TARGET_MODEL_NAMES_FIELD_NUMBER: _ClassVar[int]
@@ -76,6 +83,7 @@ class CopyFileRequest(_message.Message):
     ON_PARTIAL_FIELD_NUMBER: _ClassVar[int]
     RESPOND_ASYNC_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
+    PLACEMENT_FIELD_NUMBER: _ClassVar[int]
     source: str
     custom_llm_provider: _containers.RepeatedScalarFieldContainer[str]
     target_model_names: _containers.RepeatedScalarFieldContainer[str]
@@ -85,7 +93,8 @@ class CopyFileRequest(_message.Message):
     on_partial: str
     respond_async: bool
     user: str
-    def __init__(self, source: _Optional[str] = ..., custom_llm_provider: _Optional[_Iterable[str]] = ..., target_model_names: _Optional[_Iterable[str]] = ..., purpose: _Optional[str] = ..., filename: _Optional[str] = ..., expires_after: _Optional[_Union[ExpiresAfter, _Mapping]] = ..., on_partial: _Optional[str] = ..., respond_async: _Optional[bool] = ..., user: _Optional[str] = ...) -> None: ...
+    placement: _containers.ScalarMap[str, str]
+    def __init__(self, source: _Optional[str] = ..., custom_llm_provider: _Optional[_Iterable[str]] = ..., target_model_names: _Optional[_Iterable[str]] = ..., purpose: _Optional[str] = ..., filename: _Optional[str] = ..., expires_after: _Optional[_Union[ExpiresAfter, _Mapping]] = ..., on_partial: _Optional[str] = ..., respond_async: _Optional[bool] = ..., user: _Optional[str] = ..., placement: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class ExpiresAfter(_message.Message):
     __slots__ = ("anchor", "seconds")
@@ -106,7 +115,14 @@ class UploadFileRequest(_message.Message):
     def __init__(self, metadata: _Optional[_Union[UploadFileMetadata, _Mapping]] = ..., chunk: _Optional[bytes] = ..., checksum: _Optional[_Union[UploadFileChecksum, _Mapping]] = ...) -> None: ...
 
 class UploadFileMetadata(_message.Message):
-    __slots__ = ("filename", "purpose", "expires_after", "size_bytes", "sha256", "custom_llm_provider", "target_model_names", "on_partial", "user")
+    __slots__ = ("filename", "purpose", "expires_after", "size_bytes", "sha256", "custom_llm_provider", "target_model_names", "on_partial", "user", "placement")
+    class PlacementEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     FILENAME_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AFTER_FIELD_NUMBER: _ClassVar[int]
@@ -116,6 +132,7 @@ class UploadFileMetadata(_message.Message):
     TARGET_MODEL_NAMES_FIELD_NUMBER: _ClassVar[int]
     ON_PARTIAL_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
+    PLACEMENT_FIELD_NUMBER: _ClassVar[int]
     filename: str
     purpose: str
     expires_after: ExpiresAfter
@@ -125,7 +142,8 @@ class UploadFileMetadata(_message.Message):
     target_model_names: _containers.RepeatedScalarFieldContainer[str]
     on_partial: str
     user: str
-    def __init__(self, filename: _Optional[str] = ..., purpose: _Optional[str] = ..., expires_after: _Optional[_Union[ExpiresAfter, _Mapping]] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., custom_llm_provider: _Optional[_Iterable[str]] = ..., target_model_names: _Optional[_Iterable[str]] = ..., on_partial: _Optional[str] = ..., user: _Optional[str] = ...) -> None: ...
+    placement: _containers.ScalarMap[str, str]
+    def __init__(self, filename: _Optional[str] = ..., purpose: _Optional[str] = ..., expires_after: _Optional[_Union[ExpiresAfter, _Mapping]] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., custom_llm_provider: _Optional[_Iterable[str]] = ..., target_model_names: _Optional[_Iterable[str]] = ..., on_partial: _Optional[str] = ..., user: _Optional[str] = ..., placement: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class UploadFileChecksum(_message.Message):
     __slots__ = ("sha256",)

@@ -115,7 +115,9 @@ class FileServiceServicer:
         its closing boundary, 413 above the configured file size, 415 for any other content type.
 
         Where the file goes is said by, in this order: the path (`/bedrock/v1/files`), the header `custom-llm-provider`,
-        the query or the field `custom_llm_provider`, the field `target_model_names`, the configuration.
+        the query or the field `custom_llm_provider`, the field `target_model_names`, the configuration. The field `placement`
+        before the file, or the header `x-mediagate-placement`, says what these places must be like (HTTP 400 where one is
+        not). More bytes than the caller has room for are RESOURCE_EXHAUSTED (HTTP 403, `storage_quota_exceeded`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

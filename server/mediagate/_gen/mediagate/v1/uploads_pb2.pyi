@@ -49,7 +49,7 @@ class UploadPart(_message.Message):
     def __init__(self, id: _Optional[str] = ..., object: _Optional[str] = ..., created_at: _Optional[int] = ..., upload_id: _Optional[str] = ...) -> None: ...
 
 class CreateUploadRequest(_message.Message):
-    __slots__ = ("bytes", "filename", "mime_type", "purpose", "expires_after", "custom_llm_provider", "target_model_names", "on_partial", "user")
+    __slots__ = ("bytes", "filename", "mime_type", "purpose", "expires_after", "custom_llm_provider", "target_model_names", "on_partial", "user", "placement")
     BYTES_FIELD_NUMBER: _ClassVar[int]
     FILENAME_FIELD_NUMBER: _ClassVar[int]
     MIME_TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -59,6 +59,7 @@ class CreateUploadRequest(_message.Message):
     TARGET_MODEL_NAMES_FIELD_NUMBER: _ClassVar[int]
     ON_PARTIAL_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
+    PLACEMENT_FIELD_NUMBER: _ClassVar[int]
     bytes: float
     filename: str
     mime_type: str
@@ -68,7 +69,8 @@ class CreateUploadRequest(_message.Message):
     target_model_names: _struct_pb2.Value
     on_partial: str
     user: str
-    def __init__(self, bytes: _Optional[float] = ..., filename: _Optional[str] = ..., mime_type: _Optional[str] = ..., purpose: _Optional[str] = ..., expires_after: _Optional[_Union[_files_pb2.ExpiresAfter, _Mapping]] = ..., custom_llm_provider: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., target_model_names: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., on_partial: _Optional[str] = ..., user: _Optional[str] = ...) -> None: ...
+    placement: _struct_pb2.Struct
+    def __init__(self, bytes: _Optional[float] = ..., filename: _Optional[str] = ..., mime_type: _Optional[str] = ..., purpose: _Optional[str] = ..., expires_after: _Optional[_Union[_files_pb2.ExpiresAfter, _Mapping]] = ..., custom_llm_provider: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., target_model_names: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., on_partial: _Optional[str] = ..., user: _Optional[str] = ..., placement: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class AddUploadPartHttpRequest(_message.Message):
     __slots__ = ("upload_id", "content")

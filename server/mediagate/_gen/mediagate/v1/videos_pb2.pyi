@@ -191,7 +191,14 @@ class VideoCancellation(_message.Message):
     def __init__(self, stopped: _Optional[str] = ..., charged: _Optional[bool] = ..., cost_usd: _Optional[float] = ...) -> None: ...
 
 class CreateVideoRequest(_message.Message):
-    __slots__ = ("prompt", "model", "seconds", "size", "input_reference", "user", "aspect_ratio", "resolution", "generate_audio", "max_cost", "start_timeout", "cancel_after", "extra_body", "characters")
+    __slots__ = ("prompt", "model", "seconds", "size", "input_reference", "user", "aspect_ratio", "resolution", "generate_audio", "max_cost", "start_timeout", "cancel_after", "extra_body", "characters", "placement")
+    class PlacementEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
@@ -206,6 +213,7 @@ class CreateVideoRequest(_message.Message):
     CANCEL_AFTER_FIELD_NUMBER: _ClassVar[int]
     EXTRA_BODY_FIELD_NUMBER: _ClassVar[int]
     CHARACTERS_FIELD_NUMBER: _ClassVar[int]
+    PLACEMENT_FIELD_NUMBER: _ClassVar[int]
     prompt: str
     model: str
     seconds: str
@@ -220,7 +228,8 @@ class CreateVideoRequest(_message.Message):
     cancel_after: str
     extra_body: _struct_pb2.Struct
     characters: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, prompt: _Optional[str] = ..., model: _Optional[str] = ..., seconds: _Optional[str] = ..., size: _Optional[str] = ..., input_reference: _Optional[_Union[ImageReference, _Mapping]] = ..., user: _Optional[str] = ..., aspect_ratio: _Optional[str] = ..., resolution: _Optional[str] = ..., generate_audio: _Optional[bool] = ..., max_cost: _Optional[float] = ..., start_timeout: _Optional[str] = ..., cancel_after: _Optional[str] = ..., extra_body: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., characters: _Optional[_Iterable[str]] = ...) -> None: ...
+    placement: _containers.ScalarMap[str, str]
+    def __init__(self, prompt: _Optional[str] = ..., model: _Optional[str] = ..., seconds: _Optional[str] = ..., size: _Optional[str] = ..., input_reference: _Optional[_Union[ImageReference, _Mapping]] = ..., user: _Optional[str] = ..., aspect_ratio: _Optional[str] = ..., resolution: _Optional[str] = ..., generate_audio: _Optional[bool] = ..., max_cost: _Optional[float] = ..., start_timeout: _Optional[str] = ..., cancel_after: _Optional[str] = ..., extra_body: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., characters: _Optional[_Iterable[str]] = ..., placement: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class ImageReference(_message.Message):
     __slots__ = ("file_id", "image_url", "image")
@@ -412,20 +421,29 @@ class DownloadVideoRequest(_message.Message):
     def __init__(self, video_id: _Optional[str] = ..., variant: _Optional[str] = ..., offset: _Optional[int] = ..., length: _Optional[int] = ...) -> None: ...
 
 class RemixVideoRequest(_message.Message):
-    __slots__ = ("video_id", "prompt", "max_cost", "start_timeout", "cancel_after", "extra_body")
+    __slots__ = ("video_id", "prompt", "max_cost", "start_timeout", "cancel_after", "extra_body", "placement")
+    class PlacementEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     VIDEO_ID_FIELD_NUMBER: _ClassVar[int]
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     MAX_COST_FIELD_NUMBER: _ClassVar[int]
     START_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     CANCEL_AFTER_FIELD_NUMBER: _ClassVar[int]
     EXTRA_BODY_FIELD_NUMBER: _ClassVar[int]
+    PLACEMENT_FIELD_NUMBER: _ClassVar[int]
     video_id: str
     prompt: str
     max_cost: float
     start_timeout: str
     cancel_after: str
     extra_body: _struct_pb2.Struct
-    def __init__(self, video_id: _Optional[str] = ..., prompt: _Optional[str] = ..., max_cost: _Optional[float] = ..., start_timeout: _Optional[str] = ..., cancel_after: _Optional[str] = ..., extra_body: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+    placement: _containers.ScalarMap[str, str]
+    def __init__(self, video_id: _Optional[str] = ..., prompt: _Optional[str] = ..., max_cost: _Optional[float] = ..., start_timeout: _Optional[str] = ..., cancel_after: _Optional[str] = ..., extra_body: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., placement: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class RemixVideoHttpRequest(_message.Message):
     __slots__ = ("video_id", "content")
@@ -436,7 +454,14 @@ class RemixVideoHttpRequest(_message.Message):
     def __init__(self, video_id: _Optional[str] = ..., content: _Optional[_Union[_httpbody_pb2.HttpBody, _Mapping]] = ...) -> None: ...
 
 class EditVideoRequest(_message.Message):
-    __slots__ = ("prompt", "video", "model", "max_cost", "start_timeout", "cancel_after", "extra_body")
+    __slots__ = ("prompt", "video", "model", "max_cost", "start_timeout", "cancel_after", "extra_body", "placement")
+    class PlacementEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     VIDEO_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -444,6 +469,7 @@ class EditVideoRequest(_message.Message):
     START_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     CANCEL_AFTER_FIELD_NUMBER: _ClassVar[int]
     EXTRA_BODY_FIELD_NUMBER: _ClassVar[int]
+    PLACEMENT_FIELD_NUMBER: _ClassVar[int]
     prompt: str
     video: VideoReference
     model: str
@@ -451,10 +477,18 @@ class EditVideoRequest(_message.Message):
     start_timeout: str
     cancel_after: str
     extra_body: _struct_pb2.Struct
-    def __init__(self, prompt: _Optional[str] = ..., video: _Optional[_Union[VideoReference, _Mapping]] = ..., model: _Optional[str] = ..., max_cost: _Optional[float] = ..., start_timeout: _Optional[str] = ..., cancel_after: _Optional[str] = ..., extra_body: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+    placement: _containers.ScalarMap[str, str]
+    def __init__(self, prompt: _Optional[str] = ..., video: _Optional[_Union[VideoReference, _Mapping]] = ..., model: _Optional[str] = ..., max_cost: _Optional[float] = ..., start_timeout: _Optional[str] = ..., cancel_after: _Optional[str] = ..., extra_body: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., placement: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class ExtendVideoRequest(_message.Message):
-    __slots__ = ("prompt", "video", "seconds", "model", "max_cost", "start_timeout", "cancel_after", "extra_body")
+    __slots__ = ("prompt", "video", "seconds", "model", "max_cost", "start_timeout", "cancel_after", "extra_body", "placement")
+    class PlacementEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     VIDEO_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
@@ -463,6 +497,7 @@ class ExtendVideoRequest(_message.Message):
     START_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     CANCEL_AFTER_FIELD_NUMBER: _ClassVar[int]
     EXTRA_BODY_FIELD_NUMBER: _ClassVar[int]
+    PLACEMENT_FIELD_NUMBER: _ClassVar[int]
     prompt: str
     video: VideoReference
     seconds: str
@@ -471,7 +506,8 @@ class ExtendVideoRequest(_message.Message):
     start_timeout: str
     cancel_after: str
     extra_body: _struct_pb2.Struct
-    def __init__(self, prompt: _Optional[str] = ..., video: _Optional[_Union[VideoReference, _Mapping]] = ..., seconds: _Optional[str] = ..., model: _Optional[str] = ..., max_cost: _Optional[float] = ..., start_timeout: _Optional[str] = ..., cancel_after: _Optional[str] = ..., extra_body: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+    placement: _containers.ScalarMap[str, str]
+    def __init__(self, prompt: _Optional[str] = ..., video: _Optional[_Union[VideoReference, _Mapping]] = ..., seconds: _Optional[str] = ..., model: _Optional[str] = ..., max_cost: _Optional[float] = ..., start_timeout: _Optional[str] = ..., cancel_after: _Optional[str] = ..., extra_body: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., placement: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Character(_message.Message):
     __slots__ = ("id", "name", "created_at")
