@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import os
 import signal
 import sys
 from typing import Any
@@ -17,16 +18,33 @@ import structlog
 
 from mediagate.config import ConfigError, Settings
 from mediagate.core.errors import Unavailable
-from mediagate.telemetry.logs import configure_logs
+from mediagate.telemetry.logs import WRITER, configure_logs, flush_logs
+from mediagate.telemetry.redaction import learn, secrets_in
 
 log = structlog.get_logger(__name__)
+
+
+def start_logs(process: str, settings: Settings) -> None:
+    """Log as the configuration says, without its secrets."""
+    telemetry = settings.config.telemetry
+    given = [settings.config.model_dump(), settings.master_key, settings.database_url, dict(os.environ)]
+    learn(text for tree in given for text in secrets_in(tree))
+    configure_logs(process, level=telemetry.level, format=telemetry.format, exception_texts=telemetry.exception_texts)
+    WRITER.start()
 
 
 async def run_api(settings: Settings, address: str) -> None:
     """Serve gRPC on `address` until a signal."""
     from mediagate.api.server import ApiServer
     from mediagate.composition import build_parts, open_parts, recall_accounts
-    from mediagate.services import build_decision, build_feed, build_pipeline, build_servicers
+    from mediagate.services import (
+        build_callers,
+        build_decision,
+        build_feed,
+        build_pipeline,
+        build_request_log,
+        build_servicers,
+    )
 
     parts = build_parts(settings)
     feed = build_feed(parts)
@@ -40,10 +58,11 @@ async def run_api(settings: Settings, address: str) -> None:
     await recall_accounts(parts)
     await open_parts(parts)
     await feed.start()
-    servicers = build_servicers(parts, feed, require_ready)
-    pipeline = build_pipeline(parts, servicers)
+    callers = build_callers(parts)
+    servicers = build_servicers(parts, feed, require_ready, callers)
+    pipeline = build_pipeline(parts, servicers, callers, build_request_log(parts))
     server = ApiServer(servicers, pipeline, build_decision(parts, pipeline))
-    key_changes = pipeline.callers.authenticate.listener(parts.db.url)
+    key_changes = callers.authenticate.listener(parts.db.url)
     await key_changes.start()
     # What start-up made stays for good; the collector need not walk it again and again.
     gc.collect()
@@ -68,6 +87,7 @@ async def run_worker(settings: Settings) -> None:
     """Run jobs until a signal."""
     from mediagate.composition import build_operations, build_parts, open_parts, recall_accounts
     from mediagate.jobs.tasks import Worker
+    from mediagate.telemetry.exposition import serve_metrics
 
     parts = build_parts(settings)
     await recall_accounts(parts)
@@ -79,6 +99,7 @@ async def run_worker(settings: Settings) -> None:
     gc.set_threshold(20_000, 20, 50)
     running = asyncio.create_task(worker.run())
     stopping = asyncio.create_task(_signal())
+    stop_metrics = serve_metrics(settings.config.telemetry.worker_metrics_listen)
     log.info("worker_started")
     await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
     worker.stop()
@@ -87,6 +108,7 @@ async def run_worker(settings: Settings) -> None:
     parts.outputs.tools.close()
     await parts.stores.close()
     await parts.db.close()
+    stop_metrics()
     log.info("worker_stopped")
 
 
@@ -110,12 +132,14 @@ def main(arguments: list[str] | None = None) -> int:
     configure_logs(chosen.command)
     try:
         settings = Settings.from_env()
+        start_logs(chosen.command, settings)
         runner: Any = run_api(settings, chosen.listen) if chosen.command == "api" else run_worker(settings)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
     with asyncio.Runner(loop_factory=_loop_factory()) as loop:
         loop.run(runner)
+    flush_logs()
     return 0
 
 

@@ -36,6 +36,7 @@ from mediagate.config_sections import (
 from mediagate.config_sections import FilesSettings as FilesSettings
 from mediagate.config_sections import LitellmParams as LitellmParams
 from mediagate.config_storage import RETENTION, Retention
+from mediagate.config_telemetry import Telemetry
 
 ENV_PREFIX: Final = "os.environ/"
 DEFAULT_DATA_DIR: Final = ".mediagate"
@@ -105,6 +106,7 @@ class Config(Strict):
     copies: Copies = Copies()
     webhooks: Webhooks = Webhooks()
     retention: Retention = Field(default={}, description=RETENTION)
+    telemetry: Telemetry = Telemetry()
     database_url: SecretStr | None = Field(
         default=None, description="PostgreSQL URL. `dev` starts its own without one."
     )

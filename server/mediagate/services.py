@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
+from mediagate import __version__
 from mediagate.access.authenticate import Authenticate
 from mediagate.access.create_key import CreateKey
 from mediagate.access.create_user import CreateUserWithKey
@@ -19,6 +21,7 @@ from mediagate.api.decision import ContentDecision
 from mediagate.api.files import FileServicer
 from mediagate.api.idempotency import Keys
 from mediagate.api.models import ModelServicer
+from mediagate.api.observe import Observer
 from mediagate.api.pipeline import Pipeline
 from mediagate.api.recovery import recoveries
 from mediagate.api.system import DiagnosticsServicer, SystemServicer
@@ -47,9 +50,13 @@ from mediagate.routing.places import ContentPlaces
 from mediagate.storage.accounts import WatchAccounts
 from mediagate.storage.retention import RetentionDefaults
 from mediagate.storage.usage import GetStorageUsage
+from mediagate.store.gauges import gauges
 from mediagate.store.idempotency import IdempotencyLookup
 from mediagate.store.keys import KeyLookup
 from mediagate.store.videos import VideoLookup
+from mediagate.telemetry.exposition import MetricsPage
+from mediagate.telemetry.logs import request_log
+from mediagate.telemetry.requests import RequestLog
 from mediagate.videos.callbacks import TakeCallback
 from mediagate.videos.cancel_video import CancelVideo
 from mediagate.videos.characters import CreateCharacter, GetCharacter
@@ -83,15 +90,24 @@ def build_feed(parts: Parts) -> VideoFeed:
     return VideoFeed(parts.db)
 
 
-def build_pipeline(parts: Parts, servicers: Mapping[str, Any]) -> Pipeline:
-    """What surrounds every call."""
+def build_callers(parts: Parts) -> Callers:
+    """What knows who calls."""
     if parts.settings.master_key is None:
         raise ConfigError("environment", ["MEDIAGATE_MASTER_KEY is not set."])
-    return Pipeline(
-        Callers(Authenticate(parts.settings.master_key.get_secret_value(), KeyLookup(parts.db), clock=parts.clock)),
-        _keys(parts, servicers),
-        parts.settings.config.limits.request_s,
-    )
+    return Callers(Authenticate(parts.settings.master_key.get_secret_value(), KeyLookup(parts.db), clock=parts.clock))
+
+
+def build_request_log(parts: Parts, also: Callable[[str], None] | None = None) -> RequestLog:
+    """What writes a line for every call; `also` gets each of them."""
+    telemetry = parts.settings.config.telemetry
+    return request_log(level=telemetry.level, format=telemetry.format, also=also)
+
+
+def build_pipeline(
+    parts: Parts, servicers: Mapping[str, Any], callers: Callers, log: RequestLog | None = None
+) -> Pipeline:
+    """What surrounds every call."""
+    return Pipeline(callers, _keys(parts, servicers), parts.settings.config.limits.request_s, Observer(log))
 
 
 def build_decision(parts: Parts, pipeline: Pipeline) -> ContentDecision:
@@ -103,10 +119,13 @@ def build_decision(parts: Parts, pipeline: Pipeline) -> ContentDecision:
         ProviderFiles(parts.stores, parts.targets),
         TargetReader(parts.stores),
         parts.outputs.find_output,
+        log=pipeline.observer.log,
     )
 
 
-def build_servicers(parts: Parts, feed: VideoFeed, require_ready: Callable[[], Awaitable[None]]) -> dict[str, Any]:
+def build_servicers(
+    parts: Parts, feed: VideoFeed, require_ready: Callable[[], Awaitable[None]], callers: Callers
+) -> dict[str, Any]:
     """Every service by its full name."""
     servicers: dict[str, Any] = {
         "mediagate.v1.FileService": _files(parts),
@@ -118,11 +137,17 @@ def build_servicers(parts: Parts, feed: VideoFeed, require_ready: Callable[[], A
         "mediagate.v1.UsageService": UsageServicer(
             GetStorageUsage(parts.db, WatchAccounts(parts.db, parts.stores)),
         ),
-        "mediagate.v1.SystemService": SystemServicer(require_ready),
+        "mediagate.v1.SystemService": _system(parts, require_ready, callers),
     }
     if parts.settings.config.general_settings.diagnostics:
         servicers["mediagate.v1.DiagnosticsService"] = DiagnosticsServicer()
     return servicers
+
+
+def _system(parts: Parts, require_ready: Callable[[], Awaitable[None]], callers: Callers) -> SystemServicer:
+    needs_key = parts.settings.config.telemetry.metrics_need_key
+    page = MetricsPage(__version__, partial(gauges, parts.db))
+    return SystemServicer(require_ready, page, callers.authenticate if needs_key else None)
 
 
 def _keys(parts: Parts, servicers: Mapping[str, Any]) -> Keys:

@@ -204,6 +204,7 @@ MATRIX: Mapping[str, list[Row] | str] = {
     "ModelService.ListModels": NO_OBJECT,
     "ModelService.GetModel": NO_OBJECT,
     "SystemService.GetReadiness": NO_OBJECT,
+    "SystemService.GetMetrics": NO_OBJECT,
     "DiagnosticsService.Ping": NO_OBJECT,
     "DiagnosticsService.CountBytes": NO_OBJECT,
     "DiagnosticsService.StreamZeros": NO_OBJECT,

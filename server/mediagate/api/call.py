@@ -13,13 +13,15 @@ from mediagate.core.objects import Principal
 class Call:
     """Wraps gRPC's context. Servicers get it in the context's place."""
 
-    __slots__ = ("_context", "_headers", "_metadata", "object_id", "principal")
+    __slots__ = ("_context", "_headers", "_metadata", "http_status", "object_id", "principal")
 
     def __init__(self, context: grpc.aio.ServicerContext[Any, Any], metadata: Any) -> None:
         self._context = context
         self._metadata = metadata
         self._headers: list[tuple[str, str]] = []
         self.principal = Principal("")
+        self.http_status = 200
+        """What a REST caller gets where nothing fails."""
         self.object_id: str | None = None
         """The id that was reserved for what this call makes; None where any new one will do."""
 
@@ -42,7 +44,10 @@ class Call:
 
     def respond(self, headers: Iterable[tuple[str, str]]) -> None:
         """Add response headers; they go out with the first message."""
-        self._headers.extend(headers)
+        for name, value in headers:
+            self._headers.append((name, value))
+            if name == "x-http-status":
+                self.http_status = int(value)
 
     @property
     def pending_headers(self) -> tuple[tuple[str, str], ...]:

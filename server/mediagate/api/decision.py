@@ -31,6 +31,7 @@ from mediagate.api.callers import Callers
 from mediagate.api.content import content_headers, is_known, wanted_range
 from mediagate.api.errors import as_mediagate_error, trailing_metadata
 from mediagate.api.files import served_type
+from mediagate.api.observe import CLIENT_CLOSED, UNSUPPORTED_STATUS, DecisionObservation, short_name
 from mediagate.api.paths import ORIGINAL_PATH, PathVariables
 from mediagate.api.targets import HEADER, TargetReader
 from mediagate.core import ids
@@ -45,6 +46,7 @@ from mediagate.files.open_content import require_content
 from mediagate.files.provider_files import ProviderFiles
 from mediagate.providers.base import VideoVariant
 from mediagate.providers.http import status_error, transport_error
+from mediagate.telemetry.requests import CANCELLED, OK, RequestLog
 from mediagate.videos.find_output import FindOutput
 
 METHOD: Final = "/mediagate.v1.FileService/GetFileContentHttp"
@@ -137,31 +139,47 @@ class ContentDecision:
     find_output: FindOutput | None = None
     hasty_s: float = HASTY_S
     patience_s: float = PATIENCE_S
+    log: RequestLog | None = None
     variables: PathVariables = field(default_factory=lambda: PathVariables.of(METHOD))
     video_variables: PathVariables = field(default_factory=lambda: PathVariables.of(VIDEO_METHOD))
 
     async def Check(self, request: CheckRequest, context: grpc.aio.ServicerContext[Any, Any]) -> CheckResponse:
         """Decide about one download. Every failure is a refusal with our envelope; none ends the call."""
+        http = request.attributes.request.http
+        method = VIDEO_METHOD if "/videos/" in http.path else METHOD
+        seen = DecisionObservation(self.log, short_name(method), http.headers)
         try:
-            return await self._decide(Asked.of(request))
+            return await self._decide(Asked.of(request), seen)
         except Exception as error:
-            failure = as_mediagate_error(error, method=METHOD, repeatable=True)
+            failure = as_mediagate_error(error, method=method, repeatable=True)
+        except BaseException:
+            seen.ended(CANCELLED, CLIENT_CLOSED)
+            raise
+        status = failure.http_status
+        is_fault = status >= 500 and status != UNSUPPORTED_STATUS
+        seen.ended(failure.grpc_code, status, error=failure.code, is_fault=is_fault)
         return _refused(failure)
 
-    async def _decide(self, asked: Asked) -> CheckResponse:
+    async def _decide(self, asked: Asked, seen: DecisionObservation) -> CheckResponse:
         if asked.method != "GET" or asked.has_body:
             return PYTHON
         who = await self.callers.of(METHOD, asked)
+        seen.record.project_id, seen.record.key_id = who.owner_id, who.key_id
         file = await self._file(who, asked)
         if file is None:
             return PYTHON
         etag = f'"{file.sha256}"' if file.sha256 else ""
+        attempt = len(asked.tried) + 1
         if etag and is_known(asked, etag):
+            seen.ended(OK, 304, attempt=attempt)
             return _not_modified(file, etag)
         wanted = wanted_range(asked, file.size_bytes, etag)
         found = await self._find(asked, file, ranged=wanted is not None)
         if found is None:
             return _back_to_python(asked) if asked.tried else PYTHON
+        seen.record.backend = found.account
+        seen.record.bytes_out = wanted.length_bytes if wanted else file.size_bytes
+        seen.ended(OK, 206 if wanted else 200, attempt=attempt)
         return _from_origin(asked, file, etag, wanted, found)
 
     async def _file(self, who: Principal, asked: Asked) -> File | None:

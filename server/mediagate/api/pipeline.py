@@ -1,5 +1,5 @@
-"""What happens to every call, in this order: decode, authenticate, validate, look for its
-idempotency key, run, map what went wrong.
+"""What happens to every call, in this order: begin to observe it, decode, authenticate, validate, look for its
+idempotency key, run, encode, map what went wrong, write down what it was.
 
 Handlers are wrapped once, when the server is built: nothing is looked up or composed per call.
 """
@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
 
 import grpc
 import protovalidate
@@ -22,14 +22,19 @@ from mediagate.api.call import Call
 from mediagate.api.callers import Callers
 from mediagate.api.errors import abort, as_mediagate_error
 from mediagate.api.idempotency import HEADER, Keys
+from mediagate.api.observe import MethodObserver, Observation, Observer
 from mediagate.api.paths import ORIGINAL_PATH, PathVariables
-from mediagate.core.errors import InvalidField, InvalidRequest, RepeatableTimeout, RequestTimeout
+from mediagate.core.errors import InvalidField, InvalidRequest, MediagateError, RepeatableTimeout, RequestTimeout
 from mediagate.envoy import BROKEN_STREAM, SLOW_METHODS
 
 Context = grpc.aio.ServicerContext[Any, Any]
+Decode = Callable[[bytes], Any]
+Encode = Callable[[Any], bytes]
 OPEN_METHODS = frozenset(
     {
         "/mediagate.v1.SystemService/GetReadiness",
+        # Asks for a key itself, where the configuration wants one.
+        "/mediagate.v1.SystemService/GetMetrics",
         "/mediagate.v1.DiagnosticsService/Ping",
         "/mediagate.v1.DiagnosticsService/CountBytes",
         "/mediagate.v1.DiagnosticsService/StreamZeros",
@@ -56,6 +61,7 @@ class Pipeline:
     callers: Callers
     keys: Keys | None = None
     request_s: float | None = None
+    observer: Observer = field(default_factory=Observer)
 
     def wrap(self, method: str, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
         """The same handler, with everything around it."""
@@ -64,74 +70,99 @@ class Pipeline:
         product = method.rpartition("/")[0] != DIAGNOSTICS
         decode = _tolerant(decode_http_body if takes_bodies and product else handler.request_deserializer)
         encode = _passing_bytes(handler.response_serializer)
+        observer = self.observer.of(method)
+        # gRPC hands over bytes and takes bytes, so that their number is known.
         if handler.request_streaming and not handler.response_streaming:
             return grpc.stream_unary_rpc_method_handler(
-                self._stream_unary(method, handler.stream_unary), decode, encode
+                self._stream_unary(method, handler.stream_unary, decode, encode, observer)
             )
         if handler.response_streaming and not handler.request_streaming:
             return grpc.unary_stream_rpc_method_handler(
-                self._unary_stream(method, handler.unary_stream), decode, encode
+                self._unary_stream(method, handler.unary_stream, decode, encode, observer)
             )
         if not handler.request_streaming:
-            return grpc.unary_unary_rpc_method_handler(self._unary_unary(method, handler.unary_unary), decode, encode)
+            return grpc.unary_unary_rpc_method_handler(
+                self._unary_unary(method, handler.unary_unary, decode, encode, observer)
+            )
         raise NotImplementedError("no method streams in both directions")
 
-    async def _begin(self, method: str, context: Context) -> Call:
-        metadata = context.invocation_metadata() or ()
-        call = Call(context, metadata)
+    async def _admit(self, method: str, call: Call) -> None:
         if method not in OPEN_METHODS:
             call.principal = await self.callers.of(method, call)
-        return call
 
-    def _unary_unary(self, method: str, behaviour: Any) -> Any:
+    def _unary_unary(
+        self, method: str, behaviour: Any, decode: Decode, encode: Encode, observer: MethodObserver
+    ) -> Any:
         repeatable, variables = _is_repeatable(method), PathVariables.of(method)
         if self.keys is not None and not repeatable and method not in OPEN_METHODS:
             behaviour = self.keys.unary(method, behaviour)
         limit_s = None if method in SLOW_METHODS else self.request_s
         polls = method == LONG_POLL
 
-        async def run(request: Any, context: Context) -> Any:
+        async def run(data: bytes, context: Context) -> Any:
+            seen = observer.begin(context, len(data))
+            call = seen.call
             try:
-                call = await self._begin(method, context)
+                await self._admit(method, call)
+                request = decode(data)
                 _place(variables, call, request)
                 check(request)
                 may_take_s = None if polls and request.wait else limit_s
-                response = await _within(may_take_s, behaviour(request, call), repeatable or self._is_keyed(call))
+                response = encode(
+                    await _within(may_take_s, behaviour(request, call), repeatable or self._is_keyed(call))
+                )
                 await call.send_headers()
+                seen.sent(len(response))
+                seen.succeeded()
                 return response
             except Exception as error:
                 failure = as_mediagate_error(error, method=method, repeatable=repeatable)
-            return await abort(context, failure)
+            except BaseException:
+                seen.cancelled()
+                raise
+            return await _fail(seen, context, failure)
 
         return run
 
     def _is_keyed(self, call: Call) -> bool:
         return self.keys is not None and call.header(HEADER) is not None
 
-    def _stream_unary(self, method: str, behaviour: Any) -> Any:
+    def _stream_unary(
+        self, method: str, behaviour: Any, decode: Decode, encode: Encode, observer: MethodObserver
+    ) -> Any:
         variables = PathVariables.of(method)
         if self.keys is not None and method not in OPEN_METHODS:
             behaviour = self.keys.streaming(method, behaviour)
 
-        async def run(requests: AsyncIterator[Any], context: Context) -> Any:
+        async def run(requests: AsyncIterator[bytes], context: Context) -> Any:
+            seen = observer.begin(context)
             try:
-                call = await self._begin(method, context)
-                response = await behaviour(_decoded(requests, variables, call), call)
-                await call.send_headers()
+                await self._admit(method, seen.call)
+                response = encode(await behaviour(_decoded(requests, decode, variables, seen), seen.call))
+                await seen.call.send_headers()
+                seen.sent(len(response))
+                seen.succeeded()
                 return response
             except Exception as error:
                 failure = as_mediagate_error(error, method=method, repeatable=False)
-            return await abort(context, failure)
+            except BaseException:
+                seen.cancelled()
+                raise
+            return await _fail(seen, context, failure)
 
         return run
 
-    def _unary_stream(self, method: str, behaviour: Any) -> Any:
+    def _unary_stream(
+        self, method: str, behaviour: Any, decode: Decode, encode: Encode, observer: MethodObserver
+    ) -> Any:
         repeatable, variables = _is_repeatable(method), PathVariables.of(method)
 
-        async def run(request: Any, context: Context) -> AsyncIterator[Any]:
-            begun = False
+        async def run(data: bytes, context: Context) -> AsyncIterator[Any]:
+            seen = observer.begin(context, len(data))
+            call, begun = seen.call, False
             try:
-                call = await self._begin(method, context)
+                await self._admit(method, call)
+                request = decode(data)
                 _place(variables, call, request)
                 check(request)
                 # Closed at once when the caller goes away, not when the collector comes by.
@@ -139,15 +170,22 @@ class Pipeline:
                     async for message in messages:
                         await call.send_headers()
                         begun = True
-                        yield message
+                        encoded = encode(message)
+                        seen.sent(len(encoded))
+                        yield encoded
+                seen.succeeded()
                 return
             except Exception as error:
                 failure = as_mediagate_error(error, method=method, repeatable=repeatable)
+            except BaseException:
+                seen.cancelled()
+                raise
             if begun and call.header(ORIGINAL_PATH) is not None:
                 # The status is out, and the edge would end the body as if it were whole.
+                seen.failed(failure)
                 yield BROKEN_STREAM
                 return
-            await abort(context, failure)
+            await _fail(seen, context, failure)
 
         return run
 
@@ -194,14 +232,23 @@ async def _within(limit_s: float | None, work: Awaitable[Any], repeatable: bool)
     raise RequestTimeout("The request took too long and was ended. Look whether it took effect before you repeat it.")
 
 
-async def _decoded(requests: AsyncIterator[Any], variables: PathVariables, call: Call) -> AsyncIterator[Any]:
+async def _fail(seen: Observation, context: Context, failure: MediagateError) -> NoReturn:
+    seen.failed(failure)
+    await abort(context, failure)
+
+
+async def _decoded(
+    requests: AsyncIterator[bytes], decode: Decode, variables: PathVariables, seen: Observation
+) -> AsyncIterator[Any]:
     """Only the first message of a transcoded stream carries path variables."""
     first = True
-    async for request in requests:
+    async for data in requests:
+        seen.received(len(data))
+        request = decode(data)
         if request is MALFORMED:
             raise InvalidRequest("A message of the stream cannot be read.")
         if first:
-            _place(variables, call, request)
+            _place(variables, seen.call, request)
             first = False
         yield request
 
@@ -223,7 +270,7 @@ def _is_repeatable(method: str) -> bool:
     return method.rpartition("/")[2].startswith(_REPEATABLE)
 
 
-def _tolerant(decode: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
+def _tolerant(decode: Decode | None) -> Decode:
     assert decode is not None
 
     def run(data: bytes) -> Any:
@@ -235,7 +282,7 @@ def _tolerant(decode: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
     return run
 
 
-def _passing_bytes(encode: Callable[[Any], bytes] | None) -> Callable[[Any], bytes]:
+def _passing_bytes(encode: Encode | None) -> Encode:
     """Messages that a thousand watchers share are encoded once, before they come here."""
     assert encode is not None
 

@@ -8,6 +8,9 @@ from typing import NoReturn
 
 from mediagate.supervisor import StartError
 from mediagate.supervisor.prepare import load_settings
+from mediagate.telemetry import metrics_folder
+
+SERVES = "mediagate.app"
 
 
 def hand_over(module: str, *arguments: str, **flags: str | None) -> NoReturn:
@@ -17,6 +20,7 @@ def hand_over(module: str, *arguments: str, **flags: str | None) -> NoReturn:
         raise StartError("There is no database. Set MEDIAGATE_DATABASE_URL or database_url in the config.")
     environment = {
         **os.environ,
+        **(metrics_folder.prepare(settings.data_dir) if module == SERVES else {}),
         "MEDIAGATE_DATA_DIR": str(settings.data_dir),
         "MEDIAGATE_DATABASE_URL": settings.database_url.get_secret_value(),
     }

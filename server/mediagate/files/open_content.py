@@ -15,6 +15,7 @@ from mediagate.files.get_file import GetFile
 from mediagate.files.reconcile import Reconcile
 from mediagate.providers.base import Content
 from mediagate.routing.stores import LOCAL, FileStores
+from mediagate.telemetry.requests import note_backend
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +66,7 @@ class OpenContent:
         if content.size_bytes != file.size_bytes:
             log.error("replica_damaged", file_id=file.id, account=replica.account)
             raise _away(file)
+        note_backend(replica.account)
         return content
 
     async def find(self, who: Principal, file_id: str) -> tuple[File, Content]:

@@ -24,6 +24,7 @@ from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database
 from mediagate.store.replicas import ReplicaRepository
 from mediagate.store.uploads import UploadRepository
+from mediagate.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 PAGE = 500
@@ -122,6 +123,7 @@ class Reconcile:
                 findings.orphans += 1
                 findings.note(orphan.ref)
                 if not dry_run:
+                    metrics.orphan_found(findings.account)
                     await provider.delete(orphan.ref)
                     log.info("orphan_removed", account=findings.account, file_id=orphan.key)
 

@@ -11,6 +11,8 @@ import structlog
 
 from mediagate.core.errors import MediagateError
 from mediagate.providers.files import BlobWriter, CopiesObjects, FileProvider, NewFile, Progress, StoredBlob
+from mediagate.telemetry import metrics
+from mediagate.telemetry.requests import note_backend
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +47,7 @@ class Tee:
             self._writers[account] = await provider.create(new(provider))
 
         self._new = new
+        note_backend(",".join(self._providers))
         written = {name: provider for name, provider in self._providers.items() if name not in self._copies}
         await self._each({name: begin(name, provider) for name, provider in written.items()})
 
@@ -66,6 +69,8 @@ class Tee:
             await next(iter(alive.values())).write(chunk)
         else:
             await self._each({account: writer.write(chunk) for account, writer in alive.items()})
+        for account in alive:
+            metrics.uploaded(account, len(chunk))
 
     async def commit(self) -> dict[str, StoredBlob]:
         """Make the objects durable. Returns what each store says."""

@@ -44,6 +44,9 @@ from mediagate.store.database import Database
 from mediagate.store.files import FileRepository
 from mediagate.store.listener import Listener
 from mediagate.store.videos import VideoRepository
+from mediagate.telemetry import metrics
+from mediagate.telemetry.logs import flush_logs
+from mediagate.telemetry.traces import job_span
 from mediagate.videos.delete_video import RemoveVideo
 from mediagate.videos.tasks import REMOVE_VIDEO, TRACK_VIDEO, TRACKING_QUEUE, WAKE_CHANNEL
 from mediagate.videos.track_video import TrackVideo
@@ -219,10 +222,15 @@ class Worker:
             # This process slept so long that the job was taken from it, and it has just fetched it again.
             _end_at_once()
         self._running.add(context.job.id)
+        task, outcome = context.job.task_name, "failed"
         try:
-            return await run()
+            with job_span(task):
+                result = await run()
+            outcome = "ok"
+            return result
         finally:
             self._running.discard(context.job.id)
+            metrics.job_ran(task, outcome)
 
     def _job_worker(self, name: str, queues: list[str], concurrency: int) -> JobWorker:
         return JobWorker(
@@ -278,6 +286,7 @@ class Worker:
 def _end_at_once() -> NoReturn:
     """End this process, which is dead to the others: at leisure it would write down the ends of jobs of theirs."""
     log.error("worker_gives_way")
+    flush_logs()
     os._exit(EXIT_DECLARED_DEAD)
 
 

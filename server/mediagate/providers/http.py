@@ -10,8 +10,8 @@ import asyncio
 import email.utils
 import random
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeVar
@@ -34,6 +34,7 @@ from mediagate.core.errors import (
 from mediagate.core.limits import MIB, echo
 from mediagate.providers.http_session import PIECE_BYTES as PIECE_BYTES
 from mediagate.providers.http_session import at_most, new_session, pieces, trusted, watched
+from mediagate.telemetry.backends import BROKEN, TIMEOUT, UNREACHABLE, BackendCall, account_or, backend_call
 
 ATTEMPTS_MAX = 3
 BACK_OFF_S = 0.2
@@ -56,6 +57,7 @@ Explain = Callable[[httpx.Response, str], Exception]
 # A request of which nothing but this is said needs no more than aiohttp.
 _PLAIN = frozenset({"params", "headers", "anonymous", "bytes_max"})
 _OF_TRANSFER = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
+_outcomes: dict[type[Exception], str] = {Unavailable: UNREACHABLE, ProviderTimeout: TIMEOUT}
 _REFUSED = (401, 403)
 _REJECTED = (400, 409, 413, 415, 422)
 # "You have exceeded your file storage quota", "Storage limit exceeded", "The quota for files without expiry is
@@ -90,6 +92,7 @@ class ProviderHttp:
         explain: Explain | None = None,
     ) -> None:
         self.title = title
+        self.account = account_or(title)
         self.base_url = base_url.rstrip("/")
         self._headers = headers
         self._silence_s = silence_s
@@ -160,12 +163,16 @@ class ProviderHttp:
         url = self.url(path)
         try:
             target = yarl.URL(str(httpx.URL(url, params=params) if params else httpx.URL(url)), encoded=True)
-            async with self._session.get(
-                target,
-                headers={**({} if anonymous else await self.headers()), **(headers or {})},
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=self._silence_s),
-            ) as answer:
+            given = {**({} if anonymous else await self.headers()), **(headers or {})}
+            with self._observed("GET") as seen:
+                answer = await self._session.get(
+                    target,
+                    headers=given,
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=self._silence_s),
+                )
+                seen.answered(answer.status)
+            async with answer:
                 refused = answer.status >= 400
                 most = REFUSAL_BYTES_MAX if refused else bytes_max
                 content = await self._whole(answer.content.iter_any(), most, cut=refused)
@@ -191,7 +198,9 @@ class ProviderHttp:
         given = options.pop("headers", None) or {}
         headers = dict(given) if options.pop("anonymous", False) else {**await self.headers(), **given}
         try:
-            response = await self._send(method, self.url(path), headers, options)
+            with self._observed(method) as seen:
+                response = await self._send(method, self.url(path), headers, options)
+                seen.answered(response.status_code)
             try:
                 if response.status_code >= 400:
                     said = await self._whole(response.aiter_bytes(), REFUSAL_BYTES_MAX, cut=True)
@@ -217,6 +226,16 @@ class ProviderHttp:
                 return await client.send(request, stream=True)
         except TimeoutError as error:
             raise httpx.WriteTimeout("the body was not taken") from error
+
+    @contextmanager
+    def _observed(self, method: str) -> Iterator[BackendCall]:
+        """Around one attempt, for metrics and traces."""
+        with backend_call(self.account, method) as seen:
+            try:
+                yield seen
+            except (httpx.RequestError, aiohttp.ClientError) as error:
+                seen.outcome = _outcomes.get(type(transport_error(error, self.title)), BROKEN)
+                raise
 
     async def close(self) -> None:
         """Close every connection."""

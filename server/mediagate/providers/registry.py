@@ -8,6 +8,7 @@ from typing import Final, cast
 from mediagate.providers.account import Account
 from mediagate.providers.base import VideoProvider, VideoSpec
 from mediagate.providers.files import FileProvider, FileSpec
+from mediagate.telemetry.backends import of_account
 
 FILE_PROVIDERS: Final = (
     "anthropic",
@@ -48,7 +49,8 @@ def build_files(account: Account) -> FileProvider:
     """The provider's file store for one account. Opens no connection. Raises `KeyError` for a name that is none,
     `ValueError` with a sentence for an account that lacks what the provider needs."""
     file_spec(account.provider)
-    return cast(FileProvider, import_module(f"mediagate.providers.{account.provider}.files").build(account))
+    with of_account(account.id):
+        return cast(FileProvider, import_module(f"mediagate.providers.{account.provider}.files").build(account))
 
 
 def video_spec(provider: str) -> VideoSpec:
@@ -61,4 +63,5 @@ def video_spec(provider: str) -> VideoSpec:
 def build_videos(account: Account) -> VideoProvider:
     """The provider's videos for one account; raises as `build_files` does."""
     video_spec(account.provider)
-    return cast(VideoProvider, import_module(f"mediagate.providers.{account.provider}.videos").build(account))
+    with of_account(account.id):
+        return cast(VideoProvider, import_module(f"mediagate.providers.{account.provider}.videos").build(account))

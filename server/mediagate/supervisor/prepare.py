@@ -20,6 +20,7 @@ from mediagate.config import ConfigError, Settings
 from mediagate.supervisor import StartError, places, postgres, probes
 from mediagate.supervisor.plan import PLAN_VARIABLE, ChildSpec, Plan
 from mediagate.supervisor.processes import kill_remembered
+from mediagate.telemetry import metrics_folder
 
 if TYPE_CHECKING:
     from mediagate.config import Config
@@ -162,6 +163,7 @@ def _environment(settings: Settings, database_url: str, key: str) -> dict[str, s
     config = {"MEDIAGATE_CONFIG": str(settings.config_path)} if settings.config_path else {}
     return {
         **config,
+        **metrics_folder.prepare(settings.data_dir),
         "MEDIAGATE_DATA_DIR": str(settings.data_dir),
         "MEDIAGATE_DATABASE_URL": database_url,
         "MEDIAGATE_MASTER_KEY": key,

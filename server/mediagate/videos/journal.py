@@ -14,6 +14,7 @@ from mediagate.core.objects import Video, VideoEvent
 from mediagate.store.database import VIDEO_CHANNEL, Database, Transaction
 from mediagate.store.video_progress import Progress, ProgressWrites
 from mediagate.store.videos import VideoRepository
+from mediagate.telemetry import metrics
 from mediagate.videos.tasks import news
 from mediagate.videos.webhooks import VideoAnnouncer
 
@@ -107,6 +108,9 @@ class Journal:
                 await tx.notify(VIDEO_CHANNEL, news(after, before.seq + 1, after.seq))
             if ends:
                 await self.announcer.ended(tx, after, now=now)
+        if ends:
+            metrics.video_ended(after.provider, after.phase.value)
+            metrics.charged(after.provider, after.provider_model, after.cost_usd or 0.0)
         return after
 
     async def progressed(self, before: Video, after: Video, happenings: Sequence[Happening]) -> bool:

@@ -11,6 +11,7 @@ from mediagate.core.objects import Video
 from mediagate.files.open_content import OpenContent
 from mediagate.providers.base import Content, VideoVariant
 from mediagate.routing.catalog import ModelCatalog
+from mediagate.telemetry.requests import note_backend
 from mediagate.videos.find_kept import FindKept
 
 log = structlog.get_logger(__name__)
@@ -36,4 +37,5 @@ class OpenOutput:
                     log.warning("archive_unreadable", video_id=video.id, file_id=kept.id, error=type(error).__name__)
         if video.provider_ref is None:
             raise FileNotFoundError(video.id)
+        note_backend(video.account)
         return await self.catalog.provider(video.account).open(video.provider_ref, variant)

@@ -12,6 +12,7 @@ from mediagate.core.lifecycle import VideoPhase
 from mediagate.core.objects import Principal, Video
 from mediagate.routing.catalog import ModelCatalog
 from mediagate.store.database import Database
+from mediagate.telemetry.requests import note_backend, note_model
 from mediagate.videos.cost import Costs, Estimate, reserved
 from mediagate.videos.journal import Journal
 from mediagate.videos.places import VideoPlaces
@@ -45,6 +46,8 @@ class StartVideo:
         """`video_id` is for a video whose id was reserved. Raises as `PlanVideo`, `VideoPlaces` and
         `Costs.estimate` do."""
         intent = await self.intent(who, draft, video_id=video_id)
+        note_model(intent.video.model)
+        note_backend(intent.video.account)
         async with self.db.transaction() as tx:
             video = await self.journal.open(tx, intent.video, reserved(intent.estimate))
             await tx.enqueue(TRACK_VIDEO, queue=TRACKING_QUEUE, lock=video.id, video_id=video.id)

@@ -30,6 +30,7 @@ from mediagate.net.webhooks import WebhookSender
 from mediagate.store.database import Database, Transaction
 from mediagate.store.webhook_deliveries import DeliveryRepository
 from mediagate.store.webhooks import WebhookRepository
+from mediagate.telemetry import metrics
 from mediagate.webhooks.emit import enqueue_deliveries
 from mediagate.webhooks.sign import signed_headers
 
@@ -152,6 +153,7 @@ class DeliverWebhooks:
             return
         await deliveries.settle(self._settled(claim, found, attempt, now))
         await self._note(tx, endpoint, attempt, now)
+        metrics.webhook_attempted("delivered" if attempt.error is None else "failed")
         log.info(
             "webhook_sent",
             endpoint_id=endpoint.id,

@@ -20,6 +20,7 @@ import pytest
 from mediagate import __version__
 from mediagate.config import Settings
 from mediagate.supervisor import StartError, prepare
+from mediagate.telemetry import metrics_folder
 
 MEDIAGATE = [sys.executable, "-m", "mediagate.cli.main"]
 
@@ -257,6 +258,7 @@ def test_the_plan_for_dev_names_every_process_and_hides_nothing_on_a_command_lin
         "MEDIAGATE_DATA_DIR": str(tmp_path / "data"),
         "MEDIAGATE_DATABASE_URL": f"postgresql://postgres@/mediagate?host={plan.postgres.socket_dir}",
         "MEDIAGATE_MASTER_KEY": "sk-hidden",
+        "PROMETHEUS_MULTIPROC_DIR": str(metrics_folder.folder_in(tmp_path / "data")),
     }
     assert plan.envoy is not None
     commands = [child.argv for child in [*plan.servers, *plan.background, plan.envoy, plan.migrate]]

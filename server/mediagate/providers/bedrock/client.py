@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -21,8 +22,10 @@ from botocore.session import Session
 from mediagate.providers.bedrock.buffers import BufferPool
 from mediagate.providers.bedrock.credentials import session_of
 from mediagate.providers.bedrock.failures import SDK_ERRORS, TITLE, bad_answer, failure
+from mediagate.providers.bedrock.observing import observe
 from mediagate.providers.bedrock.settings import REGION_DEFAULT, Settings
 from mediagate.providers.http import ATTEMPTS_MAX, CONNECT_S, repeated
+from mediagate.telemetry.backends import account_or
 
 # Threads that move bytes. Those for short calls are others, so that a look-up never waits behind uploads that stall.
 TRANSFERS_MAX: Final = 16
@@ -39,6 +42,7 @@ class S3Client:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._account = account_or(TITLE)
         # Parts of all uploads together, so that many at once hold no more than some of them in flight.
         self.parts = asyncio.Semaphore(TRANSFERS_MAX)
         self.buffers = BufferPool()
@@ -70,7 +74,7 @@ class S3Client:
         loop = asyncio.get_running_loop()
 
         async def once() -> Answer:
-            return await loop.run_in_executor(pool, self._working, work)
+            return await loop.run_in_executor(pool, copy_context().run, self._working, work)
 
         try:
             return await repeated(once, attempts_max=ATTEMPTS_MAX if repeatable else 1)
@@ -105,6 +109,7 @@ class S3Client:
             if self._client is None:
                 self._session = session_of(self.settings)
                 self._client = _client_of(self._session, self.settings)
+                observe(self._client, self._account)
             return self._client
 
     async def close(self) -> None:

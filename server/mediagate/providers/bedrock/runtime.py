@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -20,9 +21,11 @@ from mediagate.providers.account import Account
 from mediagate.providers.bedrock.client import CALLS_MAX, translated
 from mediagate.providers.bedrock.credentials import session_of
 from mediagate.providers.bedrock.failures import bad_answer, code_of
+from mediagate.providers.bedrock.observing import observe
 from mediagate.providers.bedrock.settings import REGION_DEFAULT, Settings
 from mediagate.providers.bedrock.spec import VIDEOS
 from mediagate.providers.http import CONNECT_S
+from mediagate.telemetry.backends import account_or
 
 SERVICE: Final = "bedrock-runtime"
 # What the SDK raises of its own where a body is JSON, and not the JSON that its model describes.
@@ -57,6 +60,7 @@ class BedrockRuntime:
     def __init__(self, settings: Settings, place: RuntimePlace) -> None:
         self._settings = settings
         self._place = place
+        self._account = account_or(VIDEOS.title)
         self._pool = ThreadPoolExecutor(CALLS_MAX, thread_name_prefix="bedrock-calls")
         self._lock = threading.Lock()
         self._client: Any = None
@@ -64,7 +68,8 @@ class BedrockRuntime:
     async def call(self, operation: str, **params: Any) -> dict[str, Any]:
         """Call an operation by the SDK's name, once. Raises `FileNotFoundError` for a 404, and otherwise errors of
         `mediagate.core.errors`."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._calling, operation, params)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, copy_context().run, self._calling, operation, params)
 
     def _calling(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -89,6 +94,7 @@ class BedrockRuntime:
         with self._lock:
             if self._client is None:
                 self._client = self._made(session_of(self._settings))
+                observe(self._client, self._account)
             return self._client
 
     def _made(self, session: Session) -> Any:

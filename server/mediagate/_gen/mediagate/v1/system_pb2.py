@@ -27,7 +27,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19mediagate/v1/system.proto\x12\x0cmediagate.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\x15\n\x13GetReadinessRequest\"&\n\x14GetReadinessResponse\x12\x0e\n\x06status\x18\x01 \x01(\t\"\r\n\x0bPingRequest\"\x0e\n\x0cPingResponse\"#\n\x12\x43ountBytesResponse\x12\r\n\x05\x62ytes\x18\x01 \x01(\x01\">\n\x12StreamZerosRequest\x12(\n\x05\x62ytes\x18\x01 \x01(\x01\x42\x19\xbaH\x16\x12\x14\x19\x00\x00\x00\x00\x00\x00\x10\x42)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x32w\n\rSystemService\x12\x66\n\x0cGetReadiness\x12!.mediagate.v1.GetReadinessRequest\x1a\".mediagate.v1.GetReadinessResponse\"\x0f\x82\xd3\xe4\x93\x02\t\x12\x07/readyz2\xba\x02\n\x12\x44iagnosticsService\x12X\n\x04Ping\x12\x19.mediagate.v1.PingRequest\x1a\x1a.mediagate.v1.PingResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/diagnostics/ping\x12\x65\n\nCountBytes\x12\x14.google.api.HttpBody\x1a .mediagate.v1.CountBytesResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x12/diagnostics/count:\x01*(\x01\x12\x63\n\x0bStreamZeros\x12 .mediagate.v1.StreamZerosRequest\x1a\x14.google.api.HttpBody\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/diagnostics/zeros0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19mediagate/v1/system.proto\x12\x0cmediagate.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\x15\n\x13GetReadinessRequest\"&\n\x14GetReadinessResponse\x12\x0e\n\x06status\x18\x01 \x01(\t\"\x13\n\x11GetMetricsRequest\"\r\n\x0bPingRequest\"\x0e\n\x0cPingResponse\"#\n\x12\x43ountBytesResponse\x12\r\n\x05\x62ytes\x18\x01 \x01(\x01\">\n\x12StreamZerosRequest\x12(\n\x05\x62ytes\x18\x01 \x01(\x01\x42\x19\xbaH\x16\x12\x14\x19\x00\x00\x00\x00\x00\x00\x10\x42)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x32\xce\x01\n\rSystemService\x12\x66\n\x0cGetReadiness\x12!.mediagate.v1.GetReadinessRequest\x1a\".mediagate.v1.GetReadinessResponse\"\x0f\x82\xd3\xe4\x93\x02\t\x12\x07/readyz\x12U\n\nGetMetrics\x12\x1f.mediagate.v1.GetMetricsRequest\x1a\x14.google.api.HttpBody\"\x10\x82\xd3\xe4\x93\x02\n\x12\x08/metrics2\xba\x02\n\x12\x44iagnosticsService\x12X\n\x04Ping\x12\x19.mediagate.v1.PingRequest\x1a\x1a.mediagate.v1.PingResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/diagnostics/ping\x12\x65\n\nCountBytes\x12\x14.google.api.HttpBody\x1a .mediagate.v1.CountBytesResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x12/diagnostics/count:\x01*(\x01\x12\x63\n\x0bStreamZeros\x12 .mediagate.v1.StreamZerosRequest\x1a\x14.google.api.HttpBody\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/diagnostics/zeros0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +38,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STREAMZEROSREQUEST'].fields_by_name['bytes']._serialized_options = b'\272H\026\022\024\031\000\000\000\000\000\000\020B)\000\000\000\000\000\000\000\000@\001'
   _globals['_SYSTEMSERVICE'].methods_by_name['GetReadiness']._loaded_options = None
   _globals['_SYSTEMSERVICE'].methods_by_name['GetReadiness']._serialized_options = b'\202\323\344\223\002\t\022\007/readyz'
+  _globals['_SYSTEMSERVICE'].methods_by_name['GetMetrics']._loaded_options = None
+  _globals['_SYSTEMSERVICE'].methods_by_name['GetMetrics']._serialized_options = b'\202\323\344\223\002\n\022\010/metrics'
   _globals['_DIAGNOSTICSSERVICE'].methods_by_name['Ping']._loaded_options = None
   _globals['_DIAGNOSTICSSERVICE'].methods_by_name['Ping']._serialized_options = b'\202\323\344\223\002\023\022\021/diagnostics/ping'
   _globals['_DIAGNOSTICSSERVICE'].methods_by_name['CountBytes']._loaded_options = None
@@ -48,16 +50,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETREADINESSREQUEST']._serialized_end=150
   _globals['_GETREADINESSRESPONSE']._serialized_start=152
   _globals['_GETREADINESSRESPONSE']._serialized_end=190
-  _globals['_PINGREQUEST']._serialized_start=192
-  _globals['_PINGREQUEST']._serialized_end=205
-  _globals['_PINGRESPONSE']._serialized_start=207
-  _globals['_PINGRESPONSE']._serialized_end=221
-  _globals['_COUNTBYTESRESPONSE']._serialized_start=223
-  _globals['_COUNTBYTESRESPONSE']._serialized_end=258
-  _globals['_STREAMZEROSREQUEST']._serialized_start=260
-  _globals['_STREAMZEROSREQUEST']._serialized_end=322
-  _globals['_SYSTEMSERVICE']._serialized_start=324
-  _globals['_SYSTEMSERVICE']._serialized_end=443
-  _globals['_DIAGNOSTICSSERVICE']._serialized_start=446
-  _globals['_DIAGNOSTICSSERVICE']._serialized_end=760
+  _globals['_GETMETRICSREQUEST']._serialized_start=192
+  _globals['_GETMETRICSREQUEST']._serialized_end=211
+  _globals['_PINGREQUEST']._serialized_start=213
+  _globals['_PINGREQUEST']._serialized_end=226
+  _globals['_PINGRESPONSE']._serialized_start=228
+  _globals['_PINGRESPONSE']._serialized_end=242
+  _globals['_COUNTBYTESRESPONSE']._serialized_start=244
+  _globals['_COUNTBYTESRESPONSE']._serialized_end=279
+  _globals['_STREAMZEROSREQUEST']._serialized_start=281
+  _globals['_STREAMZEROSREQUEST']._serialized_end=343
+  _globals['_SYSTEMSERVICE']._serialized_start=346
+  _globals['_SYSTEMSERVICE']._serialized_end=552
+  _globals['_DIAGNOSTICSSERVICE']._serialized_start=555
+  _globals['_DIAGNOSTICSSERVICE']._serialized_end=869
 # @@protoc_insertion_point(module_scope)

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class SystemServiceStub:
-    """What a load balancer asks. No API key is needed. `grpc.health.v1.Health` answers the same to gRPC probes.
+    """What a load balancer and Prometheus ask. `grpc.health.v1.Health` answers the same as readiness to gRPC probes.
     """
 
     def __init__(self, channel):
@@ -41,14 +41,28 @@ class SystemServiceStub:
                 request_serializer=mediagate_dot_v1_dot_system__pb2.GetReadinessRequest.SerializeToString,
                 response_deserializer=mediagate_dot_v1_dot_system__pb2.GetReadinessResponse.FromString,
                 _registered_method=True)
+        self.GetMetrics = channel.unary_unary(
+                '/mediagate.v1.SystemService/GetMetrics',
+                request_serializer=mediagate_dot_v1_dot_system__pb2.GetMetricsRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
 
 
 class SystemServiceServicer:
-    """What a load balancer asks. No API key is needed. `grpc.health.v1.Health` answers the same to gRPC probes.
+    """What a load balancer and Prometheus ask. `grpc.health.v1.Health` answers the same as readiness to gRPC probes.
     """
 
     def GetReadiness(self, request, context):
-        """Answers when requests can be served: the database answers and the process is not draining; UNAVAILABLE otherwise.
+        """Answers when requests can be served: the database answers and the process is not draining; UNAVAILABLE otherwise. No
+        API key is needed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetMetrics(self, request, context):
+        """Metrics in Prometheus' text format. They are those of every process on the machine of the server that answers, and of
+        the database. No API key is needed, unless `telemetry.metrics_need_key` asks for an admin's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -62,6 +76,11 @@ def add_SystemServiceServicer_to_server(servicer, server):
                     request_deserializer=mediagate_dot_v1_dot_system__pb2.GetReadinessRequest.FromString,
                     response_serializer=mediagate_dot_v1_dot_system__pb2.GetReadinessResponse.SerializeToString,
             ),
+            'GetMetrics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMetrics,
+                    request_deserializer=mediagate_dot_v1_dot_system__pb2.GetMetricsRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'mediagate.v1.SystemService', rpc_method_handlers)
@@ -71,7 +90,7 @@ def add_SystemServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SystemService:
-    """What a load balancer asks. No API key is needed. `grpc.health.v1.Health` answers the same to gRPC probes.
+    """What a load balancer and Prometheus ask. `grpc.health.v1.Health` answers the same as readiness to gRPC probes.
     """
 
     @staticmethod
@@ -91,6 +110,33 @@ class SystemService:
             '/mediagate.v1.SystemService/GetReadiness',
             mediagate_dot_v1_dot_system__pb2.GetReadinessRequest.SerializeToString,
             mediagate_dot_v1_dot_system__pb2.GetReadinessResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMetrics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mediagate.v1.SystemService/GetMetrics',
+            mediagate_dot_v1_dot_system__pb2.GetMetricsRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,
