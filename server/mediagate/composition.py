@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 
 from mediagate.access.idempotency import SweepKeys
 from mediagate.accounts import accounts_of
@@ -13,6 +14,8 @@ from mediagate.config import ConfigError, Settings
 from mediagate.core.clock import SystemClock
 from mediagate.core.forms import FormLimits
 from mediagate.core.ids import stamp_ids
+from mediagate.core.periods import parse_period
+from mediagate.core.spend import BudgetKind, Limit, Payer
 from mediagate.core.webhooks import RetryRules
 from mediagate.files.copy_file import CopyFile
 from mediagate.files.find_source import FindSource
@@ -30,12 +33,14 @@ from mediagate.net.webhooks import WebhookSender
 from mediagate.outputs import Outputs, build_outputs
 from mediagate.pricing.prices import Prices, own_rates
 from mediagate.providers.account import Account
+from mediagate.providers.registry import VIDEO_PROVIDERS
 from mediagate.routing.account_memory import RecallAccounts
 from mediagate.routing.catalog import Deployment, ModelCatalog
 from mediagate.routing.sources import SourceRules, source_prefix
 from mediagate.routing.stores import LOCAL, FileStores
 from mediagate.routing.targets import Targets
 from mediagate.routing.video_accounts import VideoAccounts
+from mediagate.spend.limits import BudgetRules
 from mediagate.storage.accounts import WatchAccounts
 from mediagate.storage.fold import FoldUsage
 from mediagate.storage.retention import RetentionDefaults
@@ -65,6 +70,7 @@ class Parts:
     makers: VideoAccounts
     catalog: ModelCatalog
     costs: Costs
+    budgets: BudgetRules
     clock: SystemClock
     intake: Intake
     files: FileLookup
@@ -102,6 +108,7 @@ def build_parts(settings: Settings) -> Parts:
         makers=makers,
         catalog=catalog,
         costs=costs_of(accounts.deployments),
+        budgets=budget_rules(settings),
         clock=clock,
         intake=intake,
         files=files,
@@ -139,6 +146,28 @@ def costs_of(deployments: Sequence[Deployment]) -> Costs:
     """What videos cost."""
     own = {deployment.id: own_rates(deployment.info) for deployment in deployments}
     return Costs(Prices({key: rates for key, rates in own.items() if rates is not None}))
+
+
+def budget_rules(settings: Settings) -> BudgetRules:
+    """What the configuration says of budgets. Raises `ConfigError` for a provider that nobody knows."""
+    budgets = settings.config.budgets
+    complaints = [
+        f"budgets.provider_budget_config: '{name}' makes no videos here; there are {', '.join(VIDEO_PROVIDERS)}"
+        for name in budgets.provider_budget_config
+        if name not in VIDEO_PROVIDERS
+    ]
+    if complaints:
+        raise ConfigError(str(settings.config_path or "configuration"), complaints)
+    limits = {
+        name: Limit(
+            Payer(BudgetKind.PROVIDER, name),
+            Decimal(str(given.budget_limit)),
+            None if given.soft_limit is None else Decimal(str(given.soft_limit)),
+            parse_period(given.time_period),
+        )
+        for name, given in budgets.provider_budget_config.items()
+    }
+    return BudgetRules(limits, allows_unpriced=budgets.unpriced == "allow")
 
 
 def source_rules(settings: Settings) -> SourceRules:
@@ -235,7 +264,7 @@ def build_operations(parts: Parts) -> Operations:
     return Operations(
         db=parts.db,
         track_video=build_tracker(parts),
-        remove_video=RemoveVideo(parts.db, parts.catalog, parts.clock),
+        remove_video=RemoveVideo(parts.db, parts.catalog, parts.clock, parts.costs),
         remove_replicas=remove_replicas,
         repair_replica=RepairReplica(parts.db, parts.stores, parts.files, parts.open_content, parts.clock),
         follow_replica=FollowReplica(parts.db, parts.stores, parts.clock),

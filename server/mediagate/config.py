@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Final, Self, TypeAlias
 import yaml
 from pydantic import BaseModel, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 
+from mediagate.config_money import Budgets
 from mediagate.config_sections import GIB as GIB
 from mediagate.config_sections import MIB as MIB
 from mediagate.config_sections import (
@@ -107,6 +108,7 @@ class Config(Strict):
     webhooks: Webhooks = Webhooks()
     retention: Retention = Field(default={}, description=RETENTION)
     telemetry: Telemetry = Telemetry()
+    budgets: Budgets = Budgets()
     database_url: SecretStr | None = Field(
         default=None, description="PostgreSQL URL. `dev` starts its own without one."
     )

@@ -24,6 +24,7 @@ from mediagate.api.models import ModelServicer
 from mediagate.api.observe import Observer
 from mediagate.api.pipeline import Pipeline
 from mediagate.api.recovery import recoveries
+from mediagate.api.spend import SpendServicer
 from mediagate.api.system import DiagnosticsServicer, SystemServicer
 from mediagate.api.targets import TargetReader
 from mediagate.api.uploads import UploadServicer
@@ -47,6 +48,11 @@ from mediagate.files.provider_files import ProviderFiles
 from mediagate.outputs import archive_rules
 from mediagate.providers.base import VideoKind
 from mediagate.routing.places import ContentPlaces
+from mediagate.spend.get_budget import GetBudgets
+from mediagate.spend.report import ListSpend, TotalSpend
+from mediagate.spend.reserve import ReserveSpend
+from mediagate.spend.reset_budget import ResetBudget
+from mediagate.spend.settle import SettleByHand, SettleSpend
 from mediagate.storage.accounts import WatchAccounts
 from mediagate.storage.retention import RetentionDefaults
 from mediagate.storage.usage import GetStorageUsage
@@ -133,6 +139,7 @@ def build_servicers(
         "mediagate.v1.VideoService": _videos(parts, feed),
         "mediagate.v1.WebhookService": _webhooks(parts),
         "mediagate.v1.AdminService": _admin(parts),
+        "mediagate.v1.SpendService": _spend(parts),
         "mediagate.v1.ModelService": ModelServicer(parts.catalog, parts.clock.now()),
         "mediagate.v1.UsageService": UsageServicer(
             GetStorageUsage(parts.db, WatchAccounts(parts.db, parts.stores)),
@@ -249,6 +256,17 @@ def _admin(parts: Parts) -> AdminServicer:
     )
 
 
+def _spend(parts: Parts) -> SpendServicer:
+    list_spend = ListSpend(parts.db)
+    return SpendServicer(
+        list_spend=list_spend,
+        total_spend=TotalSpend(parts.db),
+        get_budgets=GetBudgets(parts.db, parts.budgets),
+        reset_budget=ResetBudget(parts.db, parts.budgets),
+        settle_spend=SettleByHand(parts.db, SettleSpend(), list_spend),
+    )
+
+
 def _videos(parts: Parts, feed: VideoFeed) -> VideoServicer:
     config = parts.settings.config
     keep = KeepInput(parts.intake, parts.fetcher, config.limits.input_image_bytes_max, config.limits.file_bytes_max)
@@ -264,6 +282,7 @@ def _videos(parts: Parts, feed: VideoFeed) -> VideoServicer:
         parts.clock,
         config.videos.deadline_s,
         VideoPlaces(parts.db, parts.stores, parts.makers.accounts, archive_rules(parts.settings, parts.stores).account),
+        ReserveSpend(parts.budgets),
     )
     create = CreateVideo(start, keep, parts.get_file)
     get_video = GetVideo(videos, feed)

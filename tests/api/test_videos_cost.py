@@ -256,5 +256,5 @@ class TestSettling:
 
     def test_what_is_free_has_no_lines(self, paid: httpx.Client) -> None:
         video = finished(paid, create(paid))
-        assert (video["usage"]["cost_usd"], video["mediagate"]["cost"]["source"]) == (0, "provider")
+        assert (video["usage"]["cost_usd"], video["mediagate"]["cost"]["source"]) == (0, "table")
         assert money(paid, video) == []

@@ -31,6 +31,7 @@ NOBODYS = "we_01jd0000000000000000000000"
 EMITTED = [
     *("video.completed", "video.failed", "video.progress"),
     *("file.created", "file.processed", "file.failed", "file.deleted", "file.expired"),
+    "budget.soft_limit_reached",
 ]
 
 

@@ -94,6 +94,7 @@ SMALL_FIELDS = tuple(SMALL.items())
 NO_OBJECT = "names no object"
 LISTS = "lists the caller's own: see the tests below"
 ADMINS = "belongs to the admins alone: see tests/api/test_admin.py"
+OWN_SPEND = "shows the caller's own: see tests/tenancy/test_spend.py"
 PART_FORM = (FORM_TYPE, form(file_part(b"abc", name="data")))
 
 MATRIX: Mapping[str, list[Row] | str] = {
@@ -201,6 +202,13 @@ MATRIX: Mapping[str, list[Row] | str] = {
             "ListAuditEvents",
         )
     },
+    "SpendService.ListSpendLogs": OWN_SPEND,
+    "SpendService.ListSpendLogsHttp": OWN_SPEND,
+    "SpendService.GetSpend": OWN_SPEND,
+    "SpendService.GetSpendHttp": OWN_SPEND,
+    "SpendService.GetBudgets": OWN_SPEND,
+    "SpendService.ResetBudget": "is for admins, who see every owner's",
+    "SpendService.SettleSpend": "is for admins, who see every owner's",
     "ModelService.ListModels": NO_OBJECT,
     "ModelService.GetModel": NO_OBJECT,
     "SystemService.GetReadiness": NO_OBJECT,

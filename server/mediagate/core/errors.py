@@ -18,6 +18,7 @@ MediagateError                     status  reason                    a retry can
 ├── RangeNotSatisfiable            416     RANGE_NOT_SATISFIABLE     no
 ├── IdempotencyKeyReused           422     IDEMPOTENCY_KEY_REUSED    no
 ├── RateLimited                    429     RATE_LIMITED              yes, after `retry_after_s`
+├── InsufficientQuota              429     INSUFFICIENT_QUOTA        no (the same call costs the same)
 ├── Unsupported                    501     UNSUPPORTED               no
 ├── InternalError                  500     INTERNAL                  no (the outcome is not known)
 ├── RequestTimeout                 504     REQUEST_TIMEOUT           no (the outcome is not known)
@@ -210,6 +211,15 @@ class RateLimited(MediagateError):
     grpc_code = "RESOURCE_EXHAUSTED"
     openai_type = "rate_limit_error"
     retryable = True
+
+
+class InsufficientQuota(MediagateError):
+    """A budget is used up. Nothing was sent and nothing is charged."""
+
+    reason = "INSUFFICIENT_QUOTA"
+    http_status = 429
+    grpc_code = "RESOURCE_EXHAUSTED"
+    openai_type = "insufficient_quota"
 
 
 class Unsupported(MediagateError):

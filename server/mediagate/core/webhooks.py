@@ -19,10 +19,12 @@ FILE_PROCESSED: Final = "file.processed"
 FILE_FAILED: Final = "file.failed"
 FILE_DELETED: Final = "file.deleted"
 FILE_EXPIRED: Final = "file.expired"
+BUDGET_SOFT_LIMIT_REACHED: Final = "budget.soft_limit_reached"
 
 EMITTED: Final = (
     *(VIDEO_COMPLETED, VIDEO_FAILED, VIDEO_PROGRESS),
     *(FILE_CREATED, FILE_PROCESSED, FILE_FAILED, FILE_DELETED, FILE_EXPIRED),
+    BUDGET_SOFT_LIMIT_REACHED,
 )
 """The types of events that this gateway emits."""
 # OpenAI's clients ask for these together with those of videos; an endpoint may, though nothing emits them.

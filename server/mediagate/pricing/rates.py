@@ -29,6 +29,8 @@ _BASE: Final = "output_cost_per_second"
 _SILENT: Final = "_without_audio"
 # 1792x1024 is a 1080p; 720 and 768 lines are further apart than this.
 _NEAR: Final = 0.06
+USD_MAX: Final = 1_000_000
+"""No second and no video costs more; what is above is a slip of the pen."""
 _KEY: Final = re.compile(
     rf"{_FLAT}({_SILENT})?|{_BASE}(_({'|'.join(TIERS)}))?({_SILENT})?|{PER_VIDEO}|{PER_IMAGE}|{PER_SOURCE_SECOND}"
 )
@@ -36,7 +38,7 @@ _KEY: Final = re.compile(
 
 def rates_in(entry: Mapping[str, object]) -> dict[str, Decimal]:
     """The rates among the members of `entry`; the others are about something else. Raises `ValueError` with a sentence
-    for one that is no number from 0 up."""
+    for one that is no number from 0 to `USD_MAX`."""
     return {key: _rate(key, value) for key, value in entry.items() if _KEY.fullmatch(key)}
 
 
@@ -82,6 +84,6 @@ def _rate(key: str, value: object) -> Decimal:
         rate = Decimal(str(value)) if isinstance(value, (str, int, float, Decimal)) else Decimal("NaN")
     except InvalidOperation:
         rate = Decimal("NaN")
-    if isinstance(value, bool) or not rate.is_finite() or rate < 0:
-        raise ValueError(f"{key} should be a number of US dollars from 0 up")
+    if isinstance(value, bool) or not rate.is_finite() or not 0 <= rate <= USD_MAX:
+        raise ValueError(f"{key} should be a number of US dollars from 0 to a million")
     return rate

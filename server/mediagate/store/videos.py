@@ -128,6 +128,14 @@ class VideoRepository:
             .values(provider_ref=provider_ref)
         )
 
+    async def note_no_attempt(self, video_id: str) -> None:
+        """Remember that a deleted video was surely not taken by its provider, for what removes it."""
+        await self._connection.execute(
+            update(VIDEO)
+            .where(VIDEO.c.id == video_id, VIDEO.c.provider_ref.is_(None), VIDEO.c.deleted_at.is_not(None))
+            .values(submit_started_at=None)
+        )
+
     async def entombed(self, video_id: str) -> Video | None:
         """A deleted video, for the job that removes its outputs."""
         query = select(*_COLUMNS).where(VIDEO.c.id == video_id, VIDEO.c.deleted_at.is_not(None))

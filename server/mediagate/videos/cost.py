@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from mediagate.core.errors import InvalidField
-from mediagate.core.objects import Video
+from mediagate.core.objects import Principal, Video
 from mediagate.core.sizes import parse_size
+from mediagate.core.spend import USD_MAX, Charge, amount
 from mediagate.pricing.prices import Price, Prices, PriceSource
 from mediagate.providers.base import Audio, Failure, JobStatus, VideoKind, VideoModel, VideoOutput
 from mediagate.routing.catalog import Deployment
@@ -93,6 +94,13 @@ class Costs:
         source = None if price is None else price.source
         return _settled(video, video.estimate_usd, source, "charged_without_a_video")
 
+    def unseen(self, video: Video, status: JobStatus | None = None) -> Bill:
+        """Settle a video that was made and that nobody looked into: by the provider's own figure, else by what was
+        expected."""
+        if status is not None and _is_amount(status.cost_usd):
+            return _settled(video, status.cost_usd, PriceSource.PROVIDER, "provider_figure")
+        return _settled(video, video.estimate_usd, PriceSource.TABLE, "estimate")
+
     def _price(self, video: Video, width: int, height: int, audio: bool | None) -> Price | None:
         return self.prices.of(video.deployment, video.provider, video.provider_model, width, height, audio)
 
@@ -102,6 +110,33 @@ def reserved(estimate: Estimate) -> tuple[Happening, ...]:
     if not estimate.usd or estimate.price is None:
         return ()
     return _line("estimate", estimate.usd, f"{estimate.price.source}_price"), _line("held", estimate.usd, "created")
+
+
+def charge_of(who: Principal, video: Video) -> Charge:
+    """What is reserved for a video, and for whom. Raises `InvalidField` for an estimate that is out of all bounds."""
+    try:
+        usd = None if video.estimate_usd is None else amount(video.estimate_usd)
+    except ValueError:
+        raise InvalidField(
+            f"The video would cost more than {USD_MAX:g} US dollars. The gateway's operator should look at the prices "
+            "in the model's 'model_info'.",
+            param="model",
+            code="price_out_of_range",
+            model=video.model,
+        ) from None
+    return Charge(
+        ref=video.id,
+        owner_id=video.owner_id,
+        model=video.model,
+        deployment=video.deployment,
+        provider=video.provider,
+        account=video.account,
+        usd=usd,
+        key_id=who.key_id,
+        user_id=who.user_id,
+        team_id=who.team_id,
+        end_user=video.end_user,
+    )
 
 
 def _total(price: Price, seconds: float, kind: VideoKind, source_seconds: float, *, has_image: bool) -> float:
@@ -127,7 +162,7 @@ def _line(kind: str, usd: float, reason: str) -> Happening:
 
 
 def _is_amount(usd: float | None) -> TypeGuard[float]:
-    return usd is not None and math.isfinite(usd) and usd >= 0
+    return usd is not None and math.isfinite(usd) and 0 <= usd <= USD_MAX
 
 
 def _require_within(most_usd: float | None, usd: float | None, model: str) -> None:

@@ -69,7 +69,7 @@ START_TIMEOUT = Failure(
 NO_INPUT = Failure(
     FailureStage.INPUT, "input_gone", "An input of this video was deleted before it was used.", retryable=False
 )
-_CANCELLED = Failure(FailureStage.GATEWAY, "cancelled", "The video was cancelled.", retryable=True)
+CANCELLED = Failure(FailureStage.GATEWAY, "cancelled", "The video was cancelled.", retryable=True)
 
 
 class Usual:
@@ -123,10 +123,13 @@ class Fate:
 
     async def _insist(self, video: Video, write: Callable[[Video], Awaitable[Video | None]]) -> None:
         """Write what is sure of an attempt over whatever was written meanwhile, such as the wish to cancel, as long as
-        it is the same attempt."""
+        it is the same attempt. What removes a deleted video is told that its attempt was none, and costs nothing."""
         current: Video | None = video
         while current is not None and await write(current) is None:
             current = await self.load(video.id)
+            if current is None:
+                async with self.db.transaction() as tx:
+                    await VideoRepository(tx.connection).note_no_attempt(video.id)
             if current is not None and (
                 current.phase in OVER or current.provider_ref is not None or current.attempts != video.attempts
             ):
@@ -231,7 +234,7 @@ class Fate:
         self, video: Video, *, stopped: str, charged: bool = False, status: JobStatus | None = None
     ) -> None:
         """End it by a cancel. `stopped` says who did: `provider`, or `local_only`."""
-        failure = replace(_CANCELLED, charged=charged)
+        failure = replace(CANCELLED, charged=charged)
         # What nobody stopped and nobody is known to charge may still be made.
         lost = stopped == "local_only" and not charged
         bill = UNSETTLED if lost else self.costs.ended(video, failure, status)
@@ -294,6 +297,13 @@ def _cancellation(video: Video, stopped: str, *, charged: bool, bill: Bill) -> d
         return None
     cost = {} if bill is UNSETTLED else {"cost_usd": bill.changes["cost_usd"]}
     return {"stopped": stopped, "charged": charged, **cost}
+
+
+def costs(status: JobStatus | None) -> bool:
+    """Whether the provider charges for a job that it has stopped."""
+    if status is None:
+        return False
+    return bool(status.cost_usd) or (status.failure is not None and status.failure.charged)
 
 
 def _plain(failure: Failure) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 from mediagate.core.clock import Clock
 from mediagate.core.lifecycle import OVER, VideoPhase, status_of
 from mediagate.core.objects import Video, VideoEvent
+from mediagate.spend.settle import SettleSpend
 from mediagate.store.database import VIDEO_CHANNEL, Database, Transaction
 from mediagate.store.video_progress import Progress, ProgressWrites
 from mediagate.store.videos import VideoRepository
@@ -56,6 +57,7 @@ class Journal:
     db: Database
     clock: Clock
     announcer: VideoAnnouncer = field(default_factory=VideoAnnouncer)
+    settle: SettleSpend = field(default_factory=SettleSpend)
     _progress: ProgressWrites = field(init=False)
 
     def __post_init__(self) -> None:
@@ -108,10 +110,19 @@ class Journal:
                 await tx.notify(VIDEO_CHANNEL, news(after, before.seq + 1, after.seq))
             if ends:
                 await self.announcer.ended(tx, after, now=now)
+                await self._settle(tx, after, happenings)
         if ends:
             metrics.video_ended(after.provider, after.phase.value)
             metrics.charged(after.provider, after.provider_model, after.cost_usd or 0.0)
         return after
+
+    async def _settle(self, tx: Transaction, video: Video, happenings: Sequence[Happening]) -> None:
+        """Behind all else in its transaction, because others wait for the budgets that it moves."""
+        if video.cost_usd is None and video.estimate_usd is not None:
+            # Nobody knows what became of it, and the money stays held.
+            return
+        lines = [happening.payload["reason"] for happening in happenings if happening.type == "cost"]
+        await self.settle.run(tx, video.id, video.cost_usd or 0.0, lines[0] if lines else "nothing_held")
 
     async def progressed(self, before: Video, after: Video, happenings: Sequence[Happening]) -> bool:
         """The same for a video that is where it was, or further: what many write at once is one statement. Only what

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from mediagate.core import ids
@@ -11,9 +11,10 @@ from mediagate.core.end_users import settled_end_user
 from mediagate.core.lifecycle import VideoPhase
 from mediagate.core.objects import Principal, Video
 from mediagate.routing.catalog import ModelCatalog
+from mediagate.spend.reserve import ReserveSpend
 from mediagate.store.database import Database
 from mediagate.telemetry.requests import note_backend, note_model
-from mediagate.videos.cost import Costs, Estimate, reserved
+from mediagate.videos.cost import Costs, Estimate, charge_of, reserved
 from mediagate.videos.journal import Journal
 from mediagate.videos.places import VideoPlaces
 from mediagate.videos.plan_video import Plan, PlanVideo, VideoDraft
@@ -41,20 +42,24 @@ class StartVideo:
     clock: Clock
     deadline_s: float | None
     places: VideoPlaces
+    reserve: ReserveSpend = field(default_factory=ReserveSpend)
 
     async def run(self, who: Principal, draft: VideoDraft, *, video_id: str | None = None) -> Video:
-        """`video_id` is for a video whose id was reserved. Raises as `PlanVideo`, `VideoPlaces` and
-        `Costs.estimate` do."""
+        """`video_id` is for a video whose id was reserved. Raises as `PlanVideo`, `VideoPlaces`, `Costs.estimate` and
+        `ReserveSpend` do."""
         intent = await self.intent(who, draft, video_id=video_id)
         note_model(intent.video.model)
         note_backend(intent.video.account)
+        charge = charge_of(who, intent.video)
         async with self.db.transaction() as tx:
             video = await self.journal.open(tx, intent.video, reserved(intent.estimate))
             await tx.enqueue(TRACK_VIDEO, queue=TRACKING_QUEUE, lock=video.id, video_id=video.id)
+            # Last, because others wait for the budgets that it moves.
+            await self.reserve.run(tx, charge, who.scopes)
         return video
 
     async def intent(self, who: Principal, draft: VideoDraft, *, video_id: str | None = None) -> Intent:
-        """What would be committed. Changes nothing; raises as `run` does."""
+        """What would be committed. Changes nothing; raises as `run` does, but for budgets."""
         plan = await self.plan.run(who, draft)
         required = await self.places.require(who, draft, plan)
         estimate = self.costs.estimate(plan, draft)

@@ -46,6 +46,7 @@ from mediagate.videos.fate import (
     START_TIMEOUT,
     UNDELIVERED,
     Fate,
+    costs,
 )
 from mediagate.videos.finish_video import Finishes
 from mediagate.videos.journal import Journal
@@ -247,7 +248,7 @@ class TrackVideo:
         if status.state is JobState.FAILED:
             await self.fate.fail(video, status.failure or EMPTY_OUTPUT, status)
         elif status.state is JobState.CANCELLED:
-            await self.fate.cancelled(video, stopped="provider", charged=_costs(status), status=status)
+            await self.fate.cancelled(video, stopped="provider", charged=costs(status), status=status)
         elif status.state is JobState.SUCCEEDED:
             await self._finish(video, provider, status)
         elif video.cancel_requested_at is not None:
@@ -276,7 +277,7 @@ class TrackVideo:
         stopped = await _answer(provider.cancel(video.provider_ref), ANSWER_S_MAX)
         if stopped:
             status = await self._last_word(video.provider_ref, provider)
-            await self.fate.cancelled(video, stopped="provider", charged=_costs(status), status=status)
+            await self.fate.cancelled(video, stopped="provider", charged=costs(status), status=status)
         return stopped
 
     async def _last_word(self, ref: str, provider: VideoProvider) -> JobStatus | None:
@@ -321,13 +322,6 @@ class TrackVideo:
             # What the provider cannot stop, it goes on to make and to charge for.
             await self.fate.fail(video, replace(why, charged=not stopped))
         return True
-
-
-def _costs(status: JobStatus | None) -> bool:
-    """Whether the provider charges for a job that it has stopped."""
-    if status is None:
-        return False
-    return bool(status.cost_usd) or (status.failure is not None and status.failure.charged)
 
 
 class _Nobody:

@@ -25,5 +25,5 @@ def test_a_price_that_is_none_is_an_error_with_its_path(tmp_path: Path, value: s
     with pytest.raises(ConfigError) as refused:
         load(tmp_path, f"{{output_cost_per_second_1080p: {value}}}")
     assert refused.value.complaints == [
-        "model_list[0].model_info: output_cost_per_second_1080p should be a number of US dollars from 0 up"
+        "model_list[0].model_info: output_cost_per_second_1080p should be a number of US dollars from 0 to a million"
     ]

@@ -38,7 +38,7 @@ async def test_the_job_is_stopped(db: Database, bench: VideoBench) -> None:
         await tx.connection.execute(query, values)
     assert (await bench.provider.poll(ref)).state is JobState.RENDERING
     await w.delete_video.run(OWNER, video.id)
-    await RemoveVideo(db, ModelCatalog([], {w.account: bench.provider}), w.clock).run(video.id)
+    await RemoveVideo(db, ModelCatalog([], {w.account: bench.provider}), w.clock, w.costs).run(video.id)
     assert (await bench.provider.poll(ref)).state is JobState.CANCELLED
     async with db.reading() as connection:
         left = await connection.execute(text("SELECT 1 FROM video WHERE id = :id"), {"id": video.id})

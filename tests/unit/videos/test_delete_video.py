@@ -71,7 +71,7 @@ async def test_a_running_job_is_stopped_before_its_outputs_are_removed(world: Ma
     w = world(script())
     video = await running(w)
     await w.remove_video.run(video.id)
-    assert w.provider.calls == ["cancel", *REMOVED]
+    assert w.provider.calls == ["cancel", "poll", *REMOVED]
     assert await is_gone(w, video)
 
 
@@ -82,7 +82,7 @@ async def test_a_cancel_without_an_answer_is_tried_again_and_the_row_waits(world
         await w.remove_video.run(video.id)
     assert not await is_gone(w, video)
     await w.remove_video.run(video.id)
-    assert w.provider.calls == ["cancel", *REMOVED, "cancel", *REMOVED]
+    assert w.provider.calls == ["cancel", *REMOVED, "cancel", "poll", *REMOVED]
     assert await is_gone(w, video)
 
 

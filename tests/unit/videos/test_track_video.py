@@ -150,7 +150,7 @@ class TestSubmit:
         assert await w.tracker.run(video.id)
         assert (await w.now(video)).provider_ref == "job-1"
         await w.remove_video.run(video.id)
-        assert w.provider.calls == ["submit", "cancel", "cancel", "delete job-1", "delete"]
+        assert w.provider.calls == ["submit", "cancel", "cancel", "poll", "delete job-1", "delete"]
 
     async def test_a_cancel_during_the_submit_reaches_the_provider(self, world: Make) -> None:
         async def meanwhile() -> str:

@@ -196,8 +196,8 @@ class World:
         self.get_video = GetVideo(self.videos, self.feed)
         self.cancel_video = CancelVideo(db, self.get_video, self.clock)
         self.delete_video = DeleteVideo(db, self.clock)
-        self.remove_video = RemoveVideo(db, self.catalog, self.clock)
         self.costs = costs or Costs(Prices({}, {}))
+        self.remove_video = RemoveVideo(db, self.catalog, self.clock, self.costs)
         measure = MeasureInput(open_content, VideoTools(), Path(tempfile.gettempdir()))
         plan = PlanVideo(self.videos, self.catalog, get_file, measure, GetCharacter(db))
         self.start = StartVideo(

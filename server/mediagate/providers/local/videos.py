@@ -361,8 +361,9 @@ def _or_unknown(function: Callable[[str], T], ref: str) -> T:
 
 
 def _status_of(end: End) -> JobStatus:
-    progress, cost_usd = (100.0, 0.0) if end.state is JobState.SUCCEEDED else (None, None)
-    return JobStatus(end.state, progress_percent=progress, failure=end.failure, output=end.output, cost_usd=cost_usd)
+    # No bill comes from here: what a video costs is what the prices say, nothing unless the configuration has one.
+    progress = 100.0 if end.state is JobState.SUCCEEDED else None
+    return JobStatus(end.state, progress_percent=progress, failure=end.failure, output=end.output)
 
 
 def build(account: Account) -> LocalVideos:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from alembic import context
 from sqlmodel import SQLModel
 
-from mediagate.store import tables, tables_storage
+from mediagate.store import tables, tables_money, tables_storage
 
-assert tables.FileRow.metadata is tables_storage.StorageUsageRow.metadata is SQLModel.metadata
+for part in (tables.FileRow, tables_money.SpendRow, tables_storage.StorageUsageRow):
+    assert part.metadata is SQLModel.metadata
 
 
 def include_object(_object: object, name: str | None, kind: str, _reflected: bool, _other: object) -> bool:
