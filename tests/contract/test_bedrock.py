@@ -195,12 +195,17 @@ async def test_a_scan_keeps_to_its_time(provider: BedrockFiles) -> None:
     assert [file.key async for file in provider.scan(before=moment)] == []
 
 
-async def test_a_kms_key_is_asked_for(moto_url: str, s3_client: Any, s3_bucket: str) -> None:
-    files = BedrockFiles(settings_of(account(moto_url, s3_bucket, s3_encryption_key_id="alias/files")))
+@pytest.mark.parametrize("option", ["kms_key_id", "s3_encryption_key_id"])
+async def test_a_kms_key_is_asked_for(moto_url: str, s3_client: Any, s3_bucket: str, option: str) -> None:
+    files = BedrockFiles(
+        settings_of(account(moto_url, s3_bucket, **{option: "alias/files"})),
+        copy_limits=CopyLimits(single_bytes_max=6 * MIB, part_bytes=5 * MIB),
+    )
     source = await store(files, b"1")
     copied = await files.copy(source.ref, NewFile(key=new_file_id()), no_progress)
     large = await store(files, b"0" * (9 * MIB))
-    for blob in (source, copied, large):
+    copied_in_parts = await files.copy(large.ref, NewFile(key=new_file_id()), no_progress)
+    for blob in (source, copied, large, copied_in_parts):
         head = s3_client.head_object(Bucket=s3_bucket, Key=blob.ref.removeprefix(f"s3://{s3_bucket}/"))
         assert head["ServerSideEncryption"] == "aws:kms"
         assert head["SSEKMSKeyId"] == "alias/files"

@@ -67,6 +67,24 @@ def only_object(double: GcsDouble) -> bytes:
     return stored.data
 
 
+async def test_a_kms_key_is_named_with_every_object(double: GcsDouble) -> None:
+    key = "projects/p/locations/eu/keyRings/r/cryptoKeys/k"
+    provider = provider_of(double, options={"kms_key_id": key})
+    small = await store(provider, BINARY, key=new_file_id())
+    await store(provider, LARGE, key=new_file_id())
+
+    async def progress(_done_bytes: int) -> None:
+        pass
+
+    await provider.copy(small.ref, NewFile(key=new_file_id()), progress)
+    await provider.close()
+    begun = [request for request in double.calls("POST") if request.path.startswith("/upload/")]
+    assert [request.query.get("kmsKeyName") for request in begun] == [key, key]
+    rewrites = [request for request in double.calls("POST") if "/rewriteTo/" in request.path]
+    assert rewrites
+    assert {request.query.get("destinationKmsKeyName") for request in rewrites} == {key}
+
+
 class TestWriting:
     async def test_what_is_small_goes_in_one_request_with_its_checksum(
         self, double: GcsDouble, provider: VertexFiles

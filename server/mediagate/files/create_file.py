@@ -19,7 +19,7 @@ from mediagate.files.intake import FileFacts, IncomingFile, Intake, Placement
 from mediagate.files.proof import Proof
 from mediagate.files.rules import check_expiry, check_filename, check_on_partial, check_purpose
 from mediagate.files.spool import Spool
-from mediagate.routing.placement import require
+from mediagate.routing.placement import require, satisfies
 from mediagate.routing.stores import LOCAL
 from mediagate.routing.targets import Named, Targets, Wish
 from mediagate.storage.reserve import SLACK_BYTES, require_room
@@ -154,7 +154,8 @@ class _Form:
         """Where the bytes go, if nothing that may still come can change that."""
         stores = self._rules.intake.stores
         accounts = self._rules.targets.named(self._who, self._named, self._wish)
-        if accounts is None and len(stores.accounts) == 1:
+        if accounts is None and (len(stores.accounts) == 1 or not satisfies(stores.accounts[LOCAL], self._required)):
+            # There is no other place, or the bytes may not wait here until one is named.
             accounts = self._rules.targets.default(self._who)
         if accounts is None:
             return None
