@@ -26,6 +26,8 @@ OWN = sorted(path.relative_to(PROTO).as_posix() for path in (PROTO / "mediagate"
 VENDORED = ["buf/validate/validate.proto"]
 # Envoy prints error details only where it knows their types.
 EDGE_ONLY = ["google/rpc/error_details.proto", "google/rpc/status.proto"]
+# What users implement and the gateway calls. The edge serves nothing of it.
+CALLED = {"mediagate.v1.GuardrailService"}
 VERBS = ("get", "put", "post", "delete", "patch")
 
 
@@ -54,6 +56,7 @@ def generate_edge(out: Path) -> None:
     descriptors = descriptor_pb2.FileDescriptorSet.FromString(target.read_bytes())
     files = [file for file in descriptors.file if file.package.startswith("mediagate.")]
     services = {f"{file.package}.{service.name}": service for file in files for service in file.service}
+    services = {name: service for name, service in services.items() if name not in CALLED}
     methods = {f"/{name}/{method.name}": method for name, service in services.items() for method in service.method}
     paths: dict[str, set[str]] = {}
     json_bodies: set[str] = set()

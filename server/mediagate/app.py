@@ -78,6 +78,7 @@ async def run_api(settings: Settings, address: str) -> None:
     await key_changes.close()
     await parts.intake.leases.close()
     parts.outputs.tools.close()
+    await parts.guardrails.close()
     await parts.stores.close()
     await parts.db.close()
     log.info("api_stopped", address=address)
@@ -106,6 +107,7 @@ async def run_worker(settings: Settings) -> None:
     await running
     await parts.intake.leases.close()
     parts.outputs.tools.close()
+    await parts.guardrails.close()
     await parts.stores.close()
     await parts.db.close()
     stop_metrics()

@@ -26,6 +26,9 @@ from mediagate.files.open_content import OpenContent
 from mediagate.files.reconcile import Reconcile
 from mediagate.files.remove_file import DropParts, RemoveReplicas, ResumeRemovals, SweepFiles
 from mediagate.files.retention import Retention
+from mediagate.guardrails.check_file import CheckFile
+from mediagate.guardrails.rules import Guardrails
+from mediagate.guards import build_guardrails
 from mediagate.jobs.tasks import Operations
 from mediagate.net.fetcher import Fetcher
 from mediagate.net.urls import FetchRules, allowed_host
@@ -81,6 +84,7 @@ class Parts:
     targets: Targets
     outputs: Outputs
     copy_file: CopyFile
+    guardrails: Guardrails
 
 
 def build_parts(settings: Settings) -> Parts:
@@ -97,10 +101,11 @@ def build_parts(settings: Settings) -> Parts:
     get_file = GetFile(files, clock)
     reconcile = Reconcile(db, stores, clock, timedelta(seconds=settings.config.files.orphan_grace_s))
     open_content = OpenContent(stores, get_file, reconcile, clock)
-    intake = Intake(db, stores, clock)
+    guardrails = build_guardrails(settings, os.environ)
+    intake = Intake(db, stores, clock, CheckFile(guardrails))
     fetcher = Fetcher(fetch_rules(settings))
     targets = Targets(stores, catalog)
-    outputs = build_outputs(settings, db, catalog, intake, files, open_content, clock)
+    outputs = build_outputs(settings, db, catalog, intake, files, open_content, clock, guardrails)
     return Parts(
         settings=settings,
         db=db,
@@ -126,6 +131,7 @@ def build_parts(settings: Settings) -> Parts:
             settings.config.files.copy_bytes_max,
             retention=RetentionDefaults(settings.config.retention),
         ),
+        guardrails=guardrails,
     )
 
 

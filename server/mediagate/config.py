@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 
 from mediagate.config_money import Budgets
+from mediagate.config_guardrails import GuardrailEntry, guardrail_complaints, guardrail_warnings
 from mediagate.config_sections import GIB as GIB
 from mediagate.config_sections import MIB as MIB
 from mediagate.config_sections import (
@@ -44,7 +45,7 @@ DEFAULT_DATA_DIR: Final = ".mediagate"
 
 PEER_SECTIONS: Final = frozenset(
     {
-        "agents", "callback_settings", "credential_list", "environment_variables", "finetune_settings", "guardrails",
+        "agents", "callback_settings", "credential_list", "environment_variables", "finetune_settings",
         "include", "litellm_settings", "mcp_servers", "mcp_tools", "policies", "prompts", "router_settings",
         "search_tools", "vector_store_registry",
     }
@@ -109,6 +110,9 @@ class Config(Strict):
     retention: Retention = Field(default={}, description=RETENTION)
     telemetry: Telemetry = Telemetry()
     budgets: Budgets = Budgets()
+    guardrails: list[GuardrailEntry] = Field(
+        default=[], description="What looks at prompts, pictures, finished videos and text files before they are taken."
+    )
     database_url: SecretStr | None = Field(
         default=None, description="PostgreSQL URL. `dev` starts its own without one."
     )
@@ -178,6 +182,8 @@ def load_config(path: Path | str | None, environ: Mapping[str, str] = os.environ
     except ValidationError as error:
         complaints += [_sentence(item) for item in error.errors(include_url=False) if tuple(item["loc"]) not in unset]
         raise ConfigError(source, complaints) from None
+    complaints += guardrail_complaints(config.guardrails, config.model_list)
+    warnings += guardrail_warnings(config.guardrails, config.model_list)
     if complaints:
         raise ConfigError(source, complaints)
     config._warnings.extend(warnings + [_unused(where, near) for where, near in _unused_keys(config, ())])

@@ -42,6 +42,7 @@ class LitellmParams(Labelled, Peer):
     api_version: str | None = Field(default=None, description="API version that the provider asks for (Azure).")
     bucket_name: str | None = Field(default=None, description="Bucket, for stores that have buckets.")
     account: str | None = Field(default=None, min_length=1, description="Name of the account, where it needs one.")
+    guardrails: list[str] = Field(default=[], description="Guardrails that look at every request for this model.")
 
 
 _SIZE: Final = re.compile(r"[1-9]\d{1,4}x[1-9]\d{1,4}")

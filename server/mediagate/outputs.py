@@ -9,6 +9,7 @@ from mediagate.config import ConfigError, Settings
 from mediagate.core.clock import Clock
 from mediagate.files.intake import Intake
 from mediagate.files.open_content import OpenContent
+from mediagate.guardrails.rules import Guardrails
 from mediagate.media.tools import VideoTools
 from mediagate.providers.files import FileOperation
 from mediagate.providers.registry import file_spec
@@ -21,6 +22,7 @@ from mediagate.videos.archive import Archive, ArchiveRules
 from mediagate.videos.find_kept import FindKept
 from mediagate.videos.find_output import FindOutput
 from mediagate.videos.finish_video import FinishVideo
+from mediagate.videos.guard_output import GuardOutput
 from mediagate.videos.journal import Journal
 from mediagate.videos.open_output import OpenOutput
 from mediagate.videos.pictures import OpenPicture
@@ -47,6 +49,7 @@ def build_outputs(
     files: FileLookup,
     open_file: OpenContent,
     clock: Clock,
+    guardrails: Guardrails,
 ) -> Outputs:
     """Connect them. Raises `ConfigError` where `archive.store` names no account that can keep files."""
     rules = archive_rules(settings, intake.stores)
@@ -58,7 +61,7 @@ def build_outputs(
     archive = Archive(intake, find_kept, Journal(db, clock), clock, rules)
     return Outputs(
         tools=tools,
-        finish_video=FinishVideo(open_file, archive, tools, clock, spool_dir),
+        finish_video=FinishVideo(open_file, archive, tools, clock, spool_dir, GuardOutput(guardrails, tools)),
         open_output=open_output,
         open_picture=open_picture,
         find_output=FindOutput(videos, find_kept, open_picture),

@@ -71,6 +71,7 @@ from mediagate.videos.delete_video import DeleteVideo
 from mediagate.videos.estimate_video import EstimateVideo
 from mediagate.videos.feed import VideoFeed
 from mediagate.videos.get_video import GetVideo
+from mediagate.videos.guard_request import GuardRequest
 from mediagate.videos.inputs import KeepInput
 from mediagate.videos.journal import Journal
 from mediagate.videos.list_videos import ListVideos
@@ -283,6 +284,7 @@ def _videos(parts: Parts, feed: VideoFeed) -> VideoServicer:
         config.videos.deadline_s,
         VideoPlaces(parts.db, parts.stores, parts.makers.accounts, archive_rules(parts.settings, parts.stores).account),
         ReserveSpend(parts.budgets),
+        GuardRequest(parts.guardrails, parts.open_content, parts.outputs.tools, parts.settings.data_dir / "spool"),
     )
     create = CreateVideo(start, keep, parts.get_file)
     get_video = GetVideo(videos, feed)

@@ -155,7 +155,8 @@ class Video:
     Times to be over by: `start_by` for the provider's queue, `cancel_at` for the whole; `deadline_at` is the gateway's
     own. `hold` says why it waits here: `{reason, position, of}`. `estimate_usd` is held until the end, `cost_usd` is
     what it came to and `cost_source` who says so. `archive_file_id` is our own copy of the finished video.
-    `required` is what its places must be like, by label.
+    `required` is what its places must be like, by label; `guardrails` are those that the policies of its key and the
+    request have added.
     """
 
     id: str
@@ -204,6 +205,7 @@ class Video:
     cost_source: str | None = None
     archive_file_id: str | None = None
     required: Mapping[str, str] | None = None
+    guardrails: Sequence[str] | None = None
 
     @property
     def size(self) -> str:

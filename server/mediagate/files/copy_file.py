@@ -65,6 +65,7 @@ class CopyRequest:
     required: Required
     quotas: tuple[Quota, ...] = ()
     reserved_bytes: int = 0
+    guardrails: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,7 @@ class CopyFile:
             end_user=end_user,
             required=required_of(who),
             quotas=quotas_of(who, end_user),
+            guardrails=self.intake.check_file.guardrails.of_policies(who),
         )
 
     def _check_size(self, size_bytes: int | None) -> None:
@@ -170,7 +172,9 @@ class CopyFile:
     def _placement(self, request: CopyRequest, source: Source) -> Placement:
         stores = self.intake.stores
         copies = {}
-        for account in request.accounts:
+        # What guardrails look at has to pass here.
+        passes = self.intake.check_file.concerns(request.guardrails)
+        for account in () if passes else request.accounts:
             provider = stores.account(account)
             uri = source.uri_for(provider) if isinstance(provider, CopiesObjects) else None
             if uri is not None:
@@ -234,6 +238,7 @@ class CopyFile:
             "life_s": request.life_s,
             "keeps_partial": request.keeps_partial,
             "quotas": [astuple(quota) for quota in request.quotas],
+            "guardrails": list(request.guardrails),
         }
         reservation = Reservation(self.intake.db, request.quotas)
         async with self.intake.db.transaction() as tx:
@@ -269,6 +274,7 @@ class CopyFile:
             # A promise of an older version has none.
             quotas=tuple(Quota(*quota) for quota in options.get("quotas", ())),
             reserved_bytes=options["reserved_bytes"],
+            guardrails=tuple(options.get("guardrails", ())),
         )
         try:
             await self._copy(file, request, anew=True)
@@ -300,6 +306,7 @@ class CopyFile:
                 expected=file.id,
                 created_at=file.created_at,
                 reservation=Reservation(self.intake.db, request.quotas, request.reserved_bytes),
+                guardrails=request.guardrails,
             )
             return await self._transfer(incoming, source, request, placement)
 

@@ -35,6 +35,7 @@ from mediagate.files.steps import Steps
 from mediagate.files.tasks import BYTES_QUEUE, FOLLOW_REPLICA, REMOVE_FILE, REPAIR_REPLICA, replica_lock
 from mediagate.files.tee import Tee
 from mediagate.files.webhooks import announce_new
+from mediagate.guardrails.check_file import CheckFile, TextFileCheck
 from mediagate.providers.files import FileOperation, FileProvider, NewFile, Progress, StoredBlob
 from mediagate.routing.placement import require
 from mediagate.routing.stores import FileStores
@@ -88,6 +89,7 @@ class Intake:
     db: Database
     stores: FileStores
     clock: Clock
+    check_file: CheckFile = field(default_factory=CheckFile)
     leases: Leases = field(init=False)
 
     def __post_init__(self) -> None:
@@ -106,9 +108,11 @@ class Intake:
         end_user: str | None = None,
         bytes_at_most: int | None = None,
         reservation: Reservation | None = None,
+        guardrails: Sequence[str] | None = None,
     ) -> IncomingFile:
         """Commit the intent, but for the file `expected`, which has one. Without a `placement` the file stays on
-        scratch, whatever the default is: `internal` files are inputs of videos, which no list shows.
+        scratch, whatever the default is: `internal` files are inputs of videos, which no list shows and whose
+        guardrails are those of videos. `guardrails` are in the place of those that the policies of `who` name.
 
         The file is reserved room under the quotas of `who` and of the `end_user`, for its size or else for
         `bytes_at_most`; the room of the file `expected` is its `reservation`. Raises `StorageQuotaExceeded`, and
@@ -127,6 +131,7 @@ class Intake:
             placement,
             created_at or self.clock.now(),
             reservation,
+            guardrails,
         )
         try:
             made_by = None if expected else MadeBy.of(who, end_user)
@@ -178,6 +183,7 @@ class IncomingFile:
         placement: Placement,
         began_at: datetime,
         reservation: Reservation,
+        guardrails: Sequence[str] | None = None,
     ) -> None:
         self._intake = intake
         self._who = who
@@ -195,6 +201,9 @@ class IncomingFile:
         self._steps = Steps()
         self._blobs: dict[str, StoredBlob] = {}
         self._readable: bool | None = False
+        self._guardrails = guardrails
+        self._internal = False
+        self._check: TextFileCheck | None = None
         self.id = file_id
         self.size_bytes = 0
 
@@ -204,7 +213,7 @@ class IncomingFile:
         for provider in self._providers.values():
             provider.spec.require(FileOperation.CREATE)
             self._size_bytes_max = min(self._size_bytes_max, provider.spec.file_bytes_max or self._size_bytes_max)
-        self._made_by = made_by
+        self._made_by, self._internal = made_by, internal
         await self._steps.run(self._open(internal, made_by, bytes_at_most))
 
     async def _open(self, internal: bool, made_by: MadeBy | None, bytes_at_most: int | None) -> None:
@@ -245,7 +254,12 @@ class IncomingFile:
                 return
             chunk = self._head
             await self._flow()
+        await self._pass(chunk)
+
+    async def _pass(self, chunk: bytes) -> None:
         await self._digest.update(chunk)
+        if self._check is not None:
+            await self._check.write(chunk)
         await self._tee.write(chunk)
 
     async def _make_room(self, size_bytes: int) -> None:
@@ -257,6 +271,9 @@ class IncomingFile:
     async def _flow(self) -> None:
         self._flowing = True
         self._head = self._head[:HEAD_BYTES]
+        if not self._internal:
+            content_type = content_type_of(self._head, self._placement.filename)
+            self._check = self._intake.check_file.begin(self._who, self.id, content_type, self._guardrails)
         await self._steps.run(self._tee.open(self._new))
 
     def _new(self, provider: FileProvider) -> NewFile:
@@ -287,16 +304,18 @@ class IncomingFile:
 
     async def store(self, proof: Proof | None = None) -> Received:
         """Make the bytes durable, still invisible. Only call it with a proof that all bytes came. Raises what `proof`
-        raises, before any store has made them its own, and `TruncatedUpload` where the lease is out and they are gone.
+        and guardrails raise, before any store has made them its own, and `TruncatedUpload` where the lease is out and
+        they are gone.
         """
         if not self._flowing:
             head = self._head
             await self._flow()
-            await self._digest.update(head)
-            await self._tee.write(head)
+            await self._pass(head)
         received = Received(self.size_bytes, await self._digest.hexdigest())
         if proof is not None:
             proof.check(received)
+        if self._check is not None:
+            await self._check.finish()
         await self._steps.run(self._store())
         return received
 
@@ -392,6 +411,8 @@ class IncomingFile:
 
     async def _abort(self) -> None:
         self._intake.leases.release(self.id)
+        if self._check is not None:
+            await self._check.abort()
         if await self._is_readable():
             # First the tombstone: a file that can be found can be read.
             async with self._intake.db.transaction() as tx:

@@ -1,6 +1,6 @@
-"""The process that looks into a finished video.
+"""The process that looks into a finished video, or a picture of a caller.
 
-    python -P -m mediagate.media.program measure|draw FILE_DESCRIPTOR PARENT_PID
+    python -P -m mediagate.media.program measure|draw|shrink FILE_DESCRIPTOR PARENT_PID
 
 Prints one line of JSON: what `measure` found, the lengths of the pictures that follow it, or `{"bad": why}`. Every exit
 but 0 says nothing about the video, unless it is a signal that only the video can have caused.
@@ -34,6 +34,11 @@ def main(arguments: list[str]) -> int:
 
             pictures = draw(path)
             found: object = {"lengths": [len(picture) for picture in pictures]}
+        elif arguments[0] == "shrink":
+            from mediagate.media.shrinking import shrink
+
+            pictures = (shrink(path),)
+            found = {"lengths": [len(pictures[0])]}
         else:
             found = asdict(measure(path))
     except BadVideo as error:

@@ -69,6 +69,13 @@ class VideoTools:
             raise NotLookedInto("the pictures are not whole")
         return Pictures(rest[: lengths[0]], rest[lengths[0] :])
 
+    async def shrink(self, descriptor: int) -> bytes:
+        """Make a small JPEG of a picture. Raises as `measure` does, for a picture that is none too."""
+        found, rest = await self._run("shrink", descriptor)
+        if found.get("lengths") != [len(rest)] or not rest:
+            raise NotLookedInto("the picture is not whole")
+        return rest
+
     async def _run(self, what: str, descriptor: int) -> tuple[dict[str, Any], bytes]:
         # A descriptor of our own: the caller may be cancelled, close its file and see the number given to another.
         own = os.dup(descriptor)

@@ -210,6 +210,7 @@ class VideoRow(SQLModel, table=True):
     cost_source: str | None = None
     archive_file_id: str | None = None
     required: dict[str, str] | None = _json()
+    guardrails: list[str] | None = _json()
 
 
 class VideoPictureRow(SQLModel, table=True):

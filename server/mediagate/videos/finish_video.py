@@ -40,6 +40,7 @@ from mediagate.providers.files import ForgetsLinks, ServesDirectly
 from mediagate.providers.inline_video import InlineVideo
 from mediagate.routing.stores import LOCAL
 from mediagate.videos.archive import Archive
+from mediagate.videos.guard_output import GuardsOutputs, NoOutputGuard
 
 log = structlog.get_logger(__name__)
 READINGS: Final = 2
@@ -87,6 +88,7 @@ class FinishVideo:
     tools: VideoTools
     clock: Clock
     spool_dir: Path
+    guard: GuardsOutputs = field(default_factory=NoOutputGuard)
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def run(self, video: Video, provider: VideoProvider, status: JobStatus) -> Finished | Failure:
@@ -120,7 +122,7 @@ class FinishVideo:
 
     async def _proven(
         self, video: Video, provider: VideoProvider, status: JobStatus, kept: File | None, spool: Spool
-    ) -> Finished:
+    ) -> Finished | Failure:
         """Raises `FileNotFoundError`, `BrokeOff`, `BadVideo`, `FateUnknown`."""
         try:
             async with asyncio.timeout(OPEN_S_MAX):
@@ -130,6 +132,9 @@ class FinishVideo:
             raise FateUnknown("the provider does not hand the output over") from error
         except (MediagateError, NotLookedInto) as error:
             raise FateUnknown(str(error)) from error
+        refused = await self.guard.run(video, spool)
+        if refused is not None:
+            return refused
         life_s = provider.spec.output_life_s
         until = status.expires_at or (None if life_s is None else self.clock.now() + timedelta(seconds=life_s))
         if kept is None:

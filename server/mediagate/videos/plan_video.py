@@ -47,6 +47,7 @@ class VideoDraft:
     cancel_after_s: float | None = None
     end_user: str | None = None
     characters: tuple[str, ...] = ()
+    guardrails: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -21,11 +21,13 @@ _JSON = re.compile(r"[-\d{\[]|true\Z|false\Z|null\Z")
 # What PostgreSQL, protobuf and UTF-8 cannot hold, and JSON can.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 CHARACTERS: Final = "characters"
+GUARDRAILS: Final = "guardrails"
+GUARDRAILS_MAX: Final = 32
 _OURS: Final = frozenset(
     {
         "aspect_ratio", "cancel_after", "characters", "custom_llm_provider", "extra_body", "generate_audio",
-        "input_reference", "max_cost", "model", "placement", "prompt", "resolution", "seconds", "size", "start_timeout",
-        "user", "video", "video_id",
+        "guardrails", "input_reference", "max_cost", "model", "placement", "prompt", "resolution", "seconds", "size",
+        "start_timeout", "user", "video", "video_id",
     }
 )  # fmt: skip
 
@@ -43,6 +45,7 @@ def wishes(fields: Mapping[str, Any]) -> dict[str, Any]:
         "cancel_after_s": duration_field(fields, "cancel_after"),
         "end_user": text_field(fields, "user", chars_max=NAME_CHARS_MAX),
         "characters": character_ids(fields),
+        "guardrails": guardrail_names(fields),
         "extra": extra_fields(fields),
     }
 
@@ -142,6 +145,23 @@ def character_ids(fields: Mapping[str, Any]) -> tuple[str, ...]:
             code="invalid_type",
         )
     return tuple(dict.fromkeys(told))
+
+
+def guardrail_names(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """The guardrails that the caller adds, `["name"]`, or one name alone. Raises `InvalidField`."""
+    body = fields.get("extra_body")
+    given = fields.get(GUARDRAILS) or (body.get(GUARDRAILS) if isinstance(body, Mapping) else None) or []
+    if isinstance(given, Mapping):
+        # As a form has it: guardrails[0].
+        given = list(given.values())
+    names = [given] if isinstance(given, str) else given
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) > GUARDRAILS_MAX:
+        raise InvalidField(
+            f"Invalid value for '{GUARDRAILS}': write it like [\"name\"], with at most {GUARDRAILS_MAX} names.",
+            param=GUARDRAILS,
+            code="invalid_type",
+        )
+    return tuple(dict.fromkeys(names))
 
 
 def extra_fields(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from mediagate.core import ids
@@ -15,6 +15,7 @@ from mediagate.spend.reserve import ReserveSpend
 from mediagate.store.database import Database
 from mediagate.telemetry.requests import note_backend, note_model
 from mediagate.videos.cost import Costs, Estimate, charge_of, reserved
+from mediagate.videos.guard_request import GuardsRequests, NoGuard
 from mediagate.videos.journal import Journal
 from mediagate.videos.places import VideoPlaces
 from mediagate.videos.plan_video import Plan, PlanVideo, VideoDraft
@@ -43,16 +44,19 @@ class StartVideo:
     deadline_s: float | None
     places: VideoPlaces
     reserve: ReserveSpend = field(default_factory=ReserveSpend)
+    guard: GuardsRequests = field(default_factory=NoGuard)
 
     async def run(self, who: Principal, draft: VideoDraft, *, video_id: str | None = None) -> Video:
-        """`video_id` is for a video whose id was reserved. Raises as `PlanVideo`, `VideoPlaces`, `Costs.estimate` and
-        `ReserveSpend` do."""
+        """`video_id` is for a video whose id was reserved. Raises as `PlanVideo`, `VideoPlaces`, `Costs.estimate`,
+        `GuardRequest` and `ReserveSpend` do."""
         intent = await self.intent(who, draft, video_id=video_id)
         note_model(intent.video.model)
         note_backend(intent.video.account)
-        charge = charge_of(who, intent.video)
+        names = await self.guard.run(who, draft, intent.video.model, intent.video.id)
+        video = replace(intent.video, guardrails=names)
+        charge = charge_of(who, video)
         async with self.db.transaction() as tx:
-            video = await self.journal.open(tx, intent.video, reserved(intent.estimate))
+            video = await self.journal.open(tx, video, reserved(intent.estimate))
             await tx.enqueue(TRACK_VIDEO, queue=TRACKING_QUEUE, lock=video.id, video_id=video.id)
             # Last, because others wait for the budgets that it moves.
             await self.reserve.run(tx, charge, who.scopes)

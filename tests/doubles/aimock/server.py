@@ -53,23 +53,39 @@ def aimock_server(fixtures: Sequence[Mapping[str, Any]] = ()) -> Iterator[str]:
     """aimock on a free port; yields its address, without a path. It takes the key `KEY` only. `fixtures` are what it
     answers where it has nothing of its own: `{"match": ..., "response": ...}`, the first that fits."""
     folder = installed()
-    port = free_port()
     script = folder / "node_modules/@copilotkit/aimock/dist/cli.js"
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump({"fixtures": list(fixtures)}, file)
         file.flush()
-        process = subprocess.Popen(
-            ["node", script, "-p", str(port), "-f", file.name, "--log-level", "silent", "--journal-max", "0"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "AIMOCK_API_KEYS": KEY},
-        )
-        try:
-            _wait_ready(process, f"http://127.0.0.1:{port}")
+        port = free_port()
+        with _running(
+            port, [str(script), "-p", str(port), "-f", file.name, "--log-level", "silent", "--journal-max", "0"]
+        ):
             yield f"http://127.0.0.1:{port}"
-        finally:
-            process.kill()
-            process.wait()
+
+
+@contextmanager
+def aimock_moderations(word: str, category: str) -> Iterator[str]:
+    """The same for its moderation endpoint, which flags texts with `word`."""
+    port = free_port()
+    with _running(port, [str(HERE / "moderations.mjs"), str(installed()), str(port), word, category]):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def _running(port: int, arguments: Sequence[str]) -> Iterator[None]:
+    process = subprocess.Popen(
+        ["node", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "AIMOCK_API_KEYS": KEY},
+    )
+    try:
+        _wait_ready(process, f"http://127.0.0.1:{port}")
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _wait_ready(process: subprocess.Popen[bytes], url: str) -> None:
