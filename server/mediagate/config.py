@@ -17,8 +17,8 @@ from typing import Any, ClassVar, Final, Self, TypeAlias
 import yaml
 from pydantic import BaseModel, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 
-from mediagate.config_money import Budgets
 from mediagate.config_guardrails import GuardrailEntry, guardrail_complaints, guardrail_warnings
+from mediagate.config_money import Budgets
 from mediagate.config_sections import GIB as GIB
 from mediagate.config_sections import MIB as MIB
 from mediagate.config_sections import (

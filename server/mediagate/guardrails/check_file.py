@@ -58,6 +58,7 @@ class CheckFile:
             key_id=who.key_id or "",
             user_id=who.user_id or "",
             team_id=who.team_id or "",
+            end_user=who.end_user or "",
             object_id=file_id,
         )
         return TextFileCheck(self.guardrails, rules, subject, content_type)

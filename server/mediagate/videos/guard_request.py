@@ -70,7 +70,7 @@ class GuardRequest:
             key_id=who.key_id or "",
             user_id=who.user_id or "",
             team_id=who.team_id or "",
-            end_user=draft.end_user or "",
+            end_user=who.end_user or draft.end_user or "",
             object_id=video_id,
         )
         texts = self.guardrails.chain(Stage.PROMPT, models=models, names=names)
