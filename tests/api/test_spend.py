@@ -271,3 +271,16 @@ def test_an_admin_sees_the_budgets_of_providers(http: httpx.Client, spenders: tu
         ("provider", "openai")
     ]
     assert set(budgets(http, spenders[0].headers)) == {"team", "user", "key"}
+
+
+def test_what_a_deleted_key_spent_stays(http: httpx.Client, spending: Gateway) -> None:
+    created = http.post("/key/generate", json={"max_budget": 5, "budget_duration": "1mo"}).json()
+    headers = {"authorization": f"Bearer {created['key']}"}
+    video = ask(http, headers).json()["id"]
+    assert http.post("/key/delete", json={"keys": [created["key"]]}).status_code == 200
+
+    def charged() -> bool:
+        log = http.get("/v1/spend/logs", params={"request_id": video}).json()["data"][0]
+        return (log["status"], log["spend"]) == ("charged", PRICE)
+
+    eventually(charged, "it is charged without its key")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,10 +15,13 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
+from mediagate.core import ids
 from mediagate.core.access import Policy
 from mediagate.core.errors import InsufficientQuota, InvalidField
 from mediagate.core.spend import USD_MAX, BudgetKind, Limit, Payer
+from mediagate.core.webhooks import BUDGET_SOFT_LIMIT_REACHED, WebhookEndpoint
 from mediagate.store.database import Database
+from mediagate.store.webhooks import WebhookRepository
 from tests.unit.spend.books import Books, audit, unique
 
 
@@ -27,6 +31,14 @@ def limited(usd: float, period: str | None = None, soft: float | None = None) ->
 
 def provider_limit(usd: str, name: str = "p") -> dict[str, Limit]:
     return {name: Limit(Payer(BudgetKind.PROVIDER, name), Decimal(usd))}
+
+
+def endpoint_of(owner_id: str) -> WebhookEndpoint:
+    now = datetime.now(UTC)
+    types = (BUDGET_SOFT_LIMIT_REACHED,)
+    return WebhookEndpoint(
+        ids.WEBHOOK_ENDPOINT.new(), owner_id, "n", "https://x.example", types, "whsec_", (), 10.0, 0, None, now, now
+    )
 
 
 async def test_a_request_is_reserved_and_charged_once(db: Database) -> None:
@@ -192,14 +204,23 @@ async def test_a_reset_forgives_what_is_spent_and_keeps_what_is_held(db: Databas
     await audit(db)
 
 
-async def test_a_soft_limit_is_noted_once_a_period(db: Database) -> None:
+async def test_a_soft_limit_is_told_once_a_period(db: Database) -> None:
     books = Books(db, {"key": limited(10, "30d", soft=2)})
-    await books.reserve("2")
-    query = text("SELECT soft_limit_at FROM budget_window WHERE id = :id")
-    for usd, passed in (("1", True), ("1", True)):
-        await books.reserve(usd)
+    async with db.transaction() as tx:
+        await WebhookRepository(tx.connection).add(endpoint_of(f"team:{books.team}"), most=1)
+    query = text("SELECT convert_from(body, 'UTF8')::jsonb FROM webhook_event WHERE data_id = :id")
+    for told in (0, 1, 1, 1):
+        if told == 0:
+            await books.reserve("2")
+        else:
+            await books.reserve("1")
         async with db.reading() as connection:
-            assert ((await connection.execute(query, {"id": books.key})).scalar_one() is not None) is passed
+            events = (await connection.execute(query, {"id": books.key})).scalars().all()
+        assert len(events) == told
+    assert events[0]["type"] == "budget.soft_limit_reached"
+    data = events[0]["data"]
+    assert (data["id"], data["kind"], data["soft_budget"], data["used"]) == (books.key, "key", 2, 3)
+    assert data["resets_at"] > events[0]["created_at"]
 
 
 async def test_an_unknown_price_is_refused_under_a_hard_budget_only(db: Database) -> None:
