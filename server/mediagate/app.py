@@ -76,6 +76,8 @@ async def run_api(settings: Settings, address: str) -> None:
     await feed.close()
     await server.stop(grace_s=max(0.0, settings.config.server.shutdown_s - settings.config.server.drain_s))
     await key_changes.close()
+    if pipeline.door.limits is not None:
+        await pipeline.door.limits.close()
     await parts.intake.leases.close()
     parts.outputs.tools.close()
     await parts.guardrails.close()

@@ -9,6 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from mediagate.access.idempotency import SweepKeys
+from mediagate.access.limits.sweep import SweepLimits
 from mediagate.accounts import accounts_of
 from mediagate.config import ConfigError, Settings
 from mediagate.core.clock import SystemClock
@@ -50,6 +51,7 @@ from mediagate.storage.retention import RetentionDefaults
 from mediagate.store.database import Database
 from mediagate.store.files import FileLookup
 from mediagate.store.gateway import stamp_of
+from mediagate.store.limits import LimitStates
 from mediagate.store.videos import VideoLookup
 from mediagate.videos.callbacks import Callbacks
 from mediagate.videos.cost import Costs
@@ -277,6 +279,7 @@ def build_operations(parts: Parts) -> Operations:
         copy_file=parts.copy_file,
         drop_parts=drop_parts,
         sweep_keys=SweepKeys(parts.db, parts.clock),
+        sweep_limits=SweepLimits(LimitStates(parts.db)),
         sweep_files=SweepFiles(parts.db, remove_replicas, parts.clock),
         resume_removals=ResumeRemovals(parts.db, remove_replicas, drop_parts),
         reconcile=parts.reconcile,

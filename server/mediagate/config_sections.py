@@ -168,7 +168,7 @@ class GeneralSettings(Peer):
 
 
 class Limits(Strict):
-    """Bounds for one request. Sizes are bytes (1 MiB = 1048576), waits are seconds."""
+    """Bounds for one request, and for how many there are. Sizes are bytes (1 MiB = 1048576), waits are seconds."""
 
     file_bytes_max: int = Field(default=512 * MIB, gt=0, description="Largest file, bytes.")
     jsonl_bytes_max: int = Field(
@@ -190,6 +190,12 @@ class Limits(Strict):
         gt=0,
         le=70,
         description="Longest a call without content and without a wait may take, s. The edge waits 75 s.",
+    )
+    requests_in_flight_max: int | None = Field(
+        default=1000,
+        ge=1,
+        description="Most requests, uploads and downloads that one server process works on at a time; more are refused "
+        "with 503. Watching, readiness and administration do not count. null is no limit.",
     )
 
 

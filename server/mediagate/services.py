@@ -13,6 +13,7 @@ from mediagate.access.create_user import CreateUserWithKey
 from mediagate.access.delete_keys import DeleteKeys
 from mediagate.access.get_key import GetKey, ListKeys
 from mediagate.access.idempotency import Idempotency
+from mediagate.access.limits.admission import Limits
 from mediagate.access.list_audit import ListAudit
 from mediagate.access.update_key import RegenerateKey, UpdateKey
 from mediagate.api.admin import AdminServicer, HolderOperations
@@ -20,6 +21,7 @@ from mediagate.api.callers import Callers
 from mediagate.api.decision import ContentDecision
 from mediagate.api.files import FileServicer
 from mediagate.api.idempotency import Keys
+from mediagate.api.limits import Door, Gate
 from mediagate.api.models import ModelServicer
 from mediagate.api.observe import Observer
 from mediagate.api.pipeline import Pipeline
@@ -59,6 +61,7 @@ from mediagate.storage.usage import GetStorageUsage
 from mediagate.store.gauges import gauges
 from mediagate.store.idempotency import IdempotencyLookup
 from mediagate.store.keys import KeyLookup
+from mediagate.store.limits import LimitStates
 from mediagate.store.videos import VideoLookup
 from mediagate.telemetry.exposition import MetricsPage
 from mediagate.telemetry.logs import request_log
@@ -114,7 +117,9 @@ def build_pipeline(
     parts: Parts, servicers: Mapping[str, Any], callers: Callers, log: RequestLog | None = None
 ) -> Pipeline:
     """What surrounds every call."""
-    return Pipeline(callers, _keys(parts, servicers), parts.settings.config.limits.request_s, Observer(log))
+    limits = parts.settings.config.limits
+    door = Door(Limits(LimitStates(parts.db)), Gate(limits.requests_in_flight_max))
+    return Pipeline(callers, _keys(parts, servicers), limits.request_s, Observer(log), door)
 
 
 def build_decision(parts: Parts, pipeline: Pipeline) -> ContentDecision:
@@ -127,6 +132,7 @@ def build_decision(parts: Parts, pipeline: Pipeline) -> ContentDecision:
         TargetReader(parts.stores),
         parts.outputs.find_output,
         log=pipeline.observer.log,
+        limits=pipeline.door.limits,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -16,8 +17,18 @@ from edge_harness import envoy_program
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mediagate.api.errors import envelope, status
+from mediagate.core.errors import Overloaded
 from mediagate.envoy import SLOW_METHODS
-from mediagate.envoy.render import ROUTES, VALID_PATH, EdgeSettings, render_config
+from mediagate.envoy.render import (
+    LUA,
+    OVERLOADED_DETAILS,
+    ROUTES,
+    TEMPLATE,
+    VALID_PATH,
+    EdgeSettings,
+    render_config,
+)
 
 
 def settings(*targets: str, **options: Any) -> EdgeSettings:
@@ -64,7 +75,13 @@ def test_odd_values_stay_values() -> None:
 def test_every_method_has_its_time_limits() -> None:
     table = json.loads(ROUTES.read_text())
     routes = list(virtual_host(render_config(settings("unix:/a", upload_idle_s=33)))["routes"])
-    limits = {"upload": ("0s", "33.000s"), "content": ("0s", "600s"), "watch": ("0s", "600s"), "unary": ("75s", "80s")}
+    limits = {
+        "upload": ("0s", "33.000s"),
+        "content": ("0s", "600s"),
+        "watch": ("0s", "600s"),
+        "slow": ("0s", "600s"),
+        "unary": ("75s", "80s"),
+    }
     for method in [*table["streaming_methods"], *SLOW_METHODS, "/mediagate.v1.FileService/GetFile"]:
         name = next(
             route["name"]
@@ -78,6 +95,8 @@ def test_every_method_has_its_time_limits() -> None:
             else "content"
             if method.endswith("ContentHttp")
             else "watch"
+            if "/Watch" in method
+            else "slow"
             if method in (*table["streaming_methods"], *SLOW_METHODS)
             else "unary"
         )
@@ -85,6 +104,25 @@ def test_every_method_has_its_time_limits() -> None:
         route = next(route for route in routes if route["name"] == name)["route"]
         assert (route["timeout"], route["idle_timeout"]) == limits[name]
         assert float(route["max_stream_duration"]["max_stream_duration"][:-1]) in {300, 86400}
+
+
+def test_what_waits_or_must_always_work_is_not_counted_among_the_requests() -> None:
+    config = yaml.safe_load(render_config(settings("unix:/a", requests_in_flight_max=7)))
+    api = next(cluster for cluster in config["static_resources"]["clusters"] if cluster["name"] == "api")
+    bounds = {one.get("priority", "DEFAULT"): one["max_requests"] for one in api["circuit_breakers"]["thresholds"]}
+    assert bounds == {"DEFAULT": 7, "HIGH": 100_000}
+    routes = [route for route in virtual_host(yaml.safe_dump(config))["routes"] if "route" in route]
+    reserved = {route["name"] for route in routes if route["route"].get("priority") == "HIGH"}
+    assert reserved == {"watch", "reserved", "long_poll"}
+
+
+def test_the_edge_says_that_it_is_overloaded_as_the_server_does() -> None:
+    details = base64.b64encode(status(Overloaded()).SerializeToString()).decode()
+    assert details == OVERLOADED_DETAILS
+    said = json.loads(envelope(Overloaded()))["error"]
+    line = f'local OVERLOADED = {{"{said["type"]}", "{said["code"]}", "{said["message"]}"}}'
+    assert line in LUA.read_text()
+    assert said["message"] in TEMPLATE.read_text()
 
 
 def test_rendering_needs_nothing_heavy() -> None:

@@ -7,13 +7,14 @@ from typing import Any
 
 import grpc
 
+from mediagate.access.limits.admission import FREE, Admission, Headers
 from mediagate.core.objects import Principal
 
 
 class Call:
     """Wraps gRPC's context. Servicers get it in the context's place."""
 
-    __slots__ = ("_context", "_headers", "_metadata", "http_status", "object_id", "principal")
+    __slots__ = ("_begun", "_context", "_headers", "_metadata", "admission", "http_status", "object_id", "principal")
 
     def __init__(self, context: grpc.aio.ServicerContext[Any, Any], metadata: Any) -> None:
         self._context = context
@@ -22,6 +23,9 @@ class Call:
         self.principal = Principal("")
         self.http_status = 200
         """What a REST caller gets where nothing fails."""
+        self._begun = False
+        self.admission: Admission = FREE
+        """What its caller's limits have let it have."""
         self.object_id: str | None = None
         """The id that was reserved for what this call makes; None where any new one will do."""
 
@@ -58,8 +62,21 @@ class Call:
         """Take back the response headers that have not gone out yet."""
         self._headers = []
 
+    @property
+    def announced_bytes(self) -> int:
+        """Length of the content as the response headers that have not gone out yet say; 0 where they do not."""
+        return next((int(value) for name, value in self._headers if name == "x-content-length"), 0)
+
     async def send_headers(self) -> None:
-        """Send the response headers now. From here on a failure can no longer change the status."""
-        if self._headers:
-            headers, self._headers = self._headers, []
-            await self._context.send_initial_metadata(tuple(headers))
+        """Send the response headers now, and with them what is left of the caller's limits. From here on a failure can
+        no longer change the status."""
+        headers = (*self._headers, *self._limit_headers())
+        if headers:
+            self._headers = []
+            await self._context.send_initial_metadata(headers)
+
+    def _limit_headers(self) -> Headers:
+        if self._begun:
+            return ()
+        self._begun = True
+        return self.admission.headers()

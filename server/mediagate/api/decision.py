@@ -27,10 +27,12 @@ from envoy.type.v3 import http_status_pb2
 from google.rpc import code_pb2, status_pb2
 
 from mediagate._gen.mediagate.v1 import files_pb2, videos_pb2
+from mediagate.access.limits.admission import FREE, Admission, Limits, Use
 from mediagate.api.callers import Callers
 from mediagate.api.content import content_headers, is_known, wanted_range
 from mediagate.api.errors import as_mediagate_error, trailing_metadata
 from mediagate.api.files import served_type
+from mediagate.api.limits import ADMITTED, COUNTED, COUNTED_WITH_CONTENT
 from mediagate.api.observe import CLIENT_CLOSED, UNSUPPORTED_STATUS, DecisionObservation, short_name
 from mediagate.api.paths import ORIGINAL_PATH, PathVariables
 from mediagate.api.targets import HEADER, TargetReader
@@ -75,6 +77,7 @@ PATIENCE_S: Final = 6.0
 CLUSTERS: Final = {"http": "origins-http", "https": "origins-https"}
 
 PYTHON: Final = CheckResponse(status=status_pb2.Status(code=code_pb2.OK))
+DOWNLOAD: Final = Use(moves_bytes=True, holds=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,7 @@ class ContentDecision:
     hasty_s: float = HASTY_S
     patience_s: float = PATIENCE_S
     log: RequestLog | None = None
+    limits: Limits | None = None
     variables: PathVariables = field(default_factory=lambda: PathVariables.of(METHOD))
     video_variables: PathVariables = field(default_factory=lambda: PathVariables.of(VIDEO_METHOD))
 
@@ -148,8 +152,20 @@ class ContentDecision:
         http = request.attributes.request.http
         method = VIDEO_METHOD if "/videos/" in http.path else METHOD
         seen = DecisionObservation(self.log, short_name(method), http.headers)
+        admission = FREE
         try:
-            return await self._decide(Asked.of(request), seen)
+            asked = Asked.of(request)
+            if asked.method != "GET" or asked.has_body:
+                return PYTHON
+            who = await self.callers.of(METHOD, asked)
+            seen.record.project_id, seen.record.key_id = who.owner_id, who.key_id
+            if self.limits is not None and not asked.tried:
+                # A question after an origin failed is about a request that has been counted.
+                if self.limits.has_parallel_limit(who):
+                    # Nobody tells this process when a download ends that the edge streams from elsewhere.
+                    return PYTHON
+                admission = await self.limits.admit(who, DOWNLOAD)
+            return _telling(await self._decide(asked, who, admission, seen), admission)
         except Exception as error:
             failure = as_mediagate_error(error, method=method, repeatable=True)
         except BaseException:
@@ -158,16 +174,14 @@ class ContentDecision:
         status = failure.http_status
         is_fault = status >= 500 and status != UNSUPPORTED_STATUS
         seen.ended(failure.grpc_code, status, error=failure.code, is_fault=is_fault)
-        return _refused(failure)
+        return _refused(failure, admission)
 
-    async def _decide(self, asked: Asked, seen: DecisionObservation) -> CheckResponse:
-        if asked.method != "GET" or asked.has_body:
-            return PYTHON
-        who = await self.callers.of(METHOD, asked)
-        seen.record.project_id, seen.record.key_id = who.owner_id, who.key_id
+    async def _decide(
+        self, asked: Asked, who: Principal, admission: Admission, seen: DecisionObservation
+    ) -> CheckResponse:
         file = await self._file(who, asked)
         if file is None:
-            return PYTHON
+            return _on_to_python(admission)
         etag = f'"{file.sha256}"' if file.sha256 else ""
         attempt = len(asked.tried) + 1
         if etag and is_known(asked, etag):
@@ -176,7 +190,8 @@ class ContentDecision:
         wanted = wanted_range(asked, file.size_bytes, etag)
         found = await self._find(asked, file, ranged=wanted is not None)
         if found is None:
-            return _back_to_python(asked) if asked.tried else PYTHON
+            return _back_to_python(asked) if asked.tried else _on_to_python(admission)
+        admission.will_move(wanted.length_bytes if wanted else file.size_bytes)
         seen.record.backend = found.account
         seen.record.bytes_out = wanted.length_bytes if wanted else file.size_bytes
         seen.ended(OK, 206 if wanted else 200, attempt=attempt)
@@ -279,10 +294,28 @@ def _from_origin(asked: Asked, file: File, etag: str, wanted: ByteRange | None, 
     return response
 
 
-def _back_to_python(asked: Asked) -> CheckResponse:
-    """The request as the caller sent it, for the method that reads the bytes here."""
+def _on_to_python(admission: Admission) -> CheckResponse:
+    """The request as it is, which need not be counted again; but what it moves is."""
+    if admission is FREE:
+        return PYTHON
     response = CheckResponse(status=status_pb2.Status(code=code_pb2.OK))
-    response.ok_response.headers.extend(_options(asked.headers.items()))
+    response.ok_response.headers.extend(_options([(ADMITTED, COUNTED)]))
+    return response
+
+
+def _telling(response: CheckResponse, admission: Admission) -> CheckResponse:
+    """With what is left of the caller's limits, where the edge answers."""
+    if response.HasField("denied_response"):
+        response.denied_response.headers.extend(_options(admission.headers()))
+    elif response.ok_response.response_headers_to_add:
+        response.ok_response.response_headers_to_add.extend(_options(admission.headers()))
+    return response
+
+
+def _back_to_python(asked: Asked) -> CheckResponse:
+    """The request as the caller sent it, for the method that reads the bytes here; it has been counted."""
+    response = CheckResponse(status=status_pb2.Status(code=code_pb2.OK))
+    response.ok_response.headers.extend(_options([*asked.headers.items(), (ADMITTED, COUNTED_WITH_CONTENT)]))
     response.ok_response.headers_to_remove.extend(_removed(asked.sent, KEPT.union(asked.headers)))
     return response
 
@@ -299,10 +332,10 @@ def _not_modified(file: File, etag: str) -> CheckResponse:
     return _answered(304, [*_said(file, etag), ("openai-processing-ms", "0")])
 
 
-def _refused(error: MediagateError) -> CheckResponse:
+def _refused(error: MediagateError, admission: Admission) -> CheckResponse:
     """The same metadata as those of an abort: the edge makes the same reply of them."""
     headers = [(name, str(value)) for name, value in trailing_metadata(error) if not name.endswith("-bin")]
-    return _answered(error.http_status, headers)
+    return _answered(error.http_status, [*headers, *admission.headers()])
 
 
 def _answered(status: int, headers: Iterable[tuple[str, str]]) -> CheckResponse:

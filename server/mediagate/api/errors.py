@@ -7,17 +7,21 @@ ASCII JSON) and `x-http-status`. The other trailing metadata become response hea
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterable
 from typing import NoReturn
 
 import grpc
 import psycopg
 import structlog
 from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from mediagate.core.errors import InternalError, InvalidRequest, MediagateError, Unavailable
+from mediagate.core.errors import InternalError, InvalidRequest, MediagateError, RateLimited, Unavailable
 from mediagate.core.limits import echo
 
 log = structlog.get_logger(__name__)
@@ -75,7 +79,11 @@ def trailing_metadata(error: MediagateError) -> list[tuple[str, str | bytes]]:
         ("grpc-status-details-bin", status(error).SerializeToString()),
     ]
     if error.retry_after_s is not None:
-        metadata.append(("retry-after", str(max(1, round(error.retry_after_s)))))
+        # Never earlier than it helps, which a rounded one may be. OpenAI's SDKs prefer the exact one.
+        metadata.append(("retry-after", str(max(1, math.ceil(error.retry_after_s)))))
+        metadata.append(("retry-after-ms", str(max(1, math.ceil(error.retry_after_s * 1000)))))
+    if isinstance(error, RateLimited):
+        metadata.extend(error.headers)
     if "content_range" in error.metadata:
         metadata.append(("content-range", error.metadata["content_range"]))
     return metadata
@@ -91,6 +99,8 @@ def status(error: MediagateError) -> status_pb2.Status:
         message = error.message[:MESSAGE_CHARS_MAX]
         violation = error_details_pb2.BadRequest.FieldViolation(field=param, description=message)
         packed.append(_packed(error_details_pb2.BadRequest(field_violations=[violation])))
+    if error.retry_after_s is not None:
+        packed.append(_packed(error_details_pb2.RetryInfo(retry_delay=_duration(error.retry_after_s))))
     code = getattr(grpc.StatusCode, error.grpc_code).value[0]
     return status_pb2.Status(code=code, message=error.message[:MESSAGE_CHARS_MAX], details=packed)
 
@@ -99,17 +109,27 @@ def _param(error: MediagateError) -> str | None:
     return None if error.param is None else echo(error.param, chars_max=VALUE_CHARS_MAX)
 
 
-def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest) -> AnyMessage:
+def _duration(seconds: float) -> Duration:
+    whole = Duration()
+    whole.FromMilliseconds(math.ceil(seconds * 1000))
+    return whole
+
+
+def _packed(message: Message) -> AnyMessage:
     packed = AnyMessage()
     packed.Pack(message)
     return packed
 
 
-async def abort(context: grpc.aio.ServicerContext, error: MediagateError) -> NoReturn:  # type: ignore[type-arg]
-    """End the call with `error`."""
+async def abort(
+    context: grpc.aio.ServicerContext,  # type: ignore[type-arg]
+    error: MediagateError,
+    headers: Iterable[tuple[str, str]] = (),
+) -> NoReturn:
+    """End the call with `error`; `headers` are those of any reply."""
     await context.abort(
         getattr(grpc.StatusCode, error.grpc_code),
         error.message[:MESSAGE_CHARS_MAX],
-        tuple(trailing_metadata(error)),
+        (*trailing_metadata(error), *headers),
     )
     raise AssertionError("abort returns never")

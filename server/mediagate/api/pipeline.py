@@ -1,5 +1,6 @@
-"""What happens to every call, in this order: begin to observe it, decode, authenticate, validate, look for its
-idempotency key, run, encode, map what went wrong, write down what it was.
+"""What happens to every call, in this order: begin to observe it, refuse it where too much is under way, decode,
+authenticate, count it under its caller's limits, validate, look for its idempotency key, run, encode, map what went
+wrong, write down what it was.
 
 Handlers are wrapped once, when the server is built: nothing is looked up or composed per call.
 """
@@ -22,6 +23,7 @@ from mediagate.api.call import Call
 from mediagate.api.callers import Callers
 from mediagate.api.errors import abort, as_mediagate_error
 from mediagate.api.idempotency import HEADER, Keys
+from mediagate.api.limits import Door, Passage
 from mediagate.api.observe import MethodObserver, Observation, Observer
 from mediagate.api.paths import ORIGINAL_PATH, PathVariables
 from mediagate.core.errors import InvalidField, InvalidRequest, MediagateError, RepeatableTimeout, RequestTimeout
@@ -62,6 +64,7 @@ class Pipeline:
     keys: Keys | None = None
     request_s: float | None = None
     observer: Observer = field(default_factory=Observer)
+    door: Door = field(default_factory=Door)
 
     def wrap(self, method: str, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
         """The same handler, with everything around it."""
@@ -86,9 +89,11 @@ class Pipeline:
             )
         raise NotImplementedError("no method streams in both directions")
 
-    async def _admit(self, method: str, call: Call) -> None:
+    async def _admit(self, method: str, call: Call, passage: Passage) -> None:
+        passage.enter()
         if method not in OPEN_METHODS:
             call.principal = await self.callers.of(method, call)
+            await passage.admit()
 
     def _unary_unary(
         self, method: str, behaviour: Any, decode: Decode, encode: Encode, observer: MethodObserver
@@ -97,17 +102,18 @@ class Pipeline:
         if self.keys is not None and not repeatable and method not in OPEN_METHODS:
             behaviour = self.keys.unary(method, behaviour)
         limit_s = None if method in SLOW_METHODS else self.request_s
-        polls = method == LONG_POLL
+        polls, door = method == LONG_POLL, self.door.of(method)
 
         async def run(data: bytes, context: Context) -> Any:
             seen = observer.begin(context, len(data))
-            call = seen.call
+            call, request = seen.call, decode(data)
+            waits = polls and request is not MALFORMED and bool(request.wait)
+            passage = door.knock(call, waits=waits)
             try:
-                await self._admit(method, call)
-                request = decode(data)
+                await self._admit(method, call, passage)
                 _place(variables, call, request)
                 check(request)
-                may_take_s = None if polls and request.wait else limit_s
+                may_take_s = None if waits else limit_s
                 response = encode(
                     await _within(may_take_s, behaviour(request, call), repeatable or self._is_keyed(call))
                 )
@@ -120,6 +126,8 @@ class Pipeline:
             except BaseException:
                 seen.cancelled()
                 raise
+            finally:
+                passage.leave()
             return await _fail(seen, context, failure)
 
         return run
@@ -133,12 +141,15 @@ class Pipeline:
         variables = PathVariables.of(method)
         if self.keys is not None and method not in OPEN_METHODS:
             behaviour = self.keys.streaming(method, behaviour)
+        door = self.door.of(method, streams_in=True)
 
         async def run(requests: AsyncIterator[bytes], context: Context) -> Any:
             seen = observer.begin(context)
+            passage = door.knock(seen.call)
             try:
-                await self._admit(method, seen.call)
-                response = encode(await behaviour(_decoded(requests, decode, variables, seen), seen.call))
+                await self._admit(method, seen.call, passage)
+                messages = _decoded(_counted(requests, seen, passage), decode, variables, seen.call)
+                response = encode(await behaviour(messages, seen.call))
                 await seen.call.send_headers()
                 seen.sent(len(response))
                 seen.succeeded()
@@ -148,6 +159,8 @@ class Pipeline:
             except BaseException:
                 seen.cancelled()
                 raise
+            finally:
+                passage.leave()
             return await _fail(seen, context, failure)
 
         return run
@@ -155,22 +168,24 @@ class Pipeline:
     def _unary_stream(
         self, method: str, behaviour: Any, decode: Decode, encode: Encode, observer: MethodObserver
     ) -> Any:
-        repeatable, variables = _is_repeatable(method), PathVariables.of(method)
+        repeatable, variables, door = _is_repeatable(method), PathVariables.of(method), self.door.of(method)
 
         async def run(data: bytes, context: Context) -> AsyncIterator[Any]:
             seen = observer.begin(context, len(data))
             call, begun = seen.call, False
+            passage = door.knock(call)
             try:
-                await self._admit(method, call)
+                await self._admit(method, call, passage)
                 request = decode(data)
                 _place(variables, call, request)
                 check(request)
                 # Closed at once when the caller goes away, not when the collector comes by.
                 async with aclosing(behaviour(request, call)) as messages:
                     async for message in messages:
+                        encoded = encode(message)
+                        passage.sends(len(encoded))
                         await call.send_headers()
                         begun = True
-                        encoded = encode(message)
                         seen.sent(len(encoded))
                         yield encoded
                 seen.succeeded()
@@ -180,6 +195,8 @@ class Pipeline:
             except BaseException:
                 seen.cancelled()
                 raise
+            finally:
+                passage.leave()
             if begun and call.header(ORIGINAL_PATH) is not None:
                 # The status is out, and the edge would end the body as if it were whole.
                 seen.failed(failure)
@@ -234,21 +251,28 @@ async def _within(limit_s: float | None, work: Awaitable[Any], repeatable: bool)
 
 async def _fail(seen: Observation, context: Context, failure: MediagateError) -> NoReturn:
     seen.failed(failure)
-    await abort(context, failure)
+    await abort(context, failure, seen.call.admission.headers())
+
+
+async def _counted(requests: AsyncIterator[bytes], seen: Observation, passage: Passage) -> AsyncIterator[bytes]:
+    """The messages of a stream, for everybody who counts their bytes."""
+    async for data in requests:
+        seen.received(len(data))
+        passage.received(len(data))
+        yield data
 
 
 async def _decoded(
-    requests: AsyncIterator[bytes], decode: Decode, variables: PathVariables, seen: Observation
+    requests: AsyncIterator[bytes], decode: Decode, variables: PathVariables, call: Call
 ) -> AsyncIterator[Any]:
     """Only the first message of a transcoded stream carries path variables."""
     first = True
     async for data in requests:
-        seen.received(len(data))
         request = decode(data)
         if request is MALFORMED:
             raise InvalidRequest("A message of the stream cannot be read.")
         if first:
-            _place(variables, seen.call, request)
+            _place(variables, call, request)
             first = False
         yield request
 

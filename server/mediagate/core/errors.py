@@ -26,6 +26,7 @@ MediagateError                     status  reason                    a retry can
 ├── ProviderRefused                502     PROVIDER_REFUSED          no (somebody must change the configuration)
 ├── ProviderFailed                 502     PROVIDER_FAILED           yes, with back-off
 ├── Unavailable                    503     UNAVAILABLE               yes, with back-off
+│   └── Overloaded                 503     OVERLOADED                yes, after `retry_after_s`
 └── ProviderTimeout                504     PROVIDER_TIMEOUT          yes, with back-off
 
 A provider's own 429 is a `RateLimited` with the code `provider_rate_limited`, a provider that cannot be reached an
@@ -204,7 +205,9 @@ class IdempotencyKeyReused(MediagateError):
 
 
 class RateLimited(MediagateError):
-    """Too much at once; `retry_after_s` says when to come back."""
+    """Too much at once; `retry_after_s` says when to come back, `headers` what is left."""
+
+    headers: tuple[tuple[str, str], ...] = ()
 
     reason = "RATE_LIMITED"
     http_status = 429
@@ -267,6 +270,15 @@ class Unavailable(MediagateError):
     grpc_code = "UNAVAILABLE"
     openai_type = "server_error"
     retryable = True
+
+
+class Overloaded(Unavailable):
+    """As many calls are under way as may be; nothing was done for this one."""
+
+    reason = "OVERLOADED"
+
+    def __init__(self) -> None:
+        super().__init__("The service has as much to do as it can. Try again in a moment.", retry_after_s=1)
 
 
 class ProviderRefused(MediagateError):

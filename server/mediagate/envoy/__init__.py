@@ -40,7 +40,8 @@ the part that is asked for, where it is one; `path`, where the request came from
 one; and `again`. Where the origin does not begin to send just that, the edge asks once more, with `again` in
 `x-edge-again` and `STATUS;RETRY-AFTER` in `x-edge-failure`, up to ORIGINS_MAX times. STATUS is the origin's, 599 where
 it cannot be reached or breaks off, `damaged` for other bytes than expected and `whole` for all where a part was asked
-for. Clients cannot send any `x-edge-*`. From the first byte on a failure breaks the download.
+for. Where the request goes on to its method, the server may tell that by `x-edge-admitted` that it has been counted
+under the caller's limits. Clients cannot send any `x-edge-*`. From the first byte on a failure breaks the download.
 
 Initial metadata reach the caller with the first HttpBody message. That message must hold the content type, and may
 hold no bytes: so an event stream shows its headers at once, and empty content has a type. Trailing metadata of a reply
@@ -65,3 +66,12 @@ that they have for other such methods."""
 
 ORIGINS_MAX: Final = 5
 """How many origins one request may be sent to, one after the other."""
+
+RESERVED_SERVICES: Final = ("mediagate.v1.SystemService", "mediagate.v1.AdminService")
+"""Services that answer when no other does: neither the edge nor the server counts their calls under a limit of what may
+be under way at once."""
+
+
+def is_watch(method: str) -> bool:
+    """Whether a method only waits for news: `/package.Service/Watch…`. Such calls are not counted there either."""
+    return method.rpartition("/")[2].startswith("Watch")

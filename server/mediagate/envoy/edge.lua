@@ -28,6 +28,7 @@ local PLAIN = {
 local ORIGIN_AWAY = {"server_error", "provider_unavailable", "The provider of the file's content cannot be reached. Try again later."}
 local ORIGIN_FAILED = {"server_error", "provider_failed", "The provider of the file's content failed. Try again later."}
 local ORIGIN_FAILURE_HEADERS = {[":status"] = true, ["openai-processing-ms"] = true}
+local OVERLOADED = {"server_error", "overloaded", "The service has as much to do as it can. Try again in a moment."}
 local UNKNOWN_URL = {"invalid_request_error", "unknown_url", "There is nothing at this path."}
 local INVALID_JSON = {"invalid_request_error", "invalid_json", "The body of the request is not the JSON that this path takes."}
 
@@ -65,7 +66,8 @@ local function own_reply(handle, status, edge)
   end
   -- With an idempotency key, of which this is the first character, a call may be repeated whatever became of it.
   local unsafe = (status == "502" or status == "504") and (method == "POST" or method == "PATCH") and key == ""
-  return status, envelope(status, status == "404" and UNKNOWN_URL), unsafe
+  local overloaded = status == "503" and flags:find("UO", 1, true) and OVERLOADED
+  return status, envelope(status, overloaded or (status == "404" and UNKNOWN_URL)), unsafe
 end
 
 local function fail(handle, headers, status, edge, head)

@@ -14,7 +14,7 @@ from pathlib import Path
 from string import Template
 from typing import Any, Final
 
-from mediagate.envoy import ORIGINS_MAX, SLOW_METHODS
+from mediagate.envoy import ORIGINS_MAX, RESERVED_SERVICES, SLOW_METHODS, is_watch
 
 HERE: Final = Path(__file__).resolve().parent
 TEMPLATE: Final = HERE / "envoy.yaml.tmpl"
@@ -37,6 +37,15 @@ SYSTEM_CA_FILES: Final = (
 # Per connection to a server; one more stream opens another connection.
 UPSTREAM_STREAMS_MAX: Final = 128
 
+UNBOUNDED_REQUESTS: Final = 100_000
+# `google.rpc.Status` with ErrorInfo and RetryInfo, as the server itself says that it is overloaded; made by
+# `mediagate.api.errors`, which is not imported here.
+OVERLOADED_DETAILS: Final = (
+    "CA4SP1RoZSBzZXJ2aWNlIGhhcyBhcyBtdWNoIHRvIGRvIGFzIGl0IGNhbi4gVHJ5IGFnYWluIGluIGEgbW9tZW50LhpDCih0eXBlLmdvb2dsZWFw"
+    "aXMuY29tL2dvb2dsZS5ycGMuRXJyb3JJbmZvEhcKCk9WRVJMT0FERUQSCW1lZGlhZ2F0ZRowCih0eXBlLmdvb2dsZWFwaXMuY29tL2dvb2dsZS5y"
+    "cGMuUmV0cnlJbmZvEgQKAggB"
+)
+
 # What the browser may send: our own headers, gRPC-Web's, and all that OpenAI's SDKs add.
 CORS_REQUEST_HEADERS: Final = (
     "authorization, api-key, content-type, accept, idempotency-key, last-event-id, range, if-range, if-none-match, "
@@ -48,6 +57,9 @@ CORS_REQUEST_HEADERS: Final = (
 CORS_REPLY_HEADERS: Final = (
     "x-request-id, openai-processing-ms, openai-poll-after-ms, openai-version, openai-organization, retry-after, "
     "retry-after-ms, x-should-retry, idempotent-replayed, "
+    "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
+    "x-ratelimit-limit-uploads, x-ratelimit-remaining-uploads, x-ratelimit-reset-uploads, "
+    "x-ratelimit-limit-bytes, x-ratelimit-remaining-bytes, x-ratelimit-reset-bytes, "
     "content-range, content-length, content-disposition, accept-ranges, etag, allow, "
     "grpc-status, grpc-message, grpc-status-details-bin"
 )
@@ -111,6 +123,8 @@ class EdgeSettings:
     origin_silence_s: float = 120.0
     # The certificates by which origins prove who they are, as PEM.
     trusted_ca_file: str = field(default_factory=lambda: trusted_ca_file())
+    # Most requests that the servers together have at once, but for those that always pass; None for no bound.
+    requests_in_flight_max: int | None = None
 
 
 def render_config(settings: EdgeSettings) -> str:
@@ -146,7 +160,13 @@ def render_config(settings: EdgeSettings) -> str:
         "upload_methods": any_of(uploads),
         "upload_idle": seconds(settings.upload_idle_s),
         "content_methods": any_of(content),
-        "watch_methods": any_of([*(method for method in downloads if method not in content), *SLOW_METHODS]),
+        "watch_methods": any_of([method for method in downloads if is_watch(method)]),
+        "slow_methods": any_of(
+            [*(method for method in downloads if method not in content and not is_watch(method)), *SLOW_METHODS]
+        ),
+        "reserved_methods": "|".join(f"/{re.escape(service)}/.*" for service in RESERVED_SERVICES),
+        "requests_max": settings.requests_in_flight_max or UNBOUNDED_REQUESTS,
+        "overloaded_details": OVERLOADED_DETAILS,
         "request_over_max_bytes": settings.max_request_bytes + 1,
         "valid_path": VALID_PATH,
         "upload_paths": "|".join(

@@ -21,6 +21,7 @@ from procrastinate.jobs import Job
 from procrastinate.worker import Worker as JobWorker
 
 from mediagate.access.idempotency import SweepKeys
+from mediagate.access.limits.sweep import SweepLimits
 from mediagate.files.copy_file import CopyFile
 from mediagate.files.finish_replica import FOLLOW_S, FollowReplica, RepairReplica, enqueue_unfinished
 from mediagate.files.reconcile import Reconcile
@@ -92,6 +93,7 @@ class Operations:
     copy_file: CopyFile
     drop_parts: DropParts
     sweep_keys: SweepKeys
+    sweep_limits: SweepLimits
     sweep_files: SweepFiles
     resume_removals: ResumeRemovals
     reconcile: Reconcile
@@ -174,6 +176,8 @@ class Worker:
             while await operations.sweep_keys.run():
                 pass
             while await operations.sweep_events.run():
+                pass
+            while await operations.sweep_limits.run():
                 pass
             await operations.fold_usage.run()
 

@@ -227,6 +227,7 @@ def _envoy(config: Config, run_dir: Path, host: str, port: int, api_count: int) 
         + FORM_OVERHEAD_BYTES,
         concurrency=config.server.envoy_concurrency,
         content_by_decision=_has_other_stores(config),
+        requests_in_flight_max=limits.requests_in_flight_max and limits.requests_in_flight_max * api_count,
     )
     path = run_dir / "envoy.yaml"
     path.write_text(render_config(edge))

@@ -63,6 +63,7 @@ def operations(db: Database) -> Any:
         "sweep_events",
         "sweep_files",
         "sweep_keys",
+        "sweep_limits",
         "watch_accounts",
     ]
     return SimpleNamespace(db=db, track_video=Done(), **{name: Done() for name in names})
