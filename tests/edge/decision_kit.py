@@ -26,7 +26,7 @@ from mediagate.api.targets import TargetReader
 from mediagate.core.clock import SystemClock
 from mediagate.core.ids import new_file_id
 from mediagate.core.lifecycle import FileState, ReplicaState
-from mediagate.core.objects import File, Replica
+from mediagate.core.objects import File, Principal, Replica
 from mediagate.files.find_origin import FindOrigin, Health
 from mediagate.files.get_file import GetFile
 from mediagate.files.open_content import OpenContent
@@ -102,9 +102,9 @@ class Files:
     def __init__(self) -> None:
         self.rows: dict[str, File] = {}
 
-    async def get(self, owner_id: str, file_id: str, *, now: datetime) -> File | None:
+    async def get(self, who: Principal, file_id: str, *, now: datetime) -> File | None:
         file = self.rows.get(file_id)
-        if file is None or file.owner_id != owner_id or (file.expires_at is not None and file.expires_at <= now):
+        if file is None or file.owner_id != who.owner_id or (file.expires_at is not None and file.expires_at <= now):
             return None
         return file
 
