@@ -259,6 +259,7 @@ def _admin(parts: Parts) -> AdminServicer:
         users=users,
         teams=HolderOperations.of(db, clock, ScopeKind.TEAM),
         list_audit=ListAudit(db),
+        get_budgets=GetBudgets(db, parts.budgets),
         clock=clock,
     )
 

@@ -146,6 +146,7 @@ class TestKeys:
         [
             {"max_budget": -1},
             {"max_budget": 1e300},
+            {"max_budget": 1e10},
             {"max_budget": "NaN"},
             {"max_budget": "Infinity"},
             {"rpm_limit": -1},

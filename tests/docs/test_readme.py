@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.conftest import Gateway
 
@@ -107,6 +109,54 @@ def test_the_readmes_curl_tells_a_video_to_its_end(readme: str, run: Run, gatewa
     done = run(["sh", "-ec"], the_one(snippets(readme, "sh"), "curl -N"), VIDEO_ID=video.id)
     assert "event: snapshot\n" in done.stdout
     assert "event: end\n" in done.stdout.split("\n\n")[-2] + "\n"
+
+
+@pytest.fixture(scope="module")
+def commands(readme: str) -> str:
+    """What the section tells to run once the gateway runs."""
+    return the_one(snippets(readme, "sh"), "teams create")
+
+
+@pytest.fixture(scope="module")
+def shared(readme: str, own_gateway: Callable[..., Gateway]) -> Gateway:
+    """A gateway with the section's configuration."""
+    begins = the_one(snippets(readme, "sh"), "share.yaml")
+    return own_gateway(yaml.safe_load(begins.split("'YAML'\n")[1].split("\nYAML\n")[0]))
+
+
+class TestShareIt:
+    """The section's configuration and its ten commands."""
+
+    def test_it_takes_ten_commands(self, commands: str) -> None:
+        assert len(commands.splitlines()) == 10
+
+    def test_a_team_is_refused_over_its_budget_and_its_spend_is_shown(
+        self, commands: str, shared: Gateway, folder: Path
+    ) -> None:
+        uv = folder / "bin" / "uv"
+        uv.write_text(f'#!/bin/sh\nshift 2\nexec {sys.executable} -m mediagate.cli.main "$@"\n')
+        uv.chmod(0o755)
+        (folder / ".mediagate" / "master_key").write_text(f"{shared.key}\n")
+        address = f"127.0.0.1:{shared.port}"
+        done = subprocess.run(
+            ["sh", "-ec", commands.replace(ADDRESS, address).replace("\n", "\necho; echo ---\n")],
+            cwd=folder,
+            env={"PATH": f"{folder / 'bin'}:/usr/bin:/bin", "MEDIAGATE_URL": shared.url},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+        )
+        assert done.returncode == 0, done.stderr
+        said = [part.strip() for part in done.stdout.split("---")]
+        assert '"status":"completed"' in said[4].replace(" ", "")
+        refused = json.loads(said[5])["error"]
+        assert (refused["code"], refused["type"]) == ("insufficient_quota", "insufficient_quota")
+        assert "this team is 5 US dollars, of which 1 are left" in refused["message"]
+        (log,) = json.loads(said[6])["data"]
+        assert (log["spend"], log["key_alias"], log["model"]) == (4, "ada", "film")
+        assert "ada,4" in said[7]
+        assert "Films" in said[8]
+        assert said[9].startswith("key_")
 
 
 def test_the_readmes_grpc_calls_run(readme: str, run: Run, folder: Path) -> None:

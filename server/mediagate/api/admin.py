@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -18,9 +19,11 @@ from mediagate.access.list_audit import ListAudit
 from mediagate.access.update_key import RegenerateKey, UpdateKey
 from mediagate.api.admin_convert import audit_to_proto, changes_of, key_to_proto, team_to_proto, user_to_proto
 from mediagate.api.call import Call
-from mediagate.core.access import Holder, ScopeKind
+from mediagate.core.access import ApiKey, Holder, Scope, ScopeKind
 from mediagate.core.clock import Clock
 from mediagate.core.errors import InvalidField
+from mediagate.core.spend import Budget
+from mediagate.spend.get_budget import GetBudgets
 from mediagate.store.database import Database
 
 PAGE_SIZE: Final = 100
@@ -60,20 +63,23 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
     users: HolderOperations
     teams: HolderOperations
     list_audit: ListAudit
+    get_budgets: GetBudgets
     clock: Clock
 
     async def CreateKey(self, request: pb.CreateKeyRequest, call: Call) -> pb.Key:
         if request.key.HasField("key"):
             raise InvalidField("Keys are made here: leave 'key' out, and take the one in the answer.", param="key")
         key, secret = await self.create_key.run(_actor(call), self._changes(request.key))
-        return key_to_proto(key, secret)
+        return key_to_proto(key, secret=secret)
 
     async def UpdateKey(self, request: pb.UpdateKeyRequest, call: Call) -> pb.Key:
         name = request.key.key or request.key.key_id
         if not name:
             raise InvalidField("Name the key to change, in 'key': itself, its key_id or its key_alias.", param="key")
         changes = self._changes(request.key, request.update_mask.paths)
-        return key_to_proto(await self.update_key.run(_actor(call), name, changes, etag=_given(request, "etag")))
+        key = await self.update_key.run(_actor(call), name, changes, etag=_given(request, "etag"))
+        (budget,) = await self._budgets(ScopeKind.KEY, [key])
+        return key_to_proto(key, budget)
 
     async def DeleteKeys(self, request: pb.DeleteKeysRequest, call: Call) -> pb.DeleteKeysResponse:
         deleted = await self.delete_keys.run(_actor(call), [*request.keys, *request.key_aliases])
@@ -81,11 +87,13 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
 
     async def RegenerateKey(self, request: pb.RegenerateKeyRequest, call: Call) -> pb.Key:
         key, secret = await self.regenerate_key.run(_actor(call), request.key)
-        return key_to_proto(key, secret)
+        (budget,) = await self._budgets(ScopeKind.KEY, [key])
+        return key_to_proto(key, budget, secret)
 
     async def GetKey(self, request: pb.GetKeyRequest, call: Call) -> pb.GetKeyResponse:
         key = await self.get_key.run(call.principal, request.key or None)
-        return pb.GetKeyResponse(key=key.id, info=key_to_proto(key))
+        (budget,) = await self._budgets(ScopeKind.KEY, [key])
+        return pb.GetKeyResponse(key=key.id, info=key_to_proto(key, budget))
 
     async def ListKeys(self, request: pb.ListKeysRequest, call: Call) -> pb.ListKeysResponse:
         page, total = await self.list_keys.run(
@@ -97,18 +105,20 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
             limit=request.size or PAGE_SIZE,
         )
         token = page.items[-1].id if page.has_more else ""
-        return pb.ListKeysResponse(
-            keys=[key_to_proto(key) for key in page.items], next_page_token=token, total_count=total
-        )
+        keys = map(key_to_proto, page.items, await self._budgets(ScopeKind.KEY, page.items))
+        return pb.ListKeysResponse(keys=keys, next_page_token=token, total_count=total)
 
     async def CreateUser(self, request: pb.CreateUserRequest, call: Call) -> pb.User:
         actor, user_id, changes = _actor(call), request.user.user_id or None, self._changes(request.user)
         if request.user.HasField("auto_create_key") and not request.user.auto_create_key:
             return user_to_proto(await self.users.create.run(actor, user_id, changes))
-        return user_to_proto(*await self.create_user_with_key.run(actor, user_id, changes))
+        user, secret = await self.create_user_with_key.run(actor, user_id, changes)
+        return user_to_proto(user, secret=secret)
 
     async def UpdateUser(self, request: pb.UpdateUserRequest, call: Call) -> pb.User:
-        return user_to_proto(await self._updated(self.users, request, request.user, request.user.user_id, call))
+        user = await self._updated(self.users, request, request.user, request.user.user_id, call)
+        (budget,) = await self._budgets(ScopeKind.USER, [user])
+        return user_to_proto(user, budget)
 
     async def DeleteUsers(self, request: pb.DeleteUsersRequest, call: Call) -> pb.DeleteUsersResponse:
         deleted = await self.users.delete.run(_actor(call), request.user_ids)
@@ -116,18 +126,23 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
 
     async def GetUser(self, request: pb.GetUserRequest, call: Call) -> pb.GetUserResponse:
         user, keys = await self.users.get.run(call.principal, request.user_id)
-        return pb.GetUserResponse(user_id=user.id, user_info=user_to_proto(user), keys=map(key_to_proto, keys))
+        (budget,) = await self._budgets(ScopeKind.USER, [user])
+        shown = map(key_to_proto, keys, await self._budgets(ScopeKind.KEY, keys))
+        return pb.GetUserResponse(user_id=user.id, user_info=user_to_proto(user, budget), keys=shown)
 
     async def ListUsers(self, request: pb.ListUsersRequest, call: Call) -> pb.ListUsersResponse:
         users, token, total = await self._page(self.users, request, call)
-        return pb.ListUsersResponse(users=map(user_to_proto, users), next_page_token=token, total_count=total)
+        shown = map(user_to_proto, users, await self._budgets(ScopeKind.USER, users))
+        return pb.ListUsersResponse(users=shown, next_page_token=token, total_count=total)
 
     async def CreateTeam(self, request: pb.CreateTeamRequest, call: Call) -> pb.Team:
         team = await self.teams.create.run(_actor(call), request.team.team_id or None, self._changes(request.team))
         return team_to_proto(team)
 
     async def UpdateTeam(self, request: pb.UpdateTeamRequest, call: Call) -> pb.Team:
-        return team_to_proto(await self._updated(self.teams, request, request.team, request.team.team_id, call))
+        team = await self._updated(self.teams, request, request.team, request.team.team_id, call)
+        (budget,) = await self._budgets(ScopeKind.TEAM, [team])
+        return team_to_proto(team, budget)
 
     async def DeleteTeams(self, request: pb.DeleteTeamsRequest, call: Call) -> pb.DeleteTeamsResponse:
         deleted = await self.teams.delete.run(_actor(call), request.team_ids)
@@ -135,11 +150,14 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
 
     async def GetTeam(self, request: pb.GetTeamRequest, call: Call) -> pb.GetTeamResponse:
         team, keys = await self.teams.get.run(call.principal, request.team_id)
-        return pb.GetTeamResponse(team_id=team.id, team_info=team_to_proto(team), keys=map(key_to_proto, keys))
+        (budget,) = await self._budgets(ScopeKind.TEAM, [team])
+        shown = map(key_to_proto, keys, await self._budgets(ScopeKind.KEY, keys))
+        return pb.GetTeamResponse(team_id=team.id, team_info=team_to_proto(team, budget), keys=shown)
 
     async def ListTeams(self, request: pb.ListTeamsRequest, call: Call) -> pb.ListTeamsResponse:
         teams, token, total = await self._page(self.teams, request, call)
-        return pb.ListTeamsResponse(teams=map(team_to_proto, teams), next_page_token=token, total_count=total)
+        shown = map(team_to_proto, teams, await self._budgets(ScopeKind.TEAM, teams))
+        return pb.ListTeamsResponse(teams=shown, next_page_token=token, total_count=total)
 
     async def ListAuditEvents(self, request: pb.ListAuditEventsRequest, call: Call) -> pb.ListAuditEventsResponse:
         page = await self.list_audit.run(
@@ -151,6 +169,10 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         )
         token = page.items[-1].id if page.has_more else ""
         return pb.ListAuditEventsResponse(events=map(audit_to_proto, page.items), next_page_token=token)
+
+    async def _budgets(self, kind: ScopeKind, found: Sequence[ApiKey | Holder]) -> list[Budget]:
+        """How far the budget of each is used."""
+        return await self.get_budgets.run([Scope(kind, one.id, one.policy) for one in found])
 
     def _changes(self, message: Any, mask: Any = ()) -> Changes:
         return changes_of(message, tuple(mask), self.clock.now())

@@ -17,6 +17,7 @@ from mediagate.core.access import ApiKey, AuditEvent, Holder, Policy
 from mediagate.core.durations import end_of_period
 from mediagate.core.errors import InvalidField
 from mediagate.core.limits import KIB, echo
+from mediagate.core.spend import Budget
 
 METADATA_BYTES_MAX: Final = 16 * KIB
 NEVER: Final = "never"
@@ -114,8 +115,8 @@ def _limit(name: str, value: Any) -> Any:
     return dict(value) if name in ("placement", "retention_days") else value
 
 
-def key_to_proto(key: ApiKey, secret: str | None = None) -> pb.Key:
-    """A key; with its secret where that is shown."""
+def key_to_proto(key: ApiKey, budget: Budget | None = None, secret: str | None = None) -> pb.Key:
+    """A key; with its secret where that is shown, and how far its budget is used where something may be."""
     message = pb.Key(
         key=secret,
         key_id=key.id,
@@ -127,25 +128,25 @@ def key_to_proto(key: ApiKey, secret: str | None = None) -> pb.Key:
         allow_provider_access=key.uses_providers,
         expires_at=None if key.expires_at is None else unix(key.expires_at),
     )
-    _fill(message, key)
+    _fill(message, key, budget)
     return message
 
 
-def user_to_proto(user: Holder, secret: str | None = None) -> pb.User:
+def user_to_proto(user: Holder, budget: Budget | None = None, secret: str | None = None) -> pb.User:
     """A user; with the key that was made for them."""
     message = pb.User(user_id=user.id, user_alias=user.alias, user_email=user.email, key=secret)
-    _fill(message, user)
+    _fill(message, user, budget)
     return message
 
 
-def team_to_proto(team: Holder) -> pb.Team:
+def team_to_proto(team: Holder, budget: Budget | None = None) -> pb.Team:
     """A team."""
     message = pb.Team(team_id=team.id, team_alias=team.alias)
-    _fill(message, team)
+    _fill(message, team, budget)
     return message
 
 
-def _fill(message: Any, one: ApiKey | Holder) -> None:
+def _fill(message: Any, one: ApiKey | Holder, budget: Budget | None) -> None:
     """What all of them have."""
     for name, value in _shown(one.policy).items():
         field = getattr(message, name)
@@ -160,6 +161,11 @@ def _fill(message: Any, one: ApiKey | Holder) -> None:
     message.created_at = unix(one.created_at)
     message.updated_at = unix(one.updated_at)
     message.etag = etag_of(one)
+    if budget is not None:
+        message.spend = float(budget.spent_usd)
+        message.reserved = float(budget.reserved_usd)
+        if budget.resets_at is not None:
+            message.budget_reset_at = unix(budget.resets_at)
 
 
 def _shown(policy: Policy) -> dict[str, Any]:

@@ -261,7 +261,7 @@ def _ready_for_dev(url: str, key: str, data_dir: Path) -> str:
         upload = f"curl {url}/v1/files -H {header} -F purpose=user_data -F file=@README.md"
     else:
         upload = f"echo hello | curl {url}/v1/files -H {header} -F purpose=user_data -F 'file=@-;filename=hello.txt'"
-    video = f'curl {url}/v1/videos -H {header} -F model=local-video -F prompt="A paper boat on a river"'
+    video = f'curl {url}/v1/videos -H {header} -F prompt="A paper boat on a river"'
     return (
         f"mediagate is ready after {{seconds}} s.\n\n  URL  {url}\n  key  {key}\n\n"
         f"Store a file:\n  {upload}\n\nMake a video:\n  {video}\n\n"
