@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -28,7 +29,8 @@ def start_logs(process: str, settings: Settings) -> None:
     """Log as the configuration says, without its secrets."""
     telemetry = settings.config.telemetry
     given = [settings.config.model_dump(), settings.master_key, settings.database_url, dict(os.environ)]
-    learn(text for tree in given for text in secrets_in(tree))
+    password = urlsplit(settings.database_url.get_secret_value()).password if settings.database_url else None
+    learn([text for tree in given for text in secrets_in(tree)] + ([password] if password else []))
     configure_logs(process, level=telemetry.level, format=telemetry.format, exception_texts=telemetry.exception_texts)
     WRITER.start()
 
@@ -43,6 +45,7 @@ async def run_api(settings: Settings, address: str) -> None:
         build_feed,
         build_pipeline,
         build_request_log,
+        build_request_sink,
         build_servicers,
     )
 
@@ -60,7 +63,10 @@ async def run_api(settings: Settings, address: str) -> None:
     await feed.start()
     callers = build_callers(parts)
     servicers = build_servicers(parts, feed, require_ready, callers)
-    pipeline = build_pipeline(parts, servicers, callers, build_request_log(parts))
+    sink = build_request_sink(parts)
+    pipeline = build_pipeline(parts, servicers, callers, build_request_log(parts, sink.add if sink else None))
+    if sink is not None:
+        sink.start()
     server = ApiServer(servicers, pipeline, build_decision(parts, pipeline))
     key_changes = callers.authenticate.listener(parts.db.url)
     await key_changes.start()
@@ -75,6 +81,8 @@ async def run_api(settings: Settings, address: str) -> None:
     # Watches would use up all the grace: their clients resume elsewhere.
     await feed.close()
     await server.stop(grace_s=max(0.0, settings.config.server.shutdown_s - settings.config.server.drain_s))
+    if sink is not None:
+        await sink.close()
     await key_changes.close()
     if pipeline.door.limits is not None:
         await pipeline.door.limits.close()

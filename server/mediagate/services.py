@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -33,8 +34,9 @@ from mediagate.api.uploads import UploadServicer
 from mediagate.api.usage import UsageServicer
 from mediagate.api.videos import VideoServicer
 from mediagate.api.webhooks import WebhookServicer
-from mediagate.composition import Parts, build_callbacks, form_limits, webhook_sender
+from mediagate.composition import Parts, build_callbacks, fetch_rules, form_limits, webhook_sender
 from mediagate.config import ConfigError
+from mediagate.core import ids
 from mediagate.core.access import ScopeKind
 from mediagate.files.abandon_file import AbandonFile
 from mediagate.files.add_part import AddPart
@@ -47,6 +49,8 @@ from mediagate.files.find_origin import FindOrigin
 from mediagate.files.get_upload import GetUpload
 from mediagate.files.list_files import ListFiles
 from mediagate.files.provider_files import ProviderFiles
+from mediagate.net.urls import endpoint_of
+from mediagate.net.webhooks import WebhookSender
 from mediagate.outputs import archive_rules
 from mediagate.providers.base import VideoKind
 from mediagate.routing.places import ContentPlaces
@@ -65,6 +69,7 @@ from mediagate.store.limits import LimitStates
 from mediagate.store.videos import VideoLookup
 from mediagate.telemetry.exposition import MetricsPage
 from mediagate.telemetry.logs import request_log
+from mediagate.telemetry.request_sink import RequestSink, SinkRules
 from mediagate.telemetry.requests import RequestLog
 from mediagate.videos.callbacks import TakeCallback
 from mediagate.videos.cancel_video import CancelVideo
@@ -92,6 +97,7 @@ from mediagate.webhooks.list_deliveries import ListWebhookDeliveries
 from mediagate.webhooks.redeliver_event import RedeliverEvent
 from mediagate.webhooks.rotate_secret import RotateWebhookSecret
 from mediagate.webhooks.send_sample import SendSample
+from mediagate.webhooks.sign import signed_headers
 from mediagate.webhooks.update_endpoint import UpdateWebhookEndpoint
 
 
@@ -111,6 +117,26 @@ def build_request_log(parts: Parts, also: Callable[[str], None] | None = None) -
     """What writes a line for every call; `also` gets each of them."""
     telemetry = parts.settings.config.telemetry
     return request_log(level=telemetry.level, format=telemetry.format, also=also)
+
+
+def build_request_sink(parts: Parts) -> RequestSink | None:
+    """What pushes the lines of calls to a server of the operator's, where there is one."""
+    config = parts.settings.config.telemetry.request_log
+    if config is None:
+        return None
+    # The operator names it, so it may lie wherever that says.
+    rules = replace(fetch_rules(parts.settings), allowed_hosts=frozenset({endpoint_of(config.url)}), allow_http=True)
+    sender = WebhookSender(rules, config.timeout_s)
+    headers = {name: value.get_secret_value() for name, value in config.headers.items()}
+    secrets = [config.secret.get_secret_value()] if config.secret else []
+
+    async def post(batch_id: str, body: bytes) -> bool:
+        own = signed_headers(batch_id, body, secrets, parts.clock.now())
+        answer = await sender.post(config.url, {**own, **headers}, body)
+        return answer.status_code is not None and 200 <= answer.status_code < 300
+
+    bounds = SinkRules(config.batch_lines_max, config.queue_lines_max, config.wait_s, config.retry_s_max)
+    return RequestSink(post, bounds, ids.new_event_id)
 
 
 def build_pipeline(

@@ -84,7 +84,8 @@ def test_a_refusal_has_the_request_id_of_the_access_log(edge: Edge) -> None:
     request_id = reply.headers["x-request-id"]
     eventually(lambda: request_id in edge.log, "logged")
     entry = next(entry for entry in edge.access_log() if entry["request_id"] == request_id)
-    assert {"status": 400, "method": "POST", "path": "/v1/uploads"}.items() <= entry.items()
+    call = "/mediagate.v1.UploadService/CreateUpload"
+    assert {"status": 400, "method": "POST", "path": call}.items() <= entry.items()
 
 
 def test_the_access_log_has_no_query_and_no_headers(edge: Edge) -> None:

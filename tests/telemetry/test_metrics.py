@@ -111,7 +111,7 @@ def test_several_processes_answer_with_one_page_and_a_dead_one_loses_nothing(
     # Whichever process is asked, once its page is older than a second.
     eventually(lambda: [listed() for _ in range(4)] == [40.0] * 4, "all pages count all calls")
     gateway.kill("api-0", signal.SIGKILL)
-    eventually(lambda: httpx.get(f"{gateway.url}/readyz").status_code == 200, "ready")
+    gateway.wait_ready()
     eventually(lambda: listed() >= 40.0, "what the dead one counted is still counted")
     # At this level requests leave no line.
     assert '"event":"request"' not in "".join(path.read_text() for path in (gateway.data_dir / "logs").glob("api-*"))

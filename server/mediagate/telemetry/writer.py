@@ -17,6 +17,7 @@ GATHER_S: Final = 0.02
 PIPE_BYTES: Final = 4096
 """What a pipe takes as a whole. Several processes may write into the same one."""
 CLOSE_S: Final = 2.0
+FLUSH_LOOK_S: Final = 0.002
 
 
 class LineWriter:
@@ -30,6 +31,7 @@ class LineWriter:
         self._news = threading.Event()
         self._urgent = threading.Event()
         self._writing = threading.Lock()
+        self._busy = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -54,12 +56,15 @@ class LineWriter:
             self._news.set()
 
     def flush(self, within_s: float = CLOSE_S) -> None:
-        """Write what waits, unless that takes too long."""
-        if self._writing.acquire(timeout=within_s):
-            try:
-                self._take_and_write()
-            finally:
-                self._writing.release()
+        """Wait until everything is written, unless that takes too long."""
+        if self._thread is None:
+            self._drain()
+            return
+        end = time.monotonic() + within_s
+        while (self._waiting or self._busy) and time.monotonic() < end:
+            self._urgent.set()
+            self._news.set()
+            time.sleep(FLUSH_LOOK_S)
 
     def _run(self) -> None:
         while True:
@@ -71,7 +76,11 @@ class LineWriter:
 
     def _drain(self) -> None:
         with self._writing:
-            self._take_and_write()
+            self._busy = True
+            try:
+                self._take_and_write()
+            finally:
+                self._busy = False
 
     def _take_and_write(self) -> None:
         lines, self._waiting = self._waiting, []
