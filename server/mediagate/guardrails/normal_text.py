@@ -19,17 +19,20 @@ _UNSEEN: Final = re.compile(
 )
 # Marks for which Unicode has no letter with the mark: such text is struck through or piled up, not written.
 _STACKED: Final = re.compile("[\u0300-\u036f\u0488\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]")
-_BLANK: Final = re.compile(r"[^\S\n\r\t]")
-_BLANKS: Final = re.compile(r"\s+")
+_BLANK: Final = re.compile(r"[^\S \n\r\t]")
+# The same for ASCII, which is most of what comes and which is translated a hundred times faster (measured).
+_ASCII: Final = {
+    **{code: None for code in range(128) if _UNSEEN.match(chr(code))},
+    **{code: " " for code in range(128) if _BLANK.match(chr(code))},
+}
 HELD_CHARS_MAX: Final = 1024
 
 
 def plain(text: str) -> str:
     """The form in which patterns see a text: its case and its lines are kept."""
-    text = _UNSEEN.sub("", text)
-    if not text.isascii():
-        text = _STACKED.sub("", unicodedata.normalize("NFKC", text))
-    return _BLANK.sub(" ", text)
+    if text.isascii():
+        return text.translate(_ASCII)
+    return _BLANK.sub(" ", _STACKED.sub("", unicodedata.normalize("NFKC", _UNSEEN.sub("", text))))
 
 
 def folded(text: str) -> str:
@@ -37,7 +40,10 @@ def folded(text: str) -> str:
     text = plain(text).casefold()
     if not text.isascii():
         text = _STACKED.sub("", unicodedata.normalize("NFKC", text))
-    return _BLANKS.sub(" ", text)
+    words = " ".join(text.split())
+    # What comes before and behind may be another piece of the same text.
+    before, behind = text[:1].isspace(), text[-1:].isspace()
+    return f"{' ' if before else ''}{words}{' ' if behind and words else ''}"
 
 
 class Pieces:
@@ -48,7 +54,7 @@ class Pieces:
 
     def feed(self, text: str) -> str:
         """What is whole by now; to be made `plain` or `folded`."""
-        text = self._held + _UNSEEN.sub("", text)
+        text = self._held + (text.translate(_ASCII) if text.isascii() else _UNSEEN.sub("", text))
         # A letter with more marks than this is no writing of any language.
         cut, least = len(text), max(0, len(text) - HELD_CHARS_MAX)
         while cut > least and not _begins(text[cut - 1]):

@@ -67,23 +67,21 @@ def _options() -> Any:
     return options
 
 
-def _word_pattern(word: str) -> str:
-    word = folded(word).strip()
-    middle = re2.escape(word)
-    before = _BEFORE if _needs_edge(word[0]) else ""
-    behind = _BEHIND if _needs_edge(word[-1]) else ""
-    return f"{before}{middle}{behind}"
-
-
 def _needs_edge(char: str) -> bool:
     return char.isalnum() and not _UNSPACED.match(char)
 
 
 def _compile_words(words: Sequence[str]) -> list[Any]:
-    unique = list(dict.fromkeys(map(_word_pattern, words)))
+    # What stands at an edge is a large class of characters. One for each word makes RE2 give up its automaton: 50,000
+    # times slower with 200 words (measured).
+    groups: dict[tuple[str, str], list[str]] = {}
+    for word in dict.fromkeys(folded(word).strip() for word in words):
+        edges = _BEFORE if _needs_edge(word[0]) else "", _BEHIND if _needs_edge(word[-1]) else ""
+        groups.setdefault(edges, []).append(re2.escape(word))
     return [
-        re2.compile("|".join(unique[at : at + WORDS_AT_ONCE]).encode(), _options())
-        for at in range(0, len(unique), WORDS_AT_ONCE)
+        re2.compile(f"{before}(?:{'|'.join(group[at : at + WORDS_AT_ONCE])}){behind}".encode(), _options())
+        for (before, behind), group in groups.items()
+        for at in range(0, len(group), WORDS_AT_ONCE)
     ]
 
 

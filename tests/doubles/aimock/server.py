@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -79,12 +80,14 @@ def _running(port: int, arguments: Sequence[str]) -> Iterator[None]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "AIMOCK_API_KEYS": KEY},
+        start_new_session=True,
     )
     try:
         _wait_ready(process, f"http://127.0.0.1:{port}")
         yield
     finally:
-        process.kill()
+        # `node` may be a program that starts the real one.
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
