@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ import structlog
 from pydantic import SecretStr
 
 from mediagate.config import Config, ConfigError, FilesSettings, LitellmParams, Settings, is_option
+from mediagate.config_routing import own_id
+from mediagate.config_sections import ModelEntry
 from mediagate.core.placement import KMS, KMS_KEY
 from mediagate.providers.account import Account
 from mediagate.providers.registry import FILE_PROVIDERS, VIDEO_PROVIDERS
@@ -60,23 +62,7 @@ def accounts_of(settings: Settings, environ: Mapping[str, str]) -> Accounts:
             known.label(known.add(_of_files(entry)), entry.told_labels(), entry.storage_cap_bytes)
         else:
             log.warning("files_settings_unknown_provider", provider=entry.custom_llm_provider)
-    deployments = []
-    for model in config.model_list:
-        params = model.litellm_params
-        provider, provider_model = provider_of(params)
-        deployment = Deployment(
-            id=f"{model.model_name}:{provider}/{provider_model}",
-            model_name=model.model_name,
-            provider=provider,
-            provider_model=provider_model,
-            account=known.of_model(provider, params),
-            video_account=known.of_video(provider, params),
-            info=model.model_info,
-        )
-        deployments.append(deployment)
-        # A deployment without a key of its own uses the account that was there, which says itself what it is like.
-        for account in {deployment.account, deployment.video_account}:
-            known.label(account, model.told_labels(), params.storage_cap_bytes)
+    deployments = _deployments(config.model_list, known)
     # A `local` account of the configuration names nothing that this one is not.
     data_dir, local = settings.data_dir, config.local
     files = Account(LOCAL, LOCAL, options={"root": str(data_dir / "files"), "fsync": local.fsync})
@@ -100,6 +86,35 @@ def _encrypting(account: Account) -> Account:
     """The account with the labels of the key that its store is told to encrypt with."""
     key = account.option(KMS_KEY, *_KMS_OPTIONS) if account.provider in BUCKETS else None
     return replace(account, labels={**account.labels, KMS: "true", KMS_KEY: key}) if key else account
+
+
+def _deployments(models: Iterable[ModelEntry], known: _Accounts) -> list[Deployment]:
+    found: dict[str, Deployment] = {}
+    for model in models:
+        params = model.litellm_params
+        provider, provider_model = provider_of(params)
+        account, video_account = known.of_model(provider, params), known.of_video(provider, params)
+        # A deployment without a key of its own uses the account that was there, which says itself what it is like.
+        for one in {account, video_account}:
+            known.label(one, model.told_labels(), params.storage_cap_bytes)
+        base = f"{model.model_name}:{provider}/{provider_model}"
+        again = f"{base}@{video_account}"
+        names = (own_id(model.model_info) or base, again, *(f"{again}#{number}" for number in range(2, len(found) + 3)))
+        deployment_id = next(name for name in names if name not in found)
+        found[deployment_id] = Deployment(
+            id=deployment_id,
+            model_name=model.model_name,
+            provider=provider,
+            provider_model=provider_model,
+            account=account,
+            video_account=video_account,
+            info=model.model_info,
+            weight=params.weight,
+            order=params.order,
+            rpm=params.rpm,
+            parallel_max=params.max_parallel_requests,
+        )
+    return list(found.values())
 
 
 def _spooling(account: Account, data_dir: Path) -> Account:

@@ -70,6 +70,8 @@ async def run_api(settings: Settings, address: str) -> None:
     server = ApiServer(servicers, pipeline, build_decision(parts, pipeline))
     key_changes = callers.authenticate.listener(parts.db.url)
     await key_changes.start()
+    routing_news = parts.router.listener(parts.db.url)
+    await routing_news.start()
     # What start-up made stays for good; the collector need not walk it again and again.
     gc.collect()
     gc.freeze()
@@ -86,6 +88,7 @@ async def run_api(settings: Settings, address: str) -> None:
     await key_changes.close()
     if pipeline.door.limits is not None:
         await pipeline.door.limits.close()
+    await routing_news.close()
     await parts.intake.leases.close()
     parts.outputs.tools.close()
     await parts.guardrails.close()
@@ -104,6 +107,8 @@ async def run_worker(settings: Settings) -> None:
     await recall_accounts(parts)
     await open_parts(parts)
     worker = Worker(parts.db.url, build_operations(parts))
+    routing_news = parts.router.listener(parts.db.url)
+    await routing_news.start()
     # Trackers live long and are many: walking all of them for every few hundred new objects finds nothing.
     gc.collect()
     gc.freeze()
@@ -115,6 +120,7 @@ async def run_worker(settings: Settings) -> None:
     await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
     worker.stop()
     await running
+    await routing_news.close()
     await parts.intake.leases.close()
     parts.outputs.tools.close()
     await parts.guardrails.close()

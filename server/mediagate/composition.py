@@ -40,10 +40,12 @@ from mediagate.providers.account import Account
 from mediagate.providers.registry import VIDEO_PROVIDERS
 from mediagate.routing.account_memory import RecallAccounts
 from mediagate.routing.catalog import Deployment, ModelCatalog
+from mediagate.routing.router import Router
 from mediagate.routing.sources import SourceRules, source_prefix
 from mediagate.routing.stores import LOCAL, FileStores
 from mediagate.routing.targets import Targets
 from mediagate.routing.video_accounts import VideoAccounts
+from mediagate.spend.adjust import AdjustSpend
 from mediagate.spend.limits import BudgetRules
 from mediagate.storage.accounts import WatchAccounts
 from mediagate.storage.fold import FoldUsage
@@ -74,6 +76,7 @@ class Parts:
     stores: FileStores
     makers: VideoAccounts
     catalog: ModelCatalog
+    router: Router
     costs: Costs
     budgets: BudgetRules
     clock: SystemClock
@@ -114,6 +117,7 @@ def build_parts(settings: Settings) -> Parts:
         stores=stores,
         makers=makers,
         catalog=catalog,
+        router=Router(db, catalog, settings.config.router_settings.rules),
         costs=costs_of(accounts.deployments),
         budgets=budget_rules(settings),
         clock=clock,
@@ -262,6 +266,9 @@ def build_tracker(parts: Parts) -> TrackVideo:
         Line(parts.db, parts.catalog),
         parts.clock,
         parts.settings.config.videos.poll_interval_s,
+        parts.router,
+        parts.settings.config.videos.deadline_s,
+        AdjustSpend(parts.budgets),
     )
 
 

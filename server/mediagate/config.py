@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field, PrivateAttr, SecretStr, ValidationError, 
 
 from mediagate.config_guardrails import GuardrailEntry, guardrail_complaints, guardrail_warnings
 from mediagate.config_money import Budgets
+from mediagate.config_routing import RouterSettings, routing_complaints
 from mediagate.config_sections import GIB as GIB
 from mediagate.config_sections import MIB as MIB
 from mediagate.config_sections import (
@@ -46,7 +47,7 @@ DEFAULT_DATA_DIR: Final = ".mediagate"
 PEER_SECTIONS: Final = frozenset(
     {
         "agents", "callback_settings", "credential_list", "environment_variables", "finetune_settings",
-        "include", "litellm_settings", "mcp_servers", "mcp_tools", "policies", "prompts", "router_settings",
+        "include", "litellm_settings", "mcp_servers", "mcp_tools", "policies", "prompts",
         "search_tools", "vector_store_registry",
     }
 )  # fmt: skip
@@ -98,6 +99,7 @@ class Config(Strict):
     )
     files_settings: list[FilesSettings] = Field(default=[], description="Accounts that can store files.")
     general_settings: GeneralSettings = GeneralSettings()
+    router_settings: RouterSettings = RouterSettings()
     limits: Limits = Limits()
     videos: Videos = Videos()
     archive: Archive = Archive()
@@ -184,9 +186,11 @@ def load_config(path: Path | str | None, environ: Mapping[str, str] = os.environ
         raise ConfigError(source, complaints) from None
     complaints += guardrail_complaints(config.guardrails, config.model_list)
     warnings += guardrail_warnings(config.guardrails, config.model_list)
+    complaints += routing_complaints(config.router_settings, config.model_list)
     if complaints:
         raise ConfigError(source, complaints)
-    config._warnings.extend(warnings + [_unused(where, near) for where, near in _unused_keys(config, ())])
+    warnings += [_unused(where, near) for where, near in _unused_keys(config, ())]
+    config._warnings.extend([*warnings, *config.router_settings.warnings()])
     return config
 
 

@@ -43,6 +43,22 @@ class LitellmParams(Labelled, Peer):
     bucket_name: str | None = Field(default=None, description="Bucket, for stores that have buckets.")
     account: str | None = Field(default=None, min_length=1, description="Name of the account, where it needs one.")
     guardrails: list[str] = Field(default=[], description="Guardrails that look at every request for this model.")
+    weight: float | None = Field(
+        default=None,
+        ge=0,
+        le=1_000_000,
+        allow_inf_nan=False,
+        description="Share of the deployment among those of its model. Default 1; 0 serves only where no other can.",
+    )
+    order: int | None = Field(
+        default=None, ge=-1_000_000, le=1_000_000, description="Deployments with a lower number are asked first."
+    )
+    rpm: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="Most submits of the deployment within any minute."
+    )
+    max_parallel_requests: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="Most videos that the deployment has at the same time."
+    )
 
 
 _SIZE: Final = re.compile(r"[1-9]\d{1,4}x[1-9]\d{1,4}")

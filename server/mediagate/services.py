@@ -53,6 +53,7 @@ from mediagate.net.urls import endpoint_of
 from mediagate.net.webhooks import WebhookSender
 from mediagate.outputs import archive_rules
 from mediagate.providers.base import VideoKind
+from mediagate.routing.health import ReadHealth
 from mediagate.routing.places import ContentPlaces
 from mediagate.spend.get_budget import GetBudgets
 from mediagate.spend.report import ListSpend, TotalSpend
@@ -87,6 +88,7 @@ from mediagate.videos.measure_input import MeasureInput
 from mediagate.videos.open_content import OpenVideoContent
 from mediagate.videos.places import VideoPlaces
 from mediagate.videos.plan_video import PlanVideo
+from mediagate.videos.route_video import RouteVideo
 from mediagate.videos.start_video import StartVideo
 from mediagate.videos.watch_video import WatchVideo
 from mediagate.videos.watch_videos import WatchVideos
@@ -166,6 +168,7 @@ def build_servicers(
     parts: Parts, feed: VideoFeed, require_ready: Callable[[], Awaitable[None]], callers: Callers
 ) -> dict[str, Any]:
     """Every service by its full name."""
+    health = ReadHealth(parts.catalog, parts.router)
     servicers: dict[str, Any] = {
         "mediagate.v1.FileService": _files(parts),
         "mediagate.v1.UploadService": _uploads(parts),
@@ -173,21 +176,23 @@ def build_servicers(
         "mediagate.v1.WebhookService": _webhooks(parts),
         "mediagate.v1.AdminService": _admin(parts),
         "mediagate.v1.SpendService": _spend(parts),
-        "mediagate.v1.ModelService": ModelServicer(parts.catalog, parts.clock.now()),
+        "mediagate.v1.ModelService": ModelServicer(parts.catalog, health, parts.clock.now()),
         "mediagate.v1.UsageService": UsageServicer(
             GetStorageUsage(parts.db, WatchAccounts(parts.db, parts.stores)),
         ),
-        "mediagate.v1.SystemService": _system(parts, require_ready, callers),
+        "mediagate.v1.SystemService": _system(parts, require_ready, callers, health),
     }
     if parts.settings.config.general_settings.diagnostics:
         servicers["mediagate.v1.DiagnosticsService"] = DiagnosticsServicer()
     return servicers
 
 
-def _system(parts: Parts, require_ready: Callable[[], Awaitable[None]], callers: Callers) -> SystemServicer:
+def _system(
+    parts: Parts, require_ready: Callable[[], Awaitable[None]], callers: Callers, health: ReadHealth
+) -> SystemServicer:
     needs_key = parts.settings.config.telemetry.metrics_need_key
     page = MetricsPage(__version__, partial(gauges, parts.db))
-    return SystemServicer(require_ready, page, callers.authenticate if needs_key else None)
+    return SystemServicer(require_ready, health, page, callers.authenticate if needs_key else None)
 
 
 def _keys(parts: Parts, servicers: Mapping[str, Any]) -> Keys:
@@ -307,15 +312,15 @@ def _videos(parts: Parts, feed: VideoFeed) -> VideoServicer:
     videos = VideoLookup(parts.db)
     measure = MeasureInput(parts.open_content, parts.outputs.tools, parts.settings.data_dir / "spool")
     plan = PlanVideo(videos, parts.catalog, parts.get_file, measure, GetCharacter(parts.db))
+    archive = archive_rules(parts.settings, parts.stores).account
+    places = VideoPlaces(parts.db, parts.stores, parts.makers.accounts, archive)
     start = StartVideo(
         parts.db,
-        plan,
-        parts.costs,
+        RouteVideo(plan, parts.costs, parts.router, places, parts.guardrails),
         parts.catalog,
         Journal(parts.db, parts.clock),
         parts.clock,
         config.videos.deadline_s,
-        VideoPlaces(parts.db, parts.stores, parts.makers.accounts, archive_rules(parts.settings, parts.stores).account),
         ReserveSpend(parts.budgets),
         GuardRequest(parts.guardrails, parts.open_content, parts.outputs.tools, parts.settings.data_dir / "spool"),
     )

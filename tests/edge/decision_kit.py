@@ -38,6 +38,7 @@ from mediagate.providers.files import Origin as Where
 from mediagate.providers.http import ProviderHttp
 from mediagate.providers.http_content import HttpContent
 from mediagate.routing.catalog import ModelCatalog
+from mediagate.routing.health import ReadHealth
 from mediagate.routing.stores import FileStores
 from mediagate.routing.targets import Targets
 from tests.doubles.origin import Origin
@@ -188,7 +189,7 @@ class DecidingServer:
         async def serve() -> None:
             servicers = {
                 "mediagate.v1.FileService": self.python,
-                "mediagate.v1.SystemService": SystemServicer(always),
+                "mediagate.v1.SystemService": SystemServicer(always, ReadHealth.__new__(ReadHealth)),
             }
             server = ApiServer(servicers, Pipeline(Callers(Authenticate(KEY))), self.decision)
             await server.start(self.target)

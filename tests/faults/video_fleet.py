@@ -26,6 +26,7 @@ from mediagate.pricing.rates import rates_in
 from mediagate.providers.account import Account
 from mediagate.providers.base import JobStatus
 from mediagate.routing.catalog import MODE, Deployment, ModelCatalog
+from mediagate.routing.router import Router
 from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database
 from mediagate.store.files import FileLookup
@@ -44,6 +45,7 @@ from mediagate.videos.places import VideoPlaces
 from mediagate.videos.plan_video import PlanVideo, VideoDraft
 from mediagate.videos.provider_characters import ProviderCharacters
 from mediagate.videos.provider_request import MakeRequest
+from mediagate.videos.route_video import RouteVideo
 from mediagate.videos.start_video import StartVideo
 from mediagate.videos.track_video import TrackVideo
 from tests.contract.video_bench import Said
@@ -269,17 +271,17 @@ class Sea:
         kept = FindKept(files, self.clock)
         self._tools, self._intake = VideoTools(), Intake(db, stores, self.clock)
         archive = Archive(self._intake, kept, journal, self.clock, ArchiveRules())
+        router = Router(db, catalog)
+        plan = PlanVideo(
+            videos, catalog, get_file, MeasureInput(open_file, self._tools, folder / "spool"), GetCharacter(db)
+        )
         self.start = StartVideo(
             db,
-            PlanVideo(
-                videos, catalog, get_file, MeasureInput(open_file, self._tools, folder / "spool"), GetCharacter(db)
-            ),
-            costs,
+            RouteVideo(plan, costs, router, VideoPlaces(db, stores, {})),
             catalog,
             journal,
             self.clock,
             DEADLINE_S,
-            VideoPlaces(db, stores, {}),
         )
         track_video = TrackVideo(
             db,
@@ -298,6 +300,8 @@ class Sea:
             Line(db, catalog),
             self.clock,
             INTERVAL_S,
+            router,
+            DEADLINE_S,
         )
         self.tracker = Tracker(track_video)
 

@@ -213,6 +213,8 @@ MATRIX: Mapping[str, list[Row] | str] = {
     "ModelService.GetModel": NO_OBJECT,
     "SystemService.GetReadiness": NO_OBJECT,
     "SystemService.GetMetrics": NO_OBJECT,
+    "SystemService.GetLiveliness": NO_OBJECT,
+    "SystemService.GetHealth": NO_OBJECT,
     "DiagnosticsService.Ping": NO_OBJECT,
     "DiagnosticsService.CountBytes": NO_OBJECT,
     "DiagnosticsService.StreamZeros": NO_OBJECT,

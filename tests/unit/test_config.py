@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mediagate.config import GIB, MIB, Config, ConfigError, Settings, format_path, load_config
+from mediagate.routing.rules import RoutingRules, Strategy
 
 ENVIRON = {"KEY": "sk-from-env", "SIZE": "1024", "URL": "postgresql://u:hidden@db/x"}
 
@@ -41,30 +42,34 @@ def test_the_peers_file_loads_and_what_it_does_not_use_is_a_warning(tmp_path: Pa
         """
         model_list:
           - model_name: sora-2
-            litellm_params: {model: azure/sora-2, api_key: os.environ/KEY, api_version: 2025-04-01, rpm: 6}
+            litellm_params: {model: azure/sora-2, api_key: os.environ/KEY, api_version: 2025-04-01, rpm: 6, tpm: 9}
             model_info: {mode: video_generation, anything: [1, 2]}
             tpm: 5
         files_settings:
           - {custom_llm_provider: vertex_ai, bucket_name: b, retention_period: 30d, vertex_project: p}
         general_settings: {master_key: sk-1234, store_model_in_db: true, master_kye: x}
         litellm_settings: {callbacks: os.environ/NOT_SET}
-        router_settings: {}
+        router_settings: {routing_strategy: usage-based-routing-v2, redis_host: r, num_retries: 1}
         """,
     )
     entry = config.model_list[0]
     assert entry.litellm_params.api_key is not None
     assert entry.litellm_params.api_key.get_secret_value() == "sk-from-env"
     assert entry.litellm_params.api_version == "2025-04-01"
-    assert entry.litellm_params.model_extra == {"rpm": 6}
+    assert entry.litellm_params.rpm == 6
+    assert entry.litellm_params.model_extra == {"tpm": 9}
+    assert config.router_settings.rules == RoutingRules(num_retries=1)
     assert entry.model_info == {"mode": "video_generation", "anything": [1, 2]}
     assert config.files_settings[0].retention_period == 30
     assert config.warnings == [
         "litellm_settings: is not used by mediagate",
-        "router_settings: is not used by mediagate",
         "model_list[0].tpm: is not used by mediagate",
-        "model_list[0].litellm_params.rpm: is not used by mediagate",
+        "model_list[0].litellm_params.tpm: is not used by mediagate",
         "general_settings.store_model_in_db: is not used by mediagate",
         "general_settings.master_kye: is not used by mediagate, did you mean master_key?",
+        "router_settings.redis_host: is not used by mediagate",
+        "router_settings.routing_strategy: usage-based-routing-v2 is not used by mediagate; "
+        "deployments are chosen by simple-shuffle",
     ]
 
 
@@ -129,6 +134,41 @@ def test_the_peers_file_loads_and_what_it_does_not_use_is_a_warning(tmp_path: Pa
         (
             "model_list: [{model_name: a, litellm_params: {model: a/b}, model_info: {operations: [create, fly]}}]",
             ["model_list[0].model_info: operations is not right: ['create', 'fly']; write it like [create, remix]"],
+        ),
+        (
+            "router_settings: {routing_strategy: fastest}",
+            [
+                "router_settings.routing_strategy: 'fastest' is no strategy; there are simple-shuffle, least-busy, "
+                "lowest-cost, latency, latency-based-routing, cost-based-routing"
+            ],
+        ),
+        (
+            "router_settings: {fallbacks: [{local-video: [gone, local-video]}, {gone: [local-video]}]}",
+            [
+                "router_settings.fallbacks[0].local-video: 'gone' is none of the models local-video",
+                "router_settings.fallbacks[0].local-video: 'local-video' cannot fall back to itself",
+                "router_settings.fallbacks[1].gone: 'gone' is none of the models local-video",
+            ],
+        ),
+        (
+            "router_settings: {default_fallbacks: [gone]}",
+            ["router_settings.default_fallbacks: 'gone' is none of the models local-video"],
+        ),
+        (
+            "router_settings: {cooldown_time: .inf}",
+            ["router_settings.cooldown_time: input should be a finite number"],
+        ),
+        (
+            "model_list: [{model_name: a, litellm_params: {model: a/b, weight: .nan, rpm: 0}}]",
+            [
+                "model_list[0].litellm_params.weight: input should be a finite number",
+                "model_list[0].litellm_params.rpm: input should be greater than or equal to 1",
+            ],
+        ),
+        (
+            "model_list: [{model_name: a, litellm_params: {model: a/b}, model_info: {id: x}}, "
+            "{model_name: b, litellm_params: {model: a/b}, model_info: {id: x}}]",
+            ["model_list[1].model_info.id: 'x' is the id of model_list[0] too"],
         ),
         ("model_list: []\nmodel_list: []", ["line 2, column 1: the key model_list is given twice"]),
         ("limits: [a\nserver: b", ["line 2, column 7: expected ',' or ']', but got ':'"]),
@@ -247,3 +287,40 @@ def test_paths_become_absolute_and_the_peers_database_url_counts(
     assert settings.database_url is not None
     assert settings.database_url.get_secret_value().endswith("@peer/d")
     assert "hidden" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "strategy"),
+    [
+        ("simple-shuffle", Strategy.SIMPLE_SHUFFLE),
+        ("least-busy", Strategy.LEAST_BUSY),
+        ("cost-based-routing", Strategy.LOWEST_COST),
+        ("lowest-cost", Strategy.LOWEST_COST),
+        ("latency-based-routing", Strategy.LATENCY),
+        ("latency", Strategy.LATENCY),
+    ],
+)
+def test_a_strategy_has_the_peers_name_and_a_plain_one(tmp_path: Path, name: str, strategy: Strategy) -> None:
+    config = load(tmp_path, f"router_settings: {{routing_strategy: {name}}}")
+    assert config.router_settings.rules.strategy is strategy
+    assert config.warnings == []
+
+
+def test_fallbacks_are_the_peers_list_of_one_group_each(tmp_path: Path) -> None:
+    config = load(
+        tmp_path,
+        """
+        model_list:
+          - {model_name: a, litellm_params: {model: x/a}}
+          - {model_name: b, litellm_params: {model: x/b}}
+          - {model_name: "c/*", litellm_params: {model: "x/*"}}
+        router_settings:
+          fallbacks: [{a: [b]}, {a: [c/one]}, {c/two: [a]}, {"*": [b]}]
+          default_fallbacks: [a]
+        """,
+    )
+    rules = config.router_settings.rules
+    assert rules.fallbacks_of("a") == ("b", "c/one")
+    assert rules.fallbacks_of("c/two") == ("a",)
+    assert rules.fallbacks_of("b") == ("a",)
+    assert rules.fallbacks_of("c/three") == ("b", "a")

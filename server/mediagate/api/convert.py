@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from mediagate._gen.mediagate.v1 import files_pb2, models_pb2, uploads_pb2, vide
 from mediagate.core.lifecycle import OVER, FileState, file_status_of, status_of
 from mediagate.core.objects import Character, File, Page, Replica, Upload, UploadPart, Video
 from mediagate.providers.files import ObjectState, ProviderFile
+from mediagate.routing.health import Fares
 from mediagate.videos.feed import FeedItem
 from mediagate.videos.watch_videos import cursor_of
 
@@ -364,9 +365,12 @@ def character_to_proto(character: Character) -> videos_pb2.Character:
     return videos_pb2.Character(id=character.id, name=character.name, created_at=unix(character.created_at))
 
 
-def model_to_proto(name: str, created: datetime) -> models_pb2.Model:
-    """OpenAI's Model object."""
-    return models_pb2.Model(id=name, object="model", created=unix(created), owned_by="mediagate")
+def model_to_proto(name: str, created: datetime, fares: Sequence[Fares]) -> models_pb2.Model:
+    """OpenAI's Model object, and how its deployments fare."""
+    healthy = sum(one.is_healthy for one in fares)
+    health = "healthy" if healthy == len(fares) else "degraded" if healthy else "unhealthy"
+    state = models_pb2.ModelState(health=health, deployments=len(fares), healthy_deployments=healthy)
+    return models_pb2.Model(id=name, object="model", created=unix(created), owned_by="mediagate", mediagate=state)
 
 
 def is_finished(video: Video) -> bool:

@@ -35,6 +35,7 @@ from mediagate.api.files import served_type
 from mediagate.api.limits import ADMITTED, COUNTED, COUNTED_WITH_CONTENT
 from mediagate.api.observe import CLIENT_CLOSED, UNSUPPORTED_STATUS, DecisionObservation, short_name
 from mediagate.api.paths import ORIGINAL_PATH, PathVariables
+from mediagate.api.served import served_by
 from mediagate.api.targets import HEADER, TargetReader
 from mediagate.core import ids
 from mediagate.core.end_users import HEADERS as END_USER_HEADERS
@@ -179,9 +180,10 @@ class ContentDecision:
     async def _decide(
         self, asked: Asked, who: Principal, admission: Admission, seen: DecisionObservation
     ) -> CheckResponse:
-        file = await self._file(who, asked)
-        if file is None:
+        content = await self._content(who, asked)
+        if content is None:
             return _on_to_python(admission)
+        file, made_by = content
         etag = f'"{file.sha256}"' if file.sha256 else ""
         attempt = len(asked.tried) + 1
         if etag and is_known(asked, etag):
@@ -195,14 +197,19 @@ class ContentDecision:
         seen.record.backend = found.account
         seen.record.bytes_out = wanted.length_bytes if wanted else file.size_bytes
         seen.ended(OK, 206 if wanted else 200, attempt=attempt)
-        return _from_origin(asked, file, etag, wanted, found)
+        return _from_origin(asked, file, etag, wanted, found, served_by(made_by or found.account))
 
-    async def _file(self, who: Principal, asked: Asked) -> File | None:
-        """One of ours, or a provider's own where the request names the provider; None for what the method must say."""
+    async def _content(self, who: Principal, asked: Asked) -> tuple[File, str] | None:
+        """What is asked for, and for a video who made it; None for what the method must say."""
         output = videos_pb2.GetVideoContentHttpRequest()
         self.video_variables.apply(asked.path, output)
         if output.video_id:
             return await self._output(who, asked, output.video_id)
+        file = await self._file(who, asked)
+        return None if file is None else (file, "")
+
+    async def _file(self, who: Principal, asked: Asked) -> File | None:
+        """One of ours, or a provider's own where the request names the provider."""
         message = files_pb2.GetFileContentHttpRequest()
         self.variables.apply(asked.path.partition("?")[0], message)
         if ids.FILE.matches(message.file_id):
@@ -215,7 +222,7 @@ class ContentDecision:
         account = self.provider_files.account(who, named)
         return as_file(await self.provider_files.get(who, named, message.file_id), account, who)
 
-    async def _output(self, who: Principal, asked: Asked, video_id: str) -> File | None:
+    async def _output(self, who: Principal, asked: Asked, video_id: str) -> tuple[File, str] | None:
         """A finished video, or a picture of it that was made here."""
         given = parse_qs(urlsplit(asked.path).query, keep_blank_values=True).get("variant", [VideoVariant.VIDEO.value])
         if self.find_output is None or len(given) != 1 or given[0] not in set(VideoVariant):
@@ -262,7 +269,9 @@ def _meaning(asked: Asked, title: str, *, slow: bool) -> MediagateError:
     return error
 
 
-def _from_origin(asked: Asked, file: File, etag: str, wanted: ByteRange | None, found: Found) -> CheckResponse:
+def _from_origin(
+    asked: Asked, file: File, etag: str, wanted: ByteRange | None, found: Found, server: tuple[str, str]
+) -> CheckResponse:
     url = urlsplit(found.origin.url)
     target = f"{url.path or '/'}?{url.query}" if url.query else url.path or "/"
     headers = {
@@ -281,7 +290,7 @@ def _from_origin(asked: Asked, file: File, etag: str, wanted: ByteRange | None, 
     response = CheckResponse(status=status_pb2.Status(code=code_pb2.OK))
     response.ok_response.headers.extend(_options(headers.items()))
     response.ok_response.headers_to_remove.extend(_removed(asked.sent, KEPT.union(headers)))
-    response.ok_response.response_headers_to_add.extend(_options(_said(file, etag)))
+    response.ok_response.response_headers_to_add.extend(_options([*_said(file, etag), server]))
     response.dynamic_metadata.update(
         {
             "again": asked.again(found.account),

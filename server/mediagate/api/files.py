@@ -16,6 +16,7 @@ from mediagate.api.bodies import Body
 from mediagate.api.call import Call
 from mediagate.api.content import Download, head_http, stream_grpc, stream_http
 from mediagate.api.pipeline import check
+from mediagate.api.served import kept_by
 from mediagate.api.targets import TargetReader
 from mediagate.core.errors import ChecksumMismatch, InvalidField, InvalidRequest, PayloadTooLarge
 from mediagate.core.forms import FieldEnd, FileData, FileEnd, FileStart, FormEvent, FormLimits
@@ -66,6 +67,7 @@ class FileServicer(files_pb2_grpc.FileServiceServicer):
             file_id=call.object_id,
             body_bytes=call.declared_bytes,
         )
+        call.respond(kept_by(file))
         return convert.file_to_proto(file)
 
     async def CopyFile(self, request: files_pb2.CopyFileRequest, call: Call) -> files_pb2.File:
@@ -92,6 +94,7 @@ class FileServicer(files_pb2_grpc.FileServiceServicer):
             call.respond([("x-http-status", "202")])
         if promise:
             call.respond([("preference-applied", "respond-async")])
+        call.respond(kept_by(file))
         return convert.file_to_proto(file)
 
     async def UploadFile(self, requests: AsyncIterator[files_pb2.UploadFileRequest], call: Call) -> files_pb2.File:
@@ -100,6 +103,7 @@ class FileServicer(files_pb2_grpc.FileServiceServicer):
         file = await self.create_file.run(
             call.principal, events, proof, named=self.targets.read(call), file_id=call.object_id
         )
+        call.respond(kept_by(file))
         return convert.file_to_proto(file)
 
     async def ListFiles(self, request: files_pb2.ListFilesRequest, call: Call) -> files_pb2.ListFilesResponse:

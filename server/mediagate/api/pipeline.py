@@ -37,6 +37,7 @@ OPEN_METHODS = frozenset(
         "/mediagate.v1.SystemService/GetReadiness",
         # Asks for a key itself, where the configuration wants one.
         "/mediagate.v1.SystemService/GetMetrics",
+        "/mediagate.v1.SystemService/GetLiveliness",
         "/mediagate.v1.DiagnosticsService/Ping",
         "/mediagate.v1.DiagnosticsService/CountBytes",
         "/mediagate.v1.DiagnosticsService/StreamZeros",

@@ -12,6 +12,8 @@ from mediagate.access.authenticate import Authenticate, require_admin
 from mediagate.api.call import Call
 from mediagate.api.content import http_body
 from mediagate.core.errors import Unsupported
+from mediagate.core.objects import Principal
+from mediagate.routing.health import Fares, ReadHealth
 from mediagate.telemetry.exposition import CONTENT_TYPE, MetricsPage
 
 ZEROS = bytes(1 << 20)
@@ -23,6 +25,7 @@ class SystemServicer(system_pb2_grpc.SystemServiceServicer):
     `metrics_by` knows the admins that alone may see metrics, None where everybody may."""
 
     require_ready: Callable[[], Awaitable[None]]
+    health: ReadHealth
     metrics: MetricsPage | None = None
     metrics_by: Authenticate | None = None
 
@@ -39,6 +42,37 @@ class SystemServicer(system_pb2_grpc.SystemServiceServicer):
         if self.metrics is None:
             raise Unsupported("This server has no metrics.")
         return http_body(await self.metrics.render(), CONTENT_TYPE)
+
+    async def GetLiveliness(self, _request: system_pb2.GetLivelinessRequest, _call: Call) -> bytes:
+        return http_body(b'"I\'m alive!"', "application/json")
+
+    async def GetHealth(self, request: system_pb2.GetHealthRequest, call: Call) -> system_pb2.GetHealthResponse:
+        fares = [
+            one
+            for name, found in (await self.health.by_model()).items()
+            if call.principal.may_use_model(name) and request.model in ("", name)
+            for one in found
+        ]
+        healthy = [_endpoint(one, call.principal) for one in fares if one.is_healthy]
+        unhealthy = [_endpoint(one, call.principal) for one in fares if not one.is_healthy]
+        return system_pb2.GetHealthResponse(
+            healthy_endpoints=healthy,
+            unhealthy_endpoints=unhealthy,
+            healthy_count=len(healthy),
+            unhealthy_count=len(unhealthy),
+        )
+
+
+def _endpoint(fares: Fares, who: Principal) -> system_pb2.DeploymentHealth:
+    deployment = fares.deployment
+    shown = system_pb2.DeploymentHealth(model_name=deployment.model_name)
+    if who.is_admin:
+        shown.deployment, shown.account = deployment.id, deployment.video_account
+        shown.model = f"{deployment.provider}/{deployment.provider_model}"
+        shown.failures, shown.cooling_seconds = fares.standing.failures, round(fares.standing.cooling_s, 3)
+        if fares.reason is not None:
+            shown.reason = fares.reason
+    return shown
 
 
 class DiagnosticsServicer(system_pb2_grpc.DiagnosticsServiceServicer):

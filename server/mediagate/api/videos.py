@@ -17,6 +17,7 @@ from mediagate.api.call import Call
 from mediagate.api.content import Download, head_http, http_body, stream_grpc, stream_http
 from mediagate.api.offers import forecast_to_proto, video_models_to_proto
 from mediagate.api.pipeline import check
+from mediagate.api.served import served_by
 from mediagate.core.durations import parse_duration_s
 from mediagate.core.end_users import settled_end_user
 from mediagate.core.errors import InvalidField, InvalidRequest, UnsupportedMediaType
@@ -267,6 +268,7 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
         _require_id(request)
         variant = VideoVariant(request.variant or "video")
         opened = await self.open_content.run(call.principal, request.video_id, variant)
+        call.respond([served_by(opened.deployment)])
         return Download(opened.content, opened.filename, opened.content_type, opened.etag)
 
     async def _character(self, fields: dict[str, Any], call: Call) -> videos_pb2.Character:
@@ -274,6 +276,7 @@ class VideoServicer(videos_pb2_grpc.VideoServiceServicer):
         return convert.character_to_proto(character)
 
     def _answer(self, video: Video, call: Call) -> videos_pb2.Video:
+        call.respond([served_by(video.deployment)])
         if not convert.is_finished(video):
             call.respond([("openai-poll-after-ms", str(self.poll_after_ms))])
         return convert.video_to_proto(video)

@@ -156,7 +156,8 @@ class Video:
     own. `hold` says why it waits here: `{reason, position, of}`. `estimate_usd` is held until the end, `cost_usd` is
     what it came to and `cost_source` who says so. `archive_file_id` is our own copy of the finished video.
     `required` is what its places must be like, by label; `guardrails` are those that the policies of its key and the
-    request have added.
+    request have added. `route` says who else could make it while no provider has taken it:
+    `{group, retries, others: [{deployment, model}]}`.
     """
 
     id: str
@@ -206,6 +207,7 @@ class Video:
     archive_file_id: str | None = None
     required: Mapping[str, str] | None = None
     guardrails: Sequence[str] | None = None
+    route: Mapping[str, Any] | None = None
 
     @property
     def size(self) -> str:

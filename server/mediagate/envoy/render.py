@@ -56,7 +56,7 @@ CORS_REQUEST_HEADERS: Final = (
 )
 CORS_REPLY_HEADERS: Final = (
     "x-request-id, openai-processing-ms, openai-poll-after-ms, openai-version, openai-organization, retry-after, "
-    "retry-after-ms, x-should-retry, idempotent-replayed, "
+    "retry-after-ms, x-should-retry, idempotent-replayed, x-mediagate-deployment, "
     "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
     "x-ratelimit-limit-uploads, x-ratelimit-remaining-uploads, x-ratelimit-reset-uploads, "
     "x-ratelimit-limit-bytes, x-ratelimit-remaining-bytes, x-ratelimit-reset-bytes, "

@@ -167,6 +167,10 @@ class ProviderBusy(Exception):
         self.retry_after_s = retry_after_s
 
 
+class InputBusy(ProviderBusy):
+    """The same where the provider is not at fault: an input of ours could not be read to its end."""
+
+
 class FateUnknown(Exception):
     """The provider did not answer, or its answer says nothing about the job. Never a verdict."""
 

@@ -1,7 +1,8 @@
 """HTTP to providers: one client per account, one mapping of what goes wrong.
 
 Calls that change nothing, or that may be repeated, are tried at most `ATTEMPTS_MAX` times; a create is sent once,
-because a lost answer says nothing about what the provider took.
+because a lost answer says nothing about what the provider took. Of all that an account is sent, a tenth may be repeats
+(`mediagate.core.retry_budget`): one that fails is not asked three times as much.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from mediagate.core.errors import (
     Unsupported,
 )
 from mediagate.core.limits import MIB, echo
+from mediagate.core.retry_budget import RetryBudget
 from mediagate.providers.http_session import PIECE_BYTES as PIECE_BYTES
 from mediagate.providers.http_session import at_most, new_session, pieces, trusted, watched
 from mediagate.telemetry.backends import BROKEN, TIMEOUT, UNREACHABLE, BackendCall, account_or, backend_call
@@ -98,6 +100,7 @@ class ProviderHttp:
         self._silence_s = silence_s
         self._connections_max = connections_max
         self._explain = explain or error_of
+        self.budget = RetryBudget()
         self._client: httpx.AsyncClient | None = None
         self._session: aiohttp.ClientSession | None = None
 
@@ -137,7 +140,7 @@ class ProviderHttp:
             async with self.stream(method, path, **more) as response:
                 return _with(response, await self._whole(response.aiter_bytes(), bytes_max))
 
-        return await repeated(once, attempts_max=ATTEMPTS_MAX if repeatable else 1)
+        return await repeated(once, self.budget, attempts_max=ATTEMPTS_MAX if repeatable else 1)
 
     async def _whole(self, chunks: AsyncIterable[bytes], bytes_max: int, *, cut: bool = False) -> bytes:
         try:
@@ -160,6 +163,7 @@ class ProviderHttp:
         """A GET without a body, past httpx: thousands of jobs are asked about, and this is most of what that costs."""
         self._opened()
         assert self._session is not None
+        self.budget.ask()
         url = self.url(path)
         try:
             target = yarl.URL(str(httpx.URL(url, params=params) if params else httpx.URL(url)), encoded=True)
@@ -213,6 +217,7 @@ class ProviderHttp:
 
     async def _send(self, method: str, url: str, headers: dict[str, str], options: dict[str, Any]) -> httpx.Response:
         client = self._opened()
+        self.budget.ask()
         content = options.pop("content", None)
         try:
             # aiohttp's own limit for silence begins where the body ends, so a server that stops reading is seen here.
@@ -249,9 +254,12 @@ def _with(response: httpx.Response, content: bytes) -> httpx.Response:
     return httpx.Response(response.status_code, headers=headers, content=content, request=response.request)
 
 
-async def repeated(once: Callable[[], Awaitable[Answer]], *, attempts_max: int = ATTEMPTS_MAX) -> Answer:
-    """Run `once` until it succeeds, up to `attempts_max` times, with pauses that grow. Only what a retry can help is
-    tried again, and only where the provider does not ask for a long pause."""
+async def repeated(
+    once: Callable[[], Awaitable[Answer]], budget: RetryBudget, *, attempts_max: int = ATTEMPTS_MAX
+) -> Answer:
+    """Run `once`, which tells `budget` what it asks, until it succeeds: up to `attempts_max` times, with pauses that
+    grow. Only what a retry can help is tried again, only where the provider does not ask for a long pause, and only as
+    long as the budget lasts."""
     attempt = 1
     while True:
         try:
@@ -260,6 +268,8 @@ async def repeated(once: Callable[[], Awaitable[Answer]], *, attempts_max: int =
             pause_s = BACK_OFF_S * 4 ** (attempt - 1) * random.uniform(0.5, 1.0)  # noqa: S311 (jitter)
             pause_s = max(pause_s, error.retry_after_s or 0.0)
             if attempt >= attempts_max or not error.retryable or pause_s > PAUSE_S_MAX:
+                raise
+            if not budget.ask_again():
                 raise
         attempt += 1
         await asyncio.sleep(pause_s)

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from mediagate.core.errors import MediagateError
 from mediagate.providers.answers import Tree
-from mediagate.providers.base import Failure, FailureStage, MediaInput, ProviderBusy, SubmitRefused
+from mediagate.providers.base import Failure, FailureStage, InputBusy, MediaInput, SubmitRefused
 from mediagate.providers.http import ProviderHttp
 from mediagate.providers.multipart_body import MultipartBody
 
@@ -60,7 +60,7 @@ class MediaBody(ABC):
         """Post the body once and return the JSON object that is answered.
 
         Raises as `ProviderHttp.json` does. No server takes half a body, so media that could not be read to their end
-        are no unknown fate: `ProviderBusy` where the store failed, else what the reading raised.
+        are no unknown fate: `InputBusy` where the store failed, else what the reading raised.
         """
         self._lost = None
         try:
@@ -70,7 +70,7 @@ class MediaBody(ABC):
         except MediagateError:
             # The transport says only that the body broke off.
             if isinstance(self._lost, MediagateError | OSError):
-                raise ProviderBusy("An input of the video cannot be read at the moment.") from self._lost
+                raise InputBusy("An input of the video cannot be read at the moment.") from self._lost
             if self._lost is not None:
                 raise self._lost from None
             raise

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
-from mediagate.core.errors import InvalidField, NotFound, Unsupported
+from mediagate.core.errors import InvalidField, NotFound, ProviderRefused, Unsupported
 from mediagate.core.limits import echo
 from mediagate.core.objects import Principal, Video
 from mediagate.providers.base import Audio, VideoKind, VideoModel, VideoProvider, VideoSpec
@@ -19,7 +19,8 @@ MODE = "video_generation"
 class Deployment:
     """One way to serve a public model: a model of one provider through one account. `id` is stable across restarts. A
     `*` at the end of `model_name` stands for any text, which a `*` at the end of `provider_model` repeats. `account`
-    has its files, `video_account` makes its videos; `info` is what the configuration says of the model."""
+    has its files, `video_account` makes its videos; `info` is what the configuration says of the model. `weight` is its
+    share of those with its name, a lower `order` goes first; `rpm` and `parallel_max` are its own limits."""
 
     id: str
     model_name: str
@@ -28,6 +29,10 @@ class Deployment:
     account: str = "local"
     video_account: str = "local"
     info: Mapping[str, Any] = field(default_factory=dict)
+    weight: float | None = None
+    order: int | None = None
+    rpm: int | None = None
+    parallel_max: int | None = None
 
     def named(self, name: str) -> Deployment:
         """The same with what `name` has in the place of the `*`."""
@@ -36,6 +41,22 @@ class Deployment:
         rest = name[len(self.model_name) - 1 :]
         model = self.provider_model
         return replace(self, model_name=name, provider_model=model[:-1] + rest if model.endswith("*") else model)
+
+
+@dataclass(frozen=True, slots=True)
+class LineRules:
+    """Who waits behind whom, and for what: the videos of one deployment where that has limits of its own, else those of
+    one account. Without limits nobody waits."""
+
+    of: Literal["deployment", "account"]
+    name: str
+    parallel_max: int | None
+    rpm: int | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody ever waits."""
+        return self.parallel_max is None and self.rpm is None
 
 
 class ModelCatalog:
@@ -125,9 +146,50 @@ class ModelCatalog:
             model=echo(name or ""),
         )
 
+    def video_group(self, name: str | None) -> list[tuple[Deployment, VideoModel]]:
+        """Every deployment that could make a new video, in the order of the configuration. Raises as `video` does."""
+        first, model = self.video(name)
+        group = [(found, self._model(found)) for found in map(_naming(first), self.deployments_of(first.model_name))]
+        return [(found, able) for found, able in group if able is not None] or [(first, model)]
+
+    def deployment(self, deployment_id: str, name: str) -> tuple[Deployment, VideoModel] | None:
+        """One deployment as it serves the model `name`; None where there is none by now that makes videos."""
+        for found in self._deployments:
+            if found.id == deployment_id:
+                named = found.named(name)
+                model = self._model(named)
+                return None if model is None else (named, model)
+        return None
+
+    def all(self) -> Sequence[Deployment]:
+        """Every deployment, in the order of the configuration."""
+        return self._deployments
+
+    def is_usable(self, account: str) -> bool:
+        """Whether an account is there and lacks nothing that its provider needs."""
+        try:
+            return self._videos[account] is not None
+        except (KeyError, ProviderRefused):
+            return False
+
+    def line_of(self, deployment_id: str, account: str) -> LineRules:
+        """What a video of a deployment waits for before it is submitted."""
+        found = next((known for known in self._deployments if known.id == deployment_id), None)
+        of_account = self._parallel_max(account)
+        if found is None or (found.rpm is None and found.parallel_max is None):
+            return LineRules("account", account, of_account)
+        own = of_account if found.parallel_max is None else found.parallel_max
+        return LineRules("deployment", found.id, own, found.rpm)
+
     def video_of(self, source: Video) -> tuple[Deployment, VideoModel]:
         """The deployment that made a video, whatever else has its name by now. Raises as `video` does."""
         candidates = [found.named(source.model) for found in self.deployments_of(source.model)]
+        # It may be one of another group, which served in place of this one.
+        candidates += [
+            replace(found, model_name=source.model, provider_model=source.provider_model)
+            for found in self._deployments
+            if found.id == source.deployment
+        ]
         made_by = Deployment(
             source.deployment,
             source.model,
@@ -187,6 +249,10 @@ class ModelCatalog:
     def parallel_max(self, account: str) -> int | None:
         """How many videos one account may have at the same time; None where nobody says."""
         return self._parallel_max(account)
+
+
+def _naming(like: Deployment) -> Callable[[Deployment], Deployment]:
+    return lambda found: found.named(like.model_name)
 
 
 def told(model: VideoModel, info: Mapping[str, Any]) -> VideoModel:

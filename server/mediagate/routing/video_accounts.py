@@ -28,6 +28,7 @@ class VideoAccounts(Mapping[str, VideoProvider]):
         self._retired: dict[str, Account] = {}
         self._build = build
         self._built: dict[str, VideoProvider] = {}
+        self._lacking: dict[str, ProviderRefused] = {}
 
     @property
     def accounts(self) -> Mapping[str, Account]:
@@ -43,17 +44,20 @@ class VideoAccounts(Mapping[str, VideoProvider]):
 
     def __getitem__(self, account_id: str) -> VideoProvider:
         provider = self._built.get(account_id)
+        if provider is None and account_id in self._lacking:
+            raise self._lacking[account_id].with_traceback(None)
         if provider is None:
             account = self._accounts.get(account_id) or self._retired[account_id]
             try:
                 provider = self._built[account_id] = self._build(account)
             except ValueError as error:
                 log.error("account_incomplete", account=account_id, provider=account.provider, missing=str(error))
-                raise ProviderRefused(
+                lacking = self._lacking[account_id] = ProviderRefused(
                     f"The account '{account_id}' cannot make videos: {error}. The gateway's operator has to add it.",
                     code="provider_not_configured",
                     account=account_id,
-                ) from None
+                )
+                raise lacking from None
         return provider
 
     def __iter__(self) -> Iterator[str]:

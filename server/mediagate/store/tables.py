@@ -150,6 +150,8 @@ class VideoRow(SQLModel, table=True):
         ),
         Index("video_running", "id", postgresql_where=text("ended_at IS NULL AND deleted_at IS NULL")),
         Index("video_at_account", "account", "id", postgresql_where=text("ended_at IS NULL")),
+        Index("video_at_deployment", "deployment", "id", postgresql_where=text("ended_at IS NULL")),
+        Index("video_of_deployment", "deployment", "completed_at", postgresql_where=text("completed_at IS NOT NULL")),
         Index(
             "video_finished",
             "provider",
@@ -211,6 +213,7 @@ class VideoRow(SQLModel, table=True):
     archive_file_id: str | None = None
     required: dict[str, str] | None = _json()
     guardrails: list[str] | None = _json()
+    route: dict[str, Any] | None = _json()
 
 
 class VideoPictureRow(SQLModel, table=True):

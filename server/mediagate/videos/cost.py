@@ -70,6 +70,29 @@ class Costs:
         price = self.prices.of(deployment.id, deployment.provider, deployment.provider_model, width, height, audio)
         return None if price is None or price.is_flat else float(price.usd_per_second)
 
+    def moved(self, video: Video, deployment: Deployment, model: VideoModel) -> Bill | None:
+        """What is held for a video that nobody has taken, where another deployment makes it; None where that would cost
+        more than the caller's most, or nobody knows."""
+        has_audio = model.audio is not Audio.NEVER and video.audio is not False
+        price = self.prices.of(
+            deployment.id, deployment.provider, deployment.provider_model, video.width, video.height, has_audio
+        )
+        usd = None
+        if price is not None:
+            image = video.image_file_id is not None
+            usd = _total(price, video.seconds, VideoKind(video.kind), 0.0, has_image=image)
+        if video.max_cost_usd is not None and (usd is None or usd > video.max_cost_usd):
+            return None
+        if usd == video.estimate_usd:
+            return UNSETTLED
+        held, now = video.estimate_usd or 0.0, usd or 0.0
+        lines = [] if price is None or not now else [_line("estimate", now, f"{price.source}_price")]
+        if now > held:
+            lines.append(_line("held", round(now - held, 6), "rerouted"))
+        elif held > now:
+            lines.append(_line("released", round(held - now, 6), "rerouted"))
+        return Bill({"estimate_usd": usd}, tuple(lines))
+
     def delivered(self, video: Video, status: JobStatus, output: VideoOutput) -> Bill:
         """Settle a video that was made: by the provider's own figure, else by the price and what is in the file, else
         by what was expected."""

@@ -17,8 +17,8 @@ from mediagate.videos.start_video import Intent
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What would come of a request. `waiting` is how many videos wait for the same account; `usual` is what finished
-    videos of this shape took, in seconds, None where there are too few of them."""
+    """What would come of a request. `waiting` is how many videos wait for the same account, or deployment; `usual` is
+    what finished videos of this shape took, in seconds, None where there are too few of them."""
 
     intent: Intent
     waiting: int
@@ -40,5 +40,6 @@ class EstimateVideo:
         finally:
             await self.create.drop(draft)
         async with self.db.reading() as connection:
-            waiting = await VideoLine(connection, intent.video.account).waiting()
+            line = self.create.start.catalog.line_of(intent.video.deployment, intent.video.account)
+            waiting = await VideoLine(connection, line.of, line.name).waiting()
         return Forecast(intent, waiting, await Usual(self.db).of(intent.video))

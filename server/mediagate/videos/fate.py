@@ -9,6 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 from mediagate.core.clock import Clock
@@ -16,6 +17,7 @@ from mediagate.core.lifecycle import OVER, VIDEO_TRANSITIONS, PhaseEvent, VideoP
 from mediagate.core.objects import Video
 from mediagate.core.progress import Percentiles, percentiles, progress
 from mediagate.providers.base import Failure, FailureStage, JobState, JobStatus
+from mediagate.routing.catalog import Deployment
 from mediagate.store.database import Database, Transaction
 from mediagate.store.videos import VideoRepository
 from mediagate.videos.cost import UNSETTLED, Bill, Costs
@@ -94,6 +96,19 @@ class Usual:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """Another deployment for a video, and why. `route` are those that are left then; `adjust` holds the money that the
+    video costs there."""
+
+    deployment: Deployment
+    reason: str
+    deadline_s: float
+    route: Mapping[str, Any]
+    bill: Bill
+    adjust: Callable[[Transaction], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
 class Fate:
     """Writes down what becomes of videos."""
 
@@ -121,6 +136,47 @@ class Fate:
 
         await self._insist(video, write)
 
+    async def moved(self, video: Video, move: Move) -> bool:
+        """Give a video that no provider has taken to another deployment; False where it is over or was changed. Raises
+        what `move.adjust` does; then nothing is written."""
+        to, done = move.deployment, False
+
+        async def write(current: Video) -> Video | None:
+            nonlocal done
+            after = advanced(
+                current,
+                PhaseEvent.DEFERRED,
+                deployment=to.id,
+                account=to.video_account,
+                provider=to.provider,
+                provider_model=to.provider_model,
+                deadline_at=current.created_at + timedelta(seconds=move.deadline_s),
+                submit_started_at=None,
+                hold=None,
+                route=move.route,
+                **move.bill.changes,
+            )
+            payload = {
+                "number": current.attempts + 1,
+                "provider": to.provider,
+                "deployment": to.id,
+                "moved_from": current.deployment,
+                "reason": move.reason,
+            }
+            happenings = [Happening("attempt", payload), *move.bill.lines]
+            if current.phase is not after.phase or current.hold is not None:
+                happenings.insert(0, phase_change(current.phase, after))
+            async with self.db.transaction() as tx:
+                written = await self.journal.write(current, after, happenings, tx)
+                if written is not None:
+                    # Last, because others wait for the budgets that it moves.
+                    await move.adjust(tx)
+            done = written is not None
+            return written
+
+        await self._insist(video, write)
+        return done
+
     async def _insist(self, video: Video, write: Callable[[Video], Awaitable[Video | None]]) -> None:
         """Write what is sure of an attempt over whatever was written meanwhile, such as the wish to cancel, as long as
         it is the same attempt. What removes a deleted video is told that its attempt was none, and costs nothing."""
@@ -131,7 +187,10 @@ class Fate:
                 async with self.db.transaction() as tx:
                     await VideoRepository(tx.connection).note_no_attempt(video.id)
             if current is not None and (
-                current.phase in OVER or current.provider_ref is not None or current.attempts != video.attempts
+                current.phase in OVER
+                or current.provider_ref is not None
+                or current.attempts != video.attempts
+                or current.deployment != video.deployment
             ):
                 return
 
@@ -149,7 +208,9 @@ class Fate:
             intent = replace(intent, deadline_at=now + (video.deadline_at - video.created_at))
         if video.phase is not VideoPhase.SUBMITTING:
             intent = advanced(intent, PhaseEvent.SUBMIT_STARTED)
-        attempt = Happening("attempt", {"number": intent.attempts, "provider": video.provider})
+        attempt = Happening(
+            "attempt", {"number": intent.attempts, "provider": video.provider, "deployment": video.deployment}
+        )
         happenings = [attempt] if video.phase is intent.phase else [phase_change(video.phase, intent), attempt]
         return await self.journal.write(video, intent, happenings, tx)
 

@@ -24,8 +24,8 @@ class FindOutput:
     find_kept: FindKept
     pictures: OpenPicture
 
-    async def run(self, who: Principal, video_id: str, variant: VideoVariant) -> File | None:
-        """None for what has to be refused, made or read here."""
+    async def run(self, who: Principal, video_id: str, variant: VideoVariant) -> tuple[File, str] | None:
+        """The file, and the deployment that made the video; None for what has to be refused, made or read here."""
         video = await self.videos.get(who, video_id) if ids.VIDEO.matches(video_id) else None
         if video is None or video.phase is not VideoPhase.READY:
             return None
@@ -34,8 +34,9 @@ class FindOutput:
         else:
             kept = await self.pictures.kept(video, variant)
         if kept is not None:
-            return replace(kept, filename=output_name(video.id, kept.content_type, variant))
-        return _of_provider(video) if variant is VideoVariant.VIDEO else None
+            return replace(kept, filename=output_name(video.id, kept.content_type, variant)), video.deployment
+        made = _of_provider(video) if variant is VideoVariant.VIDEO else None
+        return None if made is None else (made, video.deployment)
 
 
 def _of_provider(video: Video) -> File | None:

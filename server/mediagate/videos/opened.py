@@ -19,12 +19,13 @@ EXTENSIONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Bytes, with what their headers say. `etag` has its quotes."""
+    """Bytes, with what their headers say. `etag` has its quotes; `deployment` made the video."""
 
     content: Content
     filename: str
     content_type: str
     etag: str
+    deployment: str
 
 
 def output_name(video_id: str, content_type: str, variant: VideoVariant = VideoVariant.VIDEO) -> str:
@@ -40,9 +41,10 @@ def opened_output(video: Video, content: Content, variant: VideoVariant) -> Open
     content_type = str((whole and made.get("content_type")) or content.content_type)
     name = output_name(video.id, content_type, variant)
     tag = (whole and made.get("sha256")) or content.etag.strip('"') or name.partition(".")[0]
-    return Opened(content, name, content_type, f'"{tag}"')
+    return Opened(content, name, content_type, f'"{tag}"', video.deployment)
 
 
 def opened_file(video: Video, file: File, content: Content, variant: VideoVariant) -> Opened:
     """A file of ours."""
-    return Opened(content, output_name(video.id, file.content_type, variant), file.content_type, f'"{file.sha256}"')
+    name = output_name(video.id, file.content_type, variant)
+    return Opened(content, name, file.content_type, f'"{file.sha256}"', video.deployment)

@@ -27,20 +27,23 @@ class VideoPlaces:
     makers: Mapping[str, Account]
     archive: str | None = None
 
-    async def require(self, who: Principal, draft: VideoDraft, plan: Plan) -> dict[str, str]:
+    async def required(self, who: Principal, draft: VideoDraft, plan: Plan) -> dict[str, str]:
         """What the places of this video must be like: what policies and request say, and what its inputs say of theirs.
 
-        Raises `InvalidField` naming the account and the label where one is not.
+        Raises `InvalidField` naming the account and the label where one is not that keeps every video, whoever makes
+        it.
         """
         required = together([required_of(who), *await self._of_inputs(draft, plan)])
-        if not required:
-            return required
-        maker = plan.deployment.video_account
-        require(self.makers.get(maker), maker, required, "the request for this video")
         for account, what in ((LOCAL, "the finished video"), (self.archive, "the copy of the finished video")):
-            if account is not None:
+            if account is not None and required:
                 require(self.stores.accounts.get(account), account, required, what)
         return required
+
+    def require_maker(self, plan: Plan, required: Mapping[str, str]) -> None:
+        """Raises `InvalidField` where the account that would make the video is not as `required` says."""
+        maker = plan.deployment.video_account
+        if required:
+            require(self.makers.get(maker), maker, required, "the request for this video")
 
     async def _of_inputs(self, draft: VideoDraft, plan: Plan) -> list[Mapping[str, str]]:
         found = [] if plan.source is None else [plan.source.required or {}]

@@ -89,14 +89,41 @@ class PlanVideo:
     get_character: GetCharacter
 
     async def run(self, who: Principal, draft: VideoDraft) -> Plan:
-        """Raises `InvalidField` naming what the model can, `Unsupported`, `NotFound` for an input, and `StateConflict`
-        where the source is not finished; of a source file also what `MeasureInput` raises."""
+        """The first way to make it. Raises as `ways` does."""
+        return (await self.ways(who, draft))[0]
+
+    async def ways(self, who: Principal, draft: VideoDraft) -> list[Plan]:
+        """Every way to make it, in the order of the configuration: one for each deployment of the model that can.
+
+        Raises `InvalidField` naming what the model can, `Unsupported`, `NotFound` for an input, and `StateConflict`
+        where the source is not finished; of a source file also what `MeasureInput` raises.
+        """
         source = await self._source(who, draft)
-        deployment, model = self._deployment(who, draft, source)
+        plans, refusal = [], None
+        for deployment, model in self._deployments(who, draft, source):
+            try:
+                plans.append(self.fit(draft, deployment, model, source))
+            except (InvalidField, Unsupported) as error:
+                refusal = refusal or error
+        if refusal is not None and not plans:
+            raise refusal
+        for character_id in draft.characters:
+            await self.get_character.run(who, character_id)
+        if draft.image_file_id is not None:
+            await self.get_file.run(who, draft.image_file_id)
+        if draft.source_file_id is None:
+            return plans
+        length_s = await self.measure.seconds(await self.get_file.run(who, draft.source_file_id))
+        seconds = None if draft.seconds is not None else max(1, round(length_s))
+        return [replace(plan, seconds=seconds or plan.seconds, source_seconds=length_s) for plan in plans]
+
+    def fit(self, draft: VideoDraft, deployment: Deployment, model: VideoModel, source: Video | None = None) -> Plan:
+        """The way in which one deployment would make it, without a look at its inputs. Raises `InvalidField` naming
+        what the model can, and `Unsupported`."""
+        self._require_kind(draft, deployment, model)
         _require_prompt(draft, model)
         require_free(draft.extra, self.catalog.spec(deployment.provider), bounded=draft.max_cost_usd is not None)
-        size = _size(draft, model, source)
-        width, height = parse_size(size)
+        width, height = parse_size(_size(draft, model, source))
         plan = Plan(
             deployment=deployment,
             model=model,
@@ -118,18 +145,10 @@ class PlanVideo:
                 f"The model '{deployment.model_name}' takes no image; it takes {', '.join(model.inputs)}.",
                 param="input_reference",
             )
-        await self._require_characters(who, draft, deployment, model)
-        if draft.image_file_id is not None:
-            await self.get_file.run(who, draft.image_file_id)
-        if draft.source_file_id is None:
-            return plan
-        length_s = await self.measure.seconds(await self.get_file.run(who, draft.source_file_id))
-        seconds = plan.seconds if draft.seconds is not None else max(1, round(length_s))
-        return replace(plan, seconds=seconds, source_seconds=length_s)
+        self._require_characters(draft, deployment, model)
+        return plan
 
-    async def _require_characters(
-        self, who: Principal, draft: VideoDraft, deployment: Deployment, model: VideoModel
-    ) -> None:
+    def _require_characters(self, draft: VideoDraft, deployment: Deployment, model: VideoModel) -> None:
         if not draft.characters:
             return
         if not model.characters_max or draft.kind is not VideoKind.CREATE:
@@ -145,8 +164,6 @@ class PlanVideo:
                 f"{len(draft.characters)}.",
                 param=CHARACTERS,
             )
-        for character_id in draft.characters:
-            await self.get_character.run(who, character_id)
 
     async def _source(self, who: Principal, draft: VideoDraft) -> Video | None:
         if draft.source_video_id is None:
@@ -163,15 +180,32 @@ class PlanVideo:
             )
         return source
 
-    def _deployment(self, who: Principal, draft: VideoDraft, source: Video | None) -> tuple[Deployment, VideoModel]:
-        if source is not None and draft.model in (None, source.model):
-            deployment, model = self.catalog.video_of(source)
-        else:
-            deployment, model = self.catalog.video(
-                self.catalog.first_video(who) if draft.model is None else draft.model
-            )
-        require_model(who, deployment.model_name, known=[d.model_name for d, _ in self.catalog.video_deployments()])
-        require_provider(who, deployment.provider, param="model")
+    def allowed(self, who: Principal, name: str | None) -> list[tuple[Deployment, VideoModel]]:
+        """The deployments of a model that the caller may use, in the order of the configuration. Raises
+        `PermissionDenied` where there are none, and as `ModelCatalog.video` does."""
+        group = self.catalog.video_group(self.catalog.first_video(who) if name is None else name)
+        self._require_model(who, group[0][0])
+        usable = [found for found in group if who.may_use_provider(found[0].provider)]
+        if not usable:
+            require_provider(who, group[0][0].provider, param="model")
+        return usable
+
+    def _deployments(
+        self, who: Principal, draft: VideoDraft, source: Video | None
+    ) -> list[tuple[Deployment, VideoModel]]:
+        if source is None or draft.model not in (None, source.model):
+            return self.allowed(who, draft.model)
+        # An object keeps its account: what is made of a video is made where that was.
+        found = self.catalog.video_of(source)
+        self._require_model(who, found[0])
+        require_provider(who, found[0].provider, param="model")
+        return [found]
+
+    def _require_model(self, who: Principal, deployment: Deployment) -> None:
+        known = (found.model_name for found, _ in self.catalog.video_deployments())
+        require_model(who, deployment.model_name, known=known)
+
+    def _require_kind(self, draft: VideoDraft, deployment: Deployment, model: VideoModel) -> None:
         if draft.kind not in model.kinds:
             able = [d.model_name for d, m in self.catalog.video_deployments() if draft.kind in m.kinds]
             raise Unsupported(
@@ -179,7 +213,6 @@ class PlanVideo:
                 f"Models that can: {', '.join(dict.fromkeys(able)) or 'none'}.",
                 param="model",
             )
-        return deployment, model
 
 
 def _require_prompt(draft: VideoDraft, model: VideoModel) -> None:

@@ -9,7 +9,7 @@ from mediagate.core.errors import MediagateError
 from mediagate.core.lifecycle import ReplicaState
 from mediagate.core.objects import Principal, Video
 from mediagate.files.open_content import OpenContent
-from mediagate.providers.base import Content, MediaInput, ProviderBusy, VideoKind, VideoRequest
+from mediagate.providers.base import Content, InputBusy, MediaInput, VideoKind, VideoRequest
 from mediagate.store.videos import VideoLookup
 from mediagate.videos.callbacks import Callbacks
 from mediagate.videos.open_output import OpenOutput
@@ -93,6 +93,6 @@ def _as_input(content: Content, content_type: str, uris: tuple[str, ...] = ()) -
             raise InputLost from error
         except (OSError, MediagateError) as error:
             # No server takes half a request: it is made once more when the store is back.
-            raise ProviderBusy("An input of the video cannot be read at the moment.") from error
+            raise InputBusy("An input of the video cannot be read at the moment.") from error
 
     return MediaInput(content_type=content_type, size_bytes=content.size_bytes, open=read, uris=uris)

@@ -14,11 +14,11 @@ from mediagate.routing.catalog import ModelCatalog
 from mediagate.spend.reserve import ReserveSpend
 from mediagate.store.database import Database
 from mediagate.telemetry.requests import note_backend, note_model
-from mediagate.videos.cost import Costs, Estimate, charge_of, reserved
+from mediagate.videos.cost import Estimate, charge_of, reserved
 from mediagate.videos.guard_request import GuardsRequests, NoGuard
 from mediagate.videos.journal import Journal
-from mediagate.videos.places import VideoPlaces
-from mediagate.videos.plan_video import Plan, PlanVideo, VideoDraft
+from mediagate.videos.plan_video import Plan, VideoDraft
+from mediagate.videos.route_video import RouteVideo
 from mediagate.videos.tasks import TRACK_VIDEO, TRACKING_QUEUE
 
 
@@ -36,19 +36,17 @@ class StartVideo:
     """Answer at once; the work belongs to a durable job and to no connection."""
 
     db: Database
-    plan: PlanVideo
-    costs: Costs
+    route: RouteVideo
     catalog: ModelCatalog
     journal: Journal
     clock: Clock
     deadline_s: float | None
-    places: VideoPlaces
     reserve: ReserveSpend = field(default_factory=ReserveSpend)
     guard: GuardsRequests = field(default_factory=NoGuard)
 
     async def run(self, who: Principal, draft: VideoDraft, *, video_id: str | None = None) -> Video:
-        """`video_id` is for a video whose id was reserved. Raises as `PlanVideo`, `VideoPlaces`, `Costs.estimate`,
-        `GuardRequest` and `ReserveSpend` do."""
+        """`video_id` is for a video whose id was reserved. Raises as `RouteVideo`, `GuardRequest` and `ReserveSpend`
+        do."""
         intent = await self.intent(who, draft, video_id=video_id)
         note_model(intent.video.model)
         note_backend(intent.video.account)
@@ -60,20 +58,19 @@ class StartVideo:
             await tx.enqueue(TRACK_VIDEO, queue=TRACKING_QUEUE, lock=video.id, video_id=video.id)
             # Last, because others wait for the budgets that it moves.
             await self.reserve.run(tx, charge, who.scopes)
+        self.route.router.took(video.deployment, video.account)
         return video
 
     async def intent(self, who: Principal, draft: VideoDraft, *, video_id: str | None = None) -> Intent:
         """What would be committed. Changes nothing; raises as `run` does, but for budgets."""
-        plan = await self.plan.run(who, draft)
-        required = await self.places.require(who, draft, plan)
-        estimate = self.costs.estimate(plan, draft)
-        deployment = plan.deployment
+        routed = await self.route.run(who, draft)
+        plan, deployment = routed.plan, routed.plan.deployment
         spec = self.catalog.provider(deployment.video_account).spec
         now = self.clock.now()
         video = Video(
             id=video_id or ids.new_video_id(),
             owner_id=who.owner_id,
-            model=deployment.model_name,
+            model=routed.model,
             deployment=deployment.id,
             account=deployment.video_account,
             provider=deployment.provider,
@@ -97,7 +94,8 @@ class StartVideo:
             start_by=None if draft.start_timeout_s is None else now + timedelta(seconds=draft.start_timeout_s),
             cancel_at=None if draft.cancel_after_s is None else now + timedelta(seconds=draft.cancel_after_s),
             max_cost_usd=draft.max_cost_usd,
-            estimate_usd=estimate.usd,
-            required=required or None,
+            estimate_usd=routed.estimate.usd,
+            required=routed.required or None,
+            route=routed.route,
         )
-        return Intent(video, plan, estimate)
+        return Intent(video, plan, routed.estimate)

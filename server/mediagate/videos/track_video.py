@@ -9,11 +9,11 @@ included, is waited out: a video is never without its tracker, and never runs pa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import structlog
 
@@ -24,6 +24,7 @@ from mediagate.core.objects import Video
 from mediagate.providers.base import (
     Failure,
     FateUnknown,
+    InputBusy,
     JobState,
     JobStatus,
     ProviderBusy,
@@ -32,6 +33,8 @@ from mediagate.providers.base import (
     VideoSpec,
 )
 from mediagate.routing.catalog import ModelCatalog
+from mediagate.routing.router import Router
+from mediagate.spend.adjust import AdjustSpend
 from mediagate.store.database import Database
 from mediagate.store.videos import VideoLookup
 from mediagate.videos.cost import Costs
@@ -52,6 +55,7 @@ from mediagate.videos.finish_video import Finishes
 from mediagate.videos.journal import Journal
 from mediagate.videos.line import LOOK_AGAIN_S, Line
 from mediagate.videos.provider_request import InputLost, MakeRequest
+from mediagate.videos.reroute import Reroute
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -91,10 +95,17 @@ class TrackVideo:
     line: Line
     clock: Clock
     poll_interval_s: float | None
+    router: Router
+    deadline_s: float | None = None
+    adjust: AdjustSpend = field(default_factory=AdjustSpend)
     fate: Fate = field(init=False)
+    reroute: Reroute = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "fate", Fate(self.db, self.journal, self.costs, self.clock))
+        fate = Fate(self.db, self.journal, self.costs, self.clock)
+        object.__setattr__(self, "fate", fate)
+        reroute = Reroute(self.catalog, self.router, self.costs, fate, self.adjust, self.deadline_s)
+        object.__setattr__(self, "reroute", reroute)
 
     async def look(self, video_id: str, run: Run) -> float | None:
         """Look at a video once, and do what is to be done. Returns after how many seconds to look again; None when it
@@ -104,7 +115,7 @@ class TrackVideo:
             if video is None:
                 return None
             if video.phase in OVER:
-                await self.line.wake(video.account)
+                await self.line.wake(video)
                 return None
             wait_s, known = await self._turn(video, run)
             run.errors = 0 if known else run.errors + 1
@@ -119,6 +130,8 @@ class TrackVideo:
         """One look at the job. Returns the seconds until the next one, and whether anything was learnt."""
         interval_s = self.poll_interval_s or BACKOFF_S_MAX
         known, had_ended = True, self._end_of(video) is not None
+        if not had_ended and await self.reroute.from_nowhere(video):
+            return SOON_S, True
         try:
             provider = self._provider(video)
             interval_s = self.poll_interval_s or provider.spec.poll_interval_s
@@ -155,6 +168,8 @@ class TrackVideo:
         if video.cancel_requested_at is not None and await self._cancel(video, provider):
             return SOON_S
         if video.provider_ref is None:
+            if video.submit_started_at is not None:
+                return await self._submit_again(video, provider)
             return await self._submit(video, provider, run)
         status = await _answer(provider.poll(video.provider_ref), ANSWER_S_MAX)
         log.debug("video_polled", video_id=video.id, state=status.state.value)
@@ -186,47 +201,78 @@ class TrackVideo:
 
     async def _submit(self, video: Video, provider: VideoProvider, run: Run) -> float:
         """Returns when to look again, in seconds."""
-        again = video.submit_started_at is not None
-        if again and not provider.spec.idempotent_submit:
-            # It may or may not have been taken, and asking again could pay twice.
-            raise FateUnknown("an earlier submit has no known outcome")
+        if await self.reroute.before(video):
+            return SOON_S
         hold = await self.line.hold(video)
         if hold is not None:
-            await self.fate.held(video, hold)
+            return await self._hold(video, hold)
+        budget = self.router.retries(video.model)
+        if video.attempts and not budget.ask_again():
             return LOOK_AGAIN_S
-        current = video
+        written: Video | None = None
         try:
             request = await self.make_request.run(video)
             written, hold = await self.line.pass_through(video, lambda tx: self.fate.submitting(video, tx))
             if hold is not None:
-                await self.fate.held(video, hold)
-                return LOOK_AGAIN_S
+                return await self._hold(video, hold)
             if written is None:
                 return SOON_S
-            current = written
+            if not video.attempts:
+                budget.ask()
             ref = await _answer(provider.submit(request), SUBMIT_S_MAX)
-        except SubmitRefused as refused:
-            return await self._refused(current, refused.failure, again=again)
-        except (FileNotFoundError, InputLost):
-            return await self._refused(current, NO_INPUT, again=again)
-        except ProviderBusy as busy:
-            return await self._busy(current, busy, run, again=again)
+        except Exception as error:
+            return await self._not_taken(written or video, error, run)
+        await self._accepted(written, provider, ref)
+        await self.reroute.accepted(written)
+        return SOON_S
+
+    async def _not_taken(self, video: Video, error: Exception, run: Run) -> float:
+        """What becomes of a video that a provider refused or could not take. Raises `error` where that is not sure."""
+        match error:
+            case SubmitRefused(failure=failure):
+                if not await self.reroute.after_refusal(video, failure):
+                    await self.fate.refused(video, failure)
+                return SOON_S
+            case FileNotFoundError() | InputLost():
+                await self.fate.refused(video, NO_INPUT)
+                return SOON_S
+            case ProviderBusy():
+                return await self._busy(video, error, run)
+            case FateUnknown():
+                await self.reroute.unknown(video)
+        raise error
+
+    async def _submit_again(self, video: Video, provider: VideoProvider) -> float:
+        """An attempt has no known outcome: it may or may not have been taken, and asking again could pay twice, unless
+        the provider makes one job of both. Whatever it says of this attempt, it may have taken the one before."""
+        if not provider.spec.idempotent_submit:
+            raise FateUnknown("an earlier submit has no known outcome")
+        if not self.router.retries(video.model).ask_again():
+            return LOOK_AGAIN_S
+        try:
+            request = await self.make_request.run(video)
+            current = await self.fate.submitting(video)
+            if current is None:
+                return SOON_S
+            ref = await _answer(provider.submit(request), SUBMIT_S_MAX)
+        except (SubmitRefused, FileNotFoundError, InputLost, ProviderBusy) as error:
+            raise FateUnknown("the attempt before this one has no known outcome") from error
         await self._accepted(current, provider, ref)
         return SOON_S
 
-    async def _busy(self, video: Video, busy: ProviderBusy, run: Run, *, again: bool) -> float:
-        if again:
-            raise FateUnknown("the attempt before this one has no known outcome") from busy
+    async def _hold(self, video: Video, hold: Mapping[str, Any]) -> float:
+        """It waits in a line, unless another deployment has room."""
+        if await self.reroute.in_line(video, str(hold["reason"])):
+            return SOON_S
+        await self.fate.held(video, hold)
+        return LOOK_AGAIN_S
+
+    async def _busy(self, video: Video, busy: ProviderBusy, run: Run) -> float:
+        if not isinstance(busy, InputBusy) and await self.reroute.after_busy(video, busy):
+            return SOON_S
         run.refusals += 1
         await self.fate.held(video, {"reason": "provider_busy", "position": 0, "of": 0})
         return max(busy.retry_after_s or 0.0, min(BUSY_S_MAX, 2.0**run.refusals))
-
-    async def _refused(self, video: Video, failure: Failure, *, again: bool) -> float:
-        """The provider surely has not taken this attempt; one before it, it may have."""
-        if again:
-            raise FateUnknown("the attempt before this one has no known outcome")
-        await self.fate.refused(video, failure)
-        return SOON_S
 
     async def _accepted(self, video: Video, provider: VideoProvider, ref: str) -> None:
         """Write down the provider's job, however long that takes; one that nobody waits for any more is stopped.

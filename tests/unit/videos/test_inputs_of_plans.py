@@ -50,13 +50,13 @@ class Shelf:
         return await incoming.finish(await incoming.store(), FileFacts(filename="input", purpose="user_data"))
 
     async def edit(self, file: File, **fields: Any) -> Any:
-        derive = DeriveVideo(self.start, self.start.plan.get_file, fields.pop("kind", VideoKind.EDIT))
+        derive = DeriveVideo(self.start, self.start.route.plan.get_file, fields.pop("kind", VideoKind.EDIT))
         return await derive.run(OWNER, {"prompt": "in snow", "video": {"file_id": file.id}, **fields})
 
     def create(self) -> CreateVideo:
         unused: Any = None
         keep = KeepInput(self.intake, unused, IMAGE_BYTES_MAX, 1 << 30)
-        return CreateVideo(self.start, keep, self.start.plan.get_file)
+        return CreateVideo(self.start, keep, self.start.route.plan.get_file)
 
 
 @pytest.fixture
@@ -71,8 +71,9 @@ async def shelf(db: Database, tmp_path: Path) -> AsyncIterator[Shelf]:
     open_file = OpenContent(stores, get_file, Reconcile(db, stores, world.clock), world.clock)
     intake, tools = Intake(db, stores, world.clock), VideoTools()
     measure = MeasureInput(open_file, tools, tmp_path / "spool")
-    plan = replace(world.start.plan, get_file=get_file, measure=measure)
-    yield Shelf(world, intake, measure, replace(world.start, plan=plan), tmp_path)
+    plan = replace(world.start.route.plan, get_file=get_file, measure=measure)
+    start = replace(world.start, route=replace(world.start.route, plan=plan))
+    yield Shelf(world, intake, measure, start, tmp_path)
     await intake.leases.close()
     tools.close()
 
@@ -101,7 +102,7 @@ async def test_seconds_that_are_asked_for_stay_and_the_source_keeps_its_own(shel
     file = await shelf.put(clip(6))
     assert (await shelf.edit(file, kind=VideoKind.EXTEND, seconds="4")).seconds == 4
     draft = VideoDraft("x", VideoKind.EDIT, seconds="4", source_file_id=file.id)
-    plan = await shelf.start.plan.run(OWNER, draft)
+    plan = await shelf.start.route.plan.run(OWNER, draft)
     assert (plan.seconds, round(plan.source_seconds)) == (4, 6)
 
 

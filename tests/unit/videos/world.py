@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,6 +34,8 @@ from mediagate.providers.base import (
     VideoVariant,
 )
 from mediagate.routing.catalog import Deployment, ModelCatalog
+from mediagate.routing.router import Router
+from mediagate.routing.rules import RoutingRules
 from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database
 from mediagate.store.files import FileLookup
@@ -55,6 +57,7 @@ from mediagate.videos.places import VideoPlaces
 from mediagate.videos.plan_video import PlanVideo, VideoDraft
 from mediagate.videos.provider_characters import ProviderCharacters
 from mediagate.videos.provider_request import MakeRequest
+from mediagate.videos.route_video import RouteVideo
 from mediagate.videos.start_video import StartVideo
 from mediagate.videos.track_video import TrackVideo
 from tests.unit.videos.tracking import Tracker
@@ -171,20 +174,48 @@ class Believes:
         return Finished(video, replace(status.output, size_bytes=content.size_bytes), status.expires_at)
 
 
+@dataclass(frozen=True)
+class Other:
+    """A deployment of a world; `own` are members of `Deployment`. The first in a world's list is the world's own."""
+
+    provider: Script
+    group: str = "m"
+    own: Mapping[str, Any] = field(default_factory=dict)
+
+
 class World:
     """Everything between a request and its end, without a process of its own."""
 
-    def __init__(self, db: Database, provider: Script, costs: Costs | None = None) -> None:
+    def __init__(
+        self,
+        db: Database,
+        provider: Script,
+        costs: Costs | None = None,
+        *,
+        others: Sequence[Other] = (),
+        rules: RoutingRules | None = None,
+    ) -> None:
         self.db = db
         self.clock = Clock()
         self.provider = provider
         self.parallel_max: int | None = None
         # The database is for all tests, so each has an account of its own.
         self.account = f"fake-{secrets.token_hex(4)}"
+        first = Deployment("d", "m", "fake", "m", video_account=self.account)
+        if others:
+            first = replace(first, id=f"d-{self.account}", **others[0].own)
+        self.scripts = {first.id: provider}
+        deployments, specs = [first], {"fake": provider.spec}
+        for number, other in enumerate(others[1:], start=1):
+            name = f"fake-{number}"
+            one = Deployment(f"{name}-{self.account}", other.group, name, "m", video_account=f"{self.account}-{number}")
+            deployments.append(replace(one, **other.own))
+            self.scripts[one.id], specs[name] = other.provider, other.provider.spec
+        self.deployments = deployments
         self.catalog = ModelCatalog(
-            [Deployment("d", "m", "fake", "m", video_account=self.account)],
-            {self.account: provider},
-            spec_of={"fake": provider.spec}.__getitem__,
+            deployments,
+            {found.video_account: self.scripts[found.id] for found in deployments},
+            spec_of=specs.__getitem__,
             parallel_max=lambda _: self.parallel_max,
         )
         self.videos = VideoLookup(db)
@@ -200,9 +231,9 @@ class World:
         self.remove_video = RemoveVideo(db, self.catalog, self.clock, self.costs)
         measure = MeasureInput(open_content, VideoTools(), Path(tempfile.gettempdir()))
         plan = PlanVideo(self.videos, self.catalog, get_file, measure, GetCharacter(db))
-        self.start = StartVideo(
-            db, plan, self.costs, self.catalog, self.journal, self.clock, 100.0, VideoPlaces(db, stores, {})
-        )
+        self.router = Router(db, self.catalog, rules)
+        route = RouteVideo(plan, self.costs, self.router, VideoPlaces(db, stores, {}))
+        self.start = StartVideo(db, route, self.catalog, self.journal, self.clock, 100.0)
         open_output = OpenOutput(self.catalog, FindKept(FileLookup(db), self.clock), open_content)
         self.track_video = TrackVideo(
             db,
@@ -221,6 +252,8 @@ class World:
             Line(db, self.catalog),
             self.clock,
             None,
+            self.router,
+            100.0,
         )
         self.tracker = Tracker(self.track_video)
 

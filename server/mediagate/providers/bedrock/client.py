@@ -19,6 +19,7 @@ from botocore.exceptions import IncompleteReadError
 from botocore.parsers import ResponseParserError
 from botocore.session import Session
 
+from mediagate.core.retry_budget import RetryBudget
 from mediagate.providers.bedrock.buffers import BufferPool
 from mediagate.providers.bedrock.credentials import session_of
 from mediagate.providers.bedrock.failures import SDK_ERRORS, TITLE, bad_answer, failure
@@ -49,6 +50,7 @@ class S3Client:
         self._calls = ThreadPoolExecutor(CALLS_MAX, thread_name_prefix="s3-calls")
         self._transfers = ThreadPoolExecutor(TRANSFERS_MAX, thread_name_prefix="s3-transfers")
         self._lock = threading.Lock()
+        self._budget = RetryBudget()
         self._session: Session | None = None
         self._client: Any = None
 
@@ -74,10 +76,11 @@ class S3Client:
         loop = asyncio.get_running_loop()
 
         async def once() -> Answer:
+            self._budget.ask()
             return await loop.run_in_executor(pool, copy_context().run, self._working, work)
 
         try:
-            return await repeated(once, attempts_max=ATTEMPTS_MAX if repeatable else 1)
+            return await repeated(once, self._budget, attempts_max=ATTEMPTS_MAX if repeatable else 1)
         except ResponseParserError as error:
             # Outside of the attempts: who answers nonsense once does it again.
             raise bad_answer() from error

@@ -18,10 +18,10 @@ from mediagate.providers.base import (
     Failure,
     FailureStage,
     FateUnknown,
+    InputBusy,
     JobState,
     JobStatus,
     MediaInput,
-    ProviderBusy,
     SubmitRefused,
     VideoRequest,
     VideoVariant,
@@ -185,7 +185,7 @@ async def _frame(image: MediaInput) -> dict[str, Any]:
         async for chunk in image.open():
             data += chunk
     except (OSError, MediagateError) as error:
-        raise ProviderBusy("An input of the video cannot be read at the moment.") from error
+        raise InputBusy("An input of the video cannot be read at the moment.") from error
     if len(data) != image.size_bytes:
         message = "An input of the video is not as long as it was."
         raise SubmitRefused(Failure(FailureStage.INPUT, "input_changed", message, retryable=True))

@@ -196,7 +196,7 @@ class GeminiFiles:
             return known
         url = self._http.url(f"{path}:download?alt=media")
         for _ in range(REDIRECTS_MAX + 1):
-            location = await http.repeated(functools.partial(self._location, url))
+            location = await http.repeated(functools.partial(self._location, url), self._http.budget)
             if location is None:
                 self._remember(path, url)
                 return url

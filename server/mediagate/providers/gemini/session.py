@@ -53,7 +53,7 @@ class Session:
             await self._post(at, data[at - offset :])
 
         try:
-            await http.repeated(once)
+            await http.repeated(once, self._account.budget)
         except FileNotFoundError:
             raise self._lost() from None
 

@@ -94,7 +94,7 @@ class PartsWriter:
             answer = await self._post("uploads", self._upload, "parts", content=body(), headers=form.headers(len(part)))
             return id_of(answer, self._api.title)
 
-        return await repeated(once)
+        return await repeated(once, self._api.http.budget)
 
     async def _post(self, *path: str, **options: Any) -> dict[str, Any]:
         try:

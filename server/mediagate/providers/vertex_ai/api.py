@@ -11,6 +11,7 @@ import google_crc32c
 import httpx
 
 from mediagate.core.errors import MediagateError, ProviderFailed
+from mediagate.core.retry_budget import RetryBudget
 from mediagate.providers import http
 
 # What the API answers to the DELETE of an upload that it was still taking, and to what comes for it afterwards:
@@ -45,10 +46,13 @@ def checksum_mismatch(title: str) -> ProviderFailed:
     return ProviderFailed(f"{title} took or gave other bytes. Try again later.", code="provider_checksum_mismatch")
 
 
-async def pause_after(error: MediagateError, failures: int) -> None:
-    """Wait for the next attempt. Raises `error` where it was the last one, or another one cannot help."""
+async def pause_after(error: MediagateError, failures: int, budget: RetryBudget) -> None:
+    """Wait for the next attempt. Raises `error` where it was the last one, another one cannot help, or there were too
+    many of late."""
     pause_s = max(error.retry_after_s or 0.0, http.BACK_OFF_S * 4 ** (failures - 1))
     if failures >= http.ATTEMPTS_MAX or not error.retryable or pause_s > http.PAUSE_S_MAX:
+        raise error
+    if not budget.ask_again():
         raise error
     await asyncio.sleep(pause_s)
 

@@ -95,7 +95,7 @@ class GcsContent:
                     )
             except MediagateError as error:
                 failures += 1
-                await api.pause_after(error, failures)
+                await api.pause_after(error, failures, self._http.budget)
 
     async def _stream(self, at: int, end: int) -> AsyncIterator[bytes]:
         headers = {"range": f"bytes={at}-{end - 1}"}

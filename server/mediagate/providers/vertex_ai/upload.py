@@ -186,7 +186,7 @@ class GcsWriter:
                 raise self._lost() from None
             except MediagateError as error:
                 failures += 1
-                await api.pause_after(error, failures)
+                await api.pause_after(error, failures, self._http.budget)
                 ask = True
 
     async def _put(self, data: bytearray, at: int, taken: int, total: int | None) -> httpx.Response:

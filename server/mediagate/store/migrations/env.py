@@ -5,12 +5,13 @@ from __future__ import annotations
 from alembic import context
 from sqlmodel import SQLModel
 
-from mediagate.store import tables, tables_limits, tables_money, tables_storage
+from mediagate.store import tables, tables_limits, tables_money, tables_routing, tables_storage
 
 for part in (
     tables.FileRow,
     tables_limits.LimitStateRow,
     tables_money.SpendRow,
+    tables_routing.DeploymentHealthRow,
     tables_storage.StorageUsageRow,
 ):
     assert part.metadata is SQLModel.metadata

@@ -27,7 +27,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19mediagate/v1/models.proto\x12\x0cmediagate.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"^\n\x05Model\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06object\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x63reated\x18\x03 \x01(\rB\x04\xe2\x41\x01\x03\x12\x16\n\x08owned_by\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\"\x13\n\x11ListModelsRequest\"G\n\x12ListModelsResponse\x12\x0e\n\x06object\x18\x01 \x01(\t\x12!\n\x04\x64\x61ta\x18\x02 \x03(\x0b\x32\x13.mediagate.v1.Model\"0\n\x0fGetModelRequest\x12\x1d\n\x05model\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x02\x32\xd9\x02\n\x0cModelService\x12\x95\x01\n\nListModels\x12\x1f.mediagate.v1.ListModelsRequest\x1a .mediagate.v1.ListModelsResponse\"D\x82\xd3\xe4\x93\x02>\x12\n/v1/modelsZ\t\x12\x07/modelsZ\x10\x12\x0e/openai/modelsZ\x13\x12\x11/openai/v1/models\x12\xb0\x01\n\x08GetModel\x12\x1d.mediagate.v1.GetModelRequest\x1a\x13.mediagate.v1.Model\"p\x82\xd3\xe4\x93\x02j\x12\x15/v1/models/{model=**}Z\x14\x12\x12/models/{model=**}Z\x1b\x12\x19/openai/models/{model=**}Z\x1e\x12\x1c/openai/v1/models/{model=**}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19mediagate/v1/models.proto\x12\x0cmediagate.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"\x91\x01\n\x05Model\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06object\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x63reated\x18\x03 \x01(\rB\x04\xe2\x41\x01\x03\x12\x16\n\x08owned_by\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x31\n\tmediagate\x18\x05 \x01(\x0b\x32\x18.mediagate.v1.ModelStateB\x04\xe2\x41\x01\x03\"N\n\nModelState\x12\x0e\n\x06health\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65ployments\x18\x02 \x01(\r\x12\x1b\n\x13healthy_deployments\x18\x03 \x01(\r\"\x13\n\x11ListModelsRequest\"G\n\x12ListModelsResponse\x12\x0e\n\x06object\x18\x01 \x01(\t\x12!\n\x04\x64\x61ta\x18\x02 \x03(\x0b\x32\x13.mediagate.v1.Model\"0\n\x0fGetModelRequest\x12\x1d\n\x05model\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x02\x32\xd9\x02\n\x0cModelService\x12\x95\x01\n\nListModels\x12\x1f.mediagate.v1.ListModelsRequest\x1a .mediagate.v1.ListModelsResponse\"D\x82\xd3\xe4\x93\x02>\x12\n/v1/modelsZ\t\x12\x07/modelsZ\x10\x12\x0e/openai/modelsZ\x13\x12\x11/openai/v1/models\x12\xb0\x01\n\x08GetModel\x12\x1d.mediagate.v1.GetModelRequest\x1a\x13.mediagate.v1.Model\"p\x82\xd3\xe4\x93\x02j\x12\x15/v1/models/{model=**}Z\x14\x12\x12/models/{model=**}Z\x1b\x12\x19/openai/models/{model=**}Z\x1e\x12\x1c/openai/v1/models/{model=**}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,20 +42,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODEL'].fields_by_name['created']._serialized_options = b'\342A\001\003'
   _globals['_MODEL'].fields_by_name['owned_by']._loaded_options = None
   _globals['_MODEL'].fields_by_name['owned_by']._serialized_options = b'\342A\001\003'
+  _globals['_MODEL'].fields_by_name['mediagate']._loaded_options = None
+  _globals['_MODEL'].fields_by_name['mediagate']._serialized_options = b'\342A\001\003'
   _globals['_GETMODELREQUEST'].fields_by_name['model']._loaded_options = None
   _globals['_GETMODELREQUEST'].fields_by_name['model']._serialized_options = b'\342A\001\002\272H\007r\005\020\001\030\200\002'
   _globals['_MODELSERVICE'].methods_by_name['ListModels']._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['ListModels']._serialized_options = b'\202\323\344\223\002>\022\n/v1/modelsZ\t\022\007/modelsZ\020\022\016/openai/modelsZ\023\022\021/openai/v1/models'
   _globals['_MODELSERVICE'].methods_by_name['GetModel']._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['GetModel']._serialized_options = b'\202\323\344\223\002j\022\025/v1/models/{model=**}Z\024\022\022/models/{model=**}Z\033\022\031/openai/models/{model=**}Z\036\022\034/openai/v1/models/{model=**}'
-  _globals['_MODEL']._serialized_start=135
-  _globals['_MODEL']._serialized_end=229
-  _globals['_LISTMODELSREQUEST']._serialized_start=231
-  _globals['_LISTMODELSREQUEST']._serialized_end=250
-  _globals['_LISTMODELSRESPONSE']._serialized_start=252
-  _globals['_LISTMODELSRESPONSE']._serialized_end=323
-  _globals['_GETMODELREQUEST']._serialized_start=325
-  _globals['_GETMODELREQUEST']._serialized_end=373
-  _globals['_MODELSERVICE']._serialized_start=376
-  _globals['_MODELSERVICE']._serialized_end=721
+  _globals['_MODEL']._serialized_start=136
+  _globals['_MODEL']._serialized_end=281
+  _globals['_MODELSTATE']._serialized_start=283
+  _globals['_MODELSTATE']._serialized_end=361
+  _globals['_LISTMODELSREQUEST']._serialized_start=363
+  _globals['_LISTMODELSREQUEST']._serialized_end=382
+  _globals['_LISTMODELSRESPONSE']._serialized_start=384
+  _globals['_LISTMODELSRESPONSE']._serialized_end=455
+  _globals['_GETMODELREQUEST']._serialized_start=457
+  _globals['_GETMODELREQUEST']._serialized_end=505
+  _globals['_MODELSERVICE']._serialized_start=508
+  _globals['_MODELSERVICE']._serialized_end=853
 # @@protoc_insertion_point(module_scope)

@@ -27,17 +27,23 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19mediagate/v1/system.proto\x12\x0cmediagate.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\x15\n\x13GetReadinessRequest\"&\n\x14GetReadinessResponse\x12\x0e\n\x06status\x18\x01 \x01(\t\"\x13\n\x11GetMetricsRequest\"\r\n\x0bPingRequest\"\x0e\n\x0cPingResponse\"#\n\x12\x43ountBytesResponse\x12\r\n\x05\x62ytes\x18\x01 \x01(\x01\">\n\x12StreamZerosRequest\x12(\n\x05\x62ytes\x18\x01 \x01(\x01\x42\x19\xbaH\x16\x12\x14\x19\x00\x00\x00\x00\x00\x00\x10\x42)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x32\xce\x01\n\rSystemService\x12\x66\n\x0cGetReadiness\x12!.mediagate.v1.GetReadinessRequest\x1a\".mediagate.v1.GetReadinessResponse\"\x0f\x82\xd3\xe4\x93\x02\t\x12\x07/readyz\x12U\n\nGetMetrics\x12\x1f.mediagate.v1.GetMetricsRequest\x1a\x14.google.api.HttpBody\"\x10\x82\xd3\xe4\x93\x02\n\x12\x08/metrics2\xba\x02\n\x12\x44iagnosticsService\x12X\n\x04Ping\x12\x19.mediagate.v1.PingRequest\x1a\x1a.mediagate.v1.PingResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/diagnostics/ping\x12\x65\n\nCountBytes\x12\x14.google.api.HttpBody\x1a .mediagate.v1.CountBytesResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x12/diagnostics/count:\x01*(\x01\x12\x63\n\x0bStreamZeros\x12 .mediagate.v1.StreamZerosRequest\x1a\x14.google.api.HttpBody\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/diagnostics/zeros0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19mediagate/v1/system.proto\x12\x0cmediagate.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\x15\n\x13GetReadinessRequest\"&\n\x14GetReadinessResponse\x12\x0e\n\x06status\x18\x01 \x01(\t\"\x13\n\x11GetMetricsRequest\"\x16\n\x14GetLivelinessRequest\"+\n\x10GetHealthRequest\x12\x17\n\x05model\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"\xbb\x01\n\x11GetHealthResponse\x12\x39\n\x11healthy_endpoints\x18\x01 \x03(\x0b\x32\x1e.mediagate.v1.DeploymentHealth\x12;\n\x13unhealthy_endpoints\x18\x02 \x03(\x0b\x32\x1e.mediagate.v1.DeploymentHealth\x12\x15\n\rhealthy_count\x18\x03 \x01(\r\x12\x17\n\x0funhealthy_count\x18\x04 \x01(\r\"\x84\x02\n\x10\x44\x65ploymentHealth\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12\x17\n\ndeployment\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05model\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x14\n\x07\x61\x63\x63ount\x18\x04 \x01(\tH\x02\x88\x01\x01\x12\x13\n\x06reason\x18\x05 \x01(\tH\x03\x88\x01\x01\x12\x15\n\x08\x66\x61ilures\x18\x06 \x01(\rH\x04\x88\x01\x01\x12\x1c\n\x0f\x63ooling_seconds\x18\x07 \x01(\x01H\x05\x88\x01\x01\x42\r\n\x0b_deploymentB\x08\n\x06_modelB\n\n\x08_accountB\t\n\x07_reasonB\x0b\n\t_failuresB\x12\n\x10_cooling_seconds\"\r\n\x0bPingRequest\"\x0e\n\x0cPingResponse\"#\n\x12\x43ountBytesResponse\x12\r\n\x05\x62ytes\x18\x01 \x01(\x01\">\n\x12StreamZerosRequest\x12(\n\x05\x62ytes\x18\x01 \x01(\x01\x42\x19\xbaH\x16\x12\x14\x19\x00\x00\x00\x00\x00\x00\x10\x42)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x32\xbd\x03\n\rSystemService\x12{\n\x0cGetReadiness\x12!.mediagate.v1.GetReadinessRequest\x1a\".mediagate.v1.GetReadinessResponse\"$\x82\xd3\xe4\x93\x02\x1e\x12\x07/readyzZ\x13\x12\x11/health/readiness\x12y\n\rGetLiveliness\x12\".mediagate.v1.GetLivelinessRequest\x1a\x14.google.api.HttpBody\".\x82\xd3\xe4\x93\x02(\x12\x12/health/livelinessZ\x12\x12\x10/health/liveness\x12]\n\tGetHealth\x12\x1e.mediagate.v1.GetHealthRequest\x1a\x1f.mediagate.v1.GetHealthResponse\"\x0f\x82\xd3\xe4\x93\x02\t\x12\x07/health\x12U\n\nGetMetrics\x12\x1f.mediagate.v1.GetMetricsRequest\x1a\x14.google.api.HttpBody\"\x10\x82\xd3\xe4\x93\x02\n\x12\x08/metrics2\xba\x02\n\x12\x44iagnosticsService\x12X\n\x04Ping\x12\x19.mediagate.v1.PingRequest\x1a\x1a.mediagate.v1.PingResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/diagnostics/ping\x12\x65\n\nCountBytes\x12\x14.google.api.HttpBody\x1a .mediagate.v1.CountBytesResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x12/diagnostics/count:\x01*(\x01\x12\x63\n\x0bStreamZeros\x12 .mediagate.v1.StreamZerosRequest\x1a\x14.google.api.HttpBody\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/diagnostics/zeros0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mediagate.v1.system_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_GETHEALTHREQUEST'].fields_by_name['model']._loaded_options = None
+  _globals['_GETHEALTHREQUEST'].fields_by_name['model']._serialized_options = b'\272H\005r\003\030\200\002'
   _globals['_STREAMZEROSREQUEST'].fields_by_name['bytes']._loaded_options = None
   _globals['_STREAMZEROSREQUEST'].fields_by_name['bytes']._serialized_options = b'\272H\026\022\024\031\000\000\000\000\000\000\020B)\000\000\000\000\000\000\000\000@\001'
   _globals['_SYSTEMSERVICE'].methods_by_name['GetReadiness']._loaded_options = None
-  _globals['_SYSTEMSERVICE'].methods_by_name['GetReadiness']._serialized_options = b'\202\323\344\223\002\t\022\007/readyz'
+  _globals['_SYSTEMSERVICE'].methods_by_name['GetReadiness']._serialized_options = b'\202\323\344\223\002\036\022\007/readyzZ\023\022\021/health/readiness'
+  _globals['_SYSTEMSERVICE'].methods_by_name['GetLiveliness']._loaded_options = None
+  _globals['_SYSTEMSERVICE'].methods_by_name['GetLiveliness']._serialized_options = b'\202\323\344\223\002(\022\022/health/livelinessZ\022\022\020/health/liveness'
+  _globals['_SYSTEMSERVICE'].methods_by_name['GetHealth']._loaded_options = None
+  _globals['_SYSTEMSERVICE'].methods_by_name['GetHealth']._serialized_options = b'\202\323\344\223\002\t\022\007/health'
   _globals['_SYSTEMSERVICE'].methods_by_name['GetMetrics']._loaded_options = None
   _globals['_SYSTEMSERVICE'].methods_by_name['GetMetrics']._serialized_options = b'\202\323\344\223\002\n\022\010/metrics'
   _globals['_DIAGNOSTICSSERVICE'].methods_by_name['Ping']._loaded_options = None
@@ -52,16 +58,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETREADINESSRESPONSE']._serialized_end=190
   _globals['_GETMETRICSREQUEST']._serialized_start=192
   _globals['_GETMETRICSREQUEST']._serialized_end=211
-  _globals['_PINGREQUEST']._serialized_start=213
-  _globals['_PINGREQUEST']._serialized_end=226
-  _globals['_PINGRESPONSE']._serialized_start=228
-  _globals['_PINGRESPONSE']._serialized_end=242
-  _globals['_COUNTBYTESRESPONSE']._serialized_start=244
-  _globals['_COUNTBYTESRESPONSE']._serialized_end=279
-  _globals['_STREAMZEROSREQUEST']._serialized_start=281
-  _globals['_STREAMZEROSREQUEST']._serialized_end=343
-  _globals['_SYSTEMSERVICE']._serialized_start=346
-  _globals['_SYSTEMSERVICE']._serialized_end=552
-  _globals['_DIAGNOSTICSSERVICE']._serialized_start=555
-  _globals['_DIAGNOSTICSSERVICE']._serialized_end=869
+  _globals['_GETLIVELINESSREQUEST']._serialized_start=213
+  _globals['_GETLIVELINESSREQUEST']._serialized_end=235
+  _globals['_GETHEALTHREQUEST']._serialized_start=237
+  _globals['_GETHEALTHREQUEST']._serialized_end=280
+  _globals['_GETHEALTHRESPONSE']._serialized_start=283
+  _globals['_GETHEALTHRESPONSE']._serialized_end=470
+  _globals['_DEPLOYMENTHEALTH']._serialized_start=473
+  _globals['_DEPLOYMENTHEALTH']._serialized_end=733
+  _globals['_PINGREQUEST']._serialized_start=735
+  _globals['_PINGREQUEST']._serialized_end=748
+  _globals['_PINGRESPONSE']._serialized_start=750
+  _globals['_PINGRESPONSE']._serialized_end=764
+  _globals['_COUNTBYTESRESPONSE']._serialized_start=766
+  _globals['_COUNTBYTESRESPONSE']._serialized_end=801
+  _globals['_STREAMZEROSREQUEST']._serialized_start=803
+  _globals['_STREAMZEROSREQUEST']._serialized_end=865
+  _globals['_SYSTEMSERVICE']._serialized_start=868
+  _globals['_SYSTEMSERVICE']._serialized_end=1313
+  _globals['_DIAGNOSTICSSERVICE']._serialized_start=1316
+  _globals['_DIAGNOSTICSSERVICE']._serialized_end=1630
 # @@protoc_insertion_point(module_scope)

@@ -27,7 +27,8 @@ if _version_not_supported:
 
 
 class SystemServiceStub:
-    """What a load balancer and Prometheus ask. `grpc.health.v1.Health` answers the same as readiness to gRPC probes.
+    """What load balancers, operators and Prometheus ask. `grpc.health.v1.Health` answers the same as readiness to gRPC
+    probes.
     """
 
     def __init__(self, channel):
@@ -41,6 +42,16 @@ class SystemServiceStub:
                 request_serializer=mediagate_dot_v1_dot_system__pb2.GetReadinessRequest.SerializeToString,
                 response_deserializer=mediagate_dot_v1_dot_system__pb2.GetReadinessResponse.FromString,
                 _registered_method=True)
+        self.GetLiveliness = channel.unary_unary(
+                '/mediagate.v1.SystemService/GetLiveliness',
+                request_serializer=mediagate_dot_v1_dot_system__pb2.GetLivelinessRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.GetHealth = channel.unary_unary(
+                '/mediagate.v1.SystemService/GetHealth',
+                request_serializer=mediagate_dot_v1_dot_system__pb2.GetHealthRequest.SerializeToString,
+                response_deserializer=mediagate_dot_v1_dot_system__pb2.GetHealthResponse.FromString,
+                _registered_method=True)
         self.GetMetrics = channel.unary_unary(
                 '/mediagate.v1.SystemService/GetMetrics',
                 request_serializer=mediagate_dot_v1_dot_system__pb2.GetMetricsRequest.SerializeToString,
@@ -49,12 +60,28 @@ class SystemServiceStub:
 
 
 class SystemServiceServicer:
-    """What a load balancer and Prometheus ask. `grpc.health.v1.Health` answers the same as readiness to gRPC probes.
+    """What load balancers, operators and Prometheus ask. `grpc.health.v1.Health` answers the same as readiness to gRPC
+    probes.
     """
 
     def GetReadiness(self, request, context):
         """Answers when requests can be served: the database answers and the process is not draining; UNAVAILABLE otherwise. No
         API key is needed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLiveliness(self, request, context):
+        """Answers as long as the process runs. No API key is needed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetHealth(self, request, context):
+        """How the deployments of the models that the caller may use fare, as their own traffic shows: nobody is asked. Which
+        they are, and why one gets nothing new, is for admin keys alone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -76,6 +103,16 @@ def add_SystemServiceServicer_to_server(servicer, server):
                     request_deserializer=mediagate_dot_v1_dot_system__pb2.GetReadinessRequest.FromString,
                     response_serializer=mediagate_dot_v1_dot_system__pb2.GetReadinessResponse.SerializeToString,
             ),
+            'GetLiveliness': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLiveliness,
+                    request_deserializer=mediagate_dot_v1_dot_system__pb2.GetLivelinessRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'GetHealth': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetHealth,
+                    request_deserializer=mediagate_dot_v1_dot_system__pb2.GetHealthRequest.FromString,
+                    response_serializer=mediagate_dot_v1_dot_system__pb2.GetHealthResponse.SerializeToString,
+            ),
             'GetMetrics': grpc.unary_unary_rpc_method_handler(
                     servicer.GetMetrics,
                     request_deserializer=mediagate_dot_v1_dot_system__pb2.GetMetricsRequest.FromString,
@@ -90,7 +127,8 @@ def add_SystemServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SystemService:
-    """What a load balancer and Prometheus ask. `grpc.health.v1.Health` answers the same as readiness to gRPC probes.
+    """What load balancers, operators and Prometheus ask. `grpc.health.v1.Health` answers the same as readiness to gRPC
+    probes.
     """
 
     @staticmethod
@@ -110,6 +148,60 @@ class SystemService:
             '/mediagate.v1.SystemService/GetReadiness',
             mediagate_dot_v1_dot_system__pb2.GetReadinessRequest.SerializeToString,
             mediagate_dot_v1_dot_system__pb2.GetReadinessResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLiveliness(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mediagate.v1.SystemService/GetLiveliness',
+            mediagate_dot_v1_dot_system__pb2.GetLivelinessRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetHealth(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mediagate.v1.SystemService/GetHealth',
+            mediagate_dot_v1_dot_system__pb2.GetHealthRequest.SerializeToString,
+            mediagate_dot_v1_dot_system__pb2.GetHealthResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -363,12 +363,18 @@ class VideoProgress(_message.Message):
     def __init__(self, percent: _Optional[int] = ..., source: _Optional[str] = ..., eta: _Optional[_Union[VideoEta, _Mapping]] = ...) -> None: ...
 
 class VideoAttempt(_message.Message):
-    __slots__ = ("number", "provider")
+    __slots__ = ("number", "provider", "deployment", "moved_from", "reason")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
+    MOVED_FROM_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
     number: int
     provider: str
-    def __init__(self, number: _Optional[int] = ..., provider: _Optional[str] = ...) -> None: ...
+    deployment: str
+    moved_from: str
+    reason: str
+    def __init__(self, number: _Optional[int] = ..., provider: _Optional[str] = ..., deployment: _Optional[str] = ..., moved_from: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class CancelVideoRequest(_message.Message):
     __slots__ = ("video_id",)
