@@ -197,7 +197,7 @@ class ContentDecision:
         seen.record.backend = found.account
         seen.record.bytes_out = wanted.length_bytes if wanted else file.size_bytes
         seen.ended(OK, 206 if wanted else 200, attempt=attempt)
-        return _from_origin(asked, file, etag, wanted, found, served_by(made_by or found.account))
+        return _from_origin(asked, file, etag, wanted, found, made_by)
 
     async def _content(self, who: Principal, asked: Asked) -> tuple[File, str] | None:
         """What is asked for, and for a video who made it; None for what the method must say."""
@@ -270,7 +270,7 @@ def _meaning(asked: Asked, title: str, *, slow: bool) -> MediagateError:
 
 
 def _from_origin(
-    asked: Asked, file: File, etag: str, wanted: ByteRange | None, found: Found, server: tuple[str, str]
+    asked: Asked, file: File, etag: str, wanted: ByteRange | None, found: Found, made_by: str
 ) -> CheckResponse:
     url = urlsplit(found.origin.url)
     target = f"{url.path or '/'}?{url.query}" if url.query else url.path or "/"
@@ -290,7 +290,9 @@ def _from_origin(
     response = CheckResponse(status=status_pb2.Status(code=code_pb2.OK))
     response.ok_response.headers.extend(_options(headers.items()))
     response.ok_response.headers_to_remove.extend(_removed(asked.sent, KEPT.union(headers)))
-    response.ok_response.response_headers_to_add.extend(_options([*_said(file, etag), server]))
+    response.ok_response.response_headers_to_add.extend(_options(_said(file, etag)))
+    if made_by:
+        response.ok_response.response_headers_to_add.extend(_options([served_by(made_by)]))
     response.dynamic_metadata.update(
         {
             "again": asked.again(found.account),
