@@ -9,6 +9,7 @@ import structlog
 
 from mediagate.core.guardrails import Subject
 from mediagate.core.limits import echo
+from mediagate.telemetry.metrics import guardrail_checked
 
 log = structlog.get_logger(__name__)
 FINDINGS_MAX = 16
@@ -34,7 +35,8 @@ class Outcomes:
     """Takes note of outcomes."""
 
     def note(self, outcome: Outcome) -> None:
-        """Log it. What is let through after a verdict is the common case, and told at level debug only."""
+        """Count it and log it. What is let through after a verdict is the common case, and logged at level debug."""
+        guardrail_checked(outcome.guardrail, "failed" if outcome.said == "unjudged" else outcome.said)
         subject = outcome.subject
         write = log.debug if outcome.said == "allowed" else log.info if outcome.said == "blocked" else log.warning
         write(

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final
 
 import grpc
-import structlog
 
 from mediagate._gen.mediagate.v1 import guardrails_pb2, guardrails_pb2_grpc
 from mediagate.core.guardrails import CannotJudge, NoAnswer, Picture, Stage, Subject, Verdict
+from mediagate.telemetry.requests import CURRENT
 
 STAGES: Final = {
     Stage.PROMPT: guardrails_pb2.STAGE_PROMPT,
@@ -94,6 +94,7 @@ class GrpcGuardrail:
     def _request(
         self, subject: Subject, *, text: str | None = None, image: guardrails_pb2.GuardedImage | None = None
     ) -> guardrails_pb2.CheckRequest:
+        record = CURRENT.get()
         return guardrails_pb2.CheckRequest(
             guardrail=self._name,
             stage=STAGES[subject.stage],
@@ -105,7 +106,7 @@ class GrpcGuardrail:
             team_id=subject.team_id,
             end_user=subject.end_user,
             object_id=subject.object_id,
-            request_id=str(structlog.contextvars.get_contextvars().get("request_id", "")),
+            request_id=(record.request_id or "") if record is not None else "",
         )
 
     async def _judged(self, request: guardrails_pb2.CheckRequest) -> Verdict:
