@@ -42,3 +42,20 @@ def test_where_outputs_may_lie_makes_no_other_account() -> None:
     settings.config.model_list.append(type(settings.config.model_list[0]).model_validate(named))
     first, second = accounts_of(settings, {}).deployments
     assert first.video_account == second.video_account
+
+
+def test_every_deployment_has_an_id_of_its_own_that_shows_no_host_and_no_key() -> None:
+    def entry(name: str, host: str, **info: Any) -> dict[str, Any]:
+        params = {"model": "openai_compatible/wan", "api_base": f"http://{host}/v1", "api_key": f"sk-{host}"}
+        return {"model_name": name, "litellm_params": params, "model_info": info}
+
+    entries = [entry("wan", "gpu-1"), entry("wan", "gpu-2"), entry("wan", "gpu-2"), entry("wan", "gpu-3", id="mine")]
+    settings = Settings(DATA, None, None, None, Config.model_validate({"model_list": entries}))
+    found = accounts_of(settings, {}).deployments
+    assert (found[0].id, found[3].id) == ("wan:openai_compatible/wan", "mine")
+    assert len({deployment.id for deployment in found}) == 4
+    assert found[1].video_account == found[2].video_account != found[0].video_account
+    assert not any("gpu" in deployment.id or "sk-" in deployment.id for deployment in found)
+    # One more behind them, or one less, leaves the others as they are.
+    fewer = Settings(DATA, None, None, None, Config.model_validate({"model_list": entries[:2]}))
+    assert [one.id for one in accounts_of(fewer, {}).deployments] == [one.id for one in found[:2]]

@@ -22,7 +22,7 @@ from mediagate.store.listener import Listener
 log = structlog.get_logger(__name__)
 SEEN_S: Final = 1.0
 LATENCIES_SEEN_S: Final = 15.0
-COOLDOWN_S_MAX: Final = 600.0
+PAUSE_S_MAX: Final = 600.0
 """However long a provider asks to be left alone."""
 
 COOLING: Final = "cooling_down"
@@ -124,7 +124,7 @@ class Router:
         asked to be left alone."""
         if self._cooling_s(deployment_id, await self._look()) > 0:
             return
-        cooldown_s = min(COOLDOWN_S_MAX, max(self.rules.cooldown_s, pause_s or 0.0))
+        cooldown_s = max(self.rules.cooldown_s, min(PAUSE_S_MAX, pause_s or 0.0))
         async with self._db.transaction() as tx:
             cooling = await note_failure(
                 tx,

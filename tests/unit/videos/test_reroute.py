@@ -382,6 +382,54 @@ async def test_the_fastest_by_what_it_has_finished_gets_the_next(crossing: Make,
     assert [one.latency for one in best] == [pytest.approx(15), pytest.approx(45)]
 
 
+async def test_another_process_hears_at_once_who_cools_down(crossing: Make, db: Database) -> None:
+    w = crossing(ready(), ready())
+    # Its time stands still, so that only what it hears makes it look again.
+    other = Router(db, w.catalog, now=lambda: 0.0)
+    listener = other.listener(db.url)
+    await listener.start()
+    try:
+        first = w.deployments[0].id
+        assert not await other.is_cooling(first)
+        await w.router.failed(first, "test", at_once=True)
+        async with asyncio.timeout(30):
+            while not await other.is_cooling(first):
+                await asyncio.sleep(0.01)
+    finally:
+        await listener.close()
+
+
+async def test_failures_add_up_over_all_processes_and_a_success_forgets_them(crossing: Make, db: Database) -> None:
+    w = crossing(ready(), ready(), rules=RoutingRules(allowed_fails=2))
+    first, other = w.deployments[0].id, Router(db, w.catalog, RoutingRules(allowed_fails=2))
+    await w.router.failed(first, "test", at_once=False)
+    await other.failed(first, "test", at_once=False)
+    assert not await w.router.is_cooling(first)
+    await w.router.standings()
+    await w.router.worked(first)
+    for router in (w.router, other):
+        router.forget()
+        await router.failed(first, "test", at_once=False)
+    assert not await w.router.is_cooling(first)
+    await other.failed(first, "test", at_once=False)
+    w.router.forget()
+    assert await w.router.is_cooling(first)
+
+
+async def test_what_a_busy_provider_is_asked_again_is_bounded(crossing: Make) -> None:
+    """A tenth of what is asked, and the few that are free."""
+    w = crossing(script(submits=[ProviderBusy("full", 0.001)]))
+    budget = w.router.retries("m")
+    while budget.ask_again():
+        pass
+    video = await w.ask()
+    tracking = asyncio.create_task(w.track(video))
+    await asyncio.sleep(2.5)
+    # The first attempt is none; the second waits for the budget.
+    assert submits(w) == [1]
+    tracking.cancel()
+
+
 OUTCOMES: dict[str, Callable[[], Any]] = {
     "taken": lambda: "job",
     "refused": lambda: SubmitRefused(REFUSED),
