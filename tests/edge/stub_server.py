@@ -23,9 +23,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import pkgutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib import import_module
 from typing import Any
 
 import grpc
@@ -36,29 +38,15 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from mediagate._gen.mediagate.v1 import (
-    files_pb2,
-    files_pb2_grpc,
-    models_pb2,
-    models_pb2_grpc,
-    system_pb2,
-    system_pb2_grpc,
-    uploads_pb2,
-    uploads_pb2_grpc,
-    videos_pb2,
-    videos_pb2_grpc,
-    webhooks_pb2,
-    webhooks_pb2_grpc,
-)
+from mediagate._gen.mediagate import v1
+from mediagate._gen.mediagate.v1 import system_pb2
 from mediagate.envoy import BROKEN_STREAM
 
+# Every service that there is, with its stubs.
 MODULES = [
-    (files_pb2, files_pb2_grpc),
-    (models_pb2, models_pb2_grpc),
-    (system_pb2, system_pb2_grpc),
-    (uploads_pb2, uploads_pb2_grpc),
-    (videos_pb2, videos_pb2_grpc),
-    (webhooks_pb2, webhooks_pb2_grpc),
+    (import_module(f"{v1.__name__}.{name.removesuffix('_grpc')}"), import_module(f"{v1.__name__}.{name}"))
+    for _, name, _ in pkgutil.iter_modules(v1.__path__)
+    if name.endswith("_pb2_grpc")
 ]
 # Bounded receive windows: a slow handler stops the sender instead of filling this process (16 MiB against 68 MiB).
 OPTIONS = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 1 << 20), ("grpc.so_reuseport", 0)]
