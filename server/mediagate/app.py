@@ -17,8 +17,10 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from mediagate import __version__
 from mediagate.config import ConfigError, Settings
 from mediagate.core.errors import Unavailable
+from mediagate.telemetry import traces
 from mediagate.telemetry.logs import WRITER, configure_logs, flush_logs
 from mediagate.telemetry.redaction import learn, secrets_in
 
@@ -33,6 +35,15 @@ def start_logs(process: str, settings: Settings) -> None:
     learn([text for tree in given for text in secrets_in(tree)] + ([password] if password else []))
     configure_logs(process, level=telemetry.level, format=telemetry.format, exception_texts=telemetry.exception_texts)
     WRITER.start()
+
+
+def start_traces(process: str, settings: Settings) -> None:
+    """Trace where an OTLP endpoint is set; nothing of it is imported otherwise."""
+    otlp = settings.config.telemetry.otlp(os.environ)
+    if otlp is not None:
+        from mediagate.telemetry.otlp import OtlpTracer
+
+        traces.use(OtlpTracer(otlp.endpoint, otlp.headers, otlp.share, process, __version__))
 
 
 async def run_api(settings: Settings, address: str) -> None:
@@ -151,12 +162,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = Settings.from_env()
         start_logs(chosen.command, settings)
+        start_traces(chosen.command, settings)
         runner: Any = run_api(settings, chosen.listen) if chosen.command == "api" else run_worker(settings)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
     with asyncio.Runner(loop_factory=_loop_factory()) as loop:
         loop.run(runner)
+    traces.close()
     flush_logs()
     return 0
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -12,6 +15,8 @@ from mediagate.config_sections import Strict
 _HTTP_URL: Final = r"^https?://[^/?#\s@]+(:\d+)?(/[^#\s]*)?$"
 _WEBHOOK_SECRET: Final = re.compile(r"whsec_[A-Za-z0-9+/]{32,}={0,2}")
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_OTLP_VARIABLES: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+OTLP_PORT: Final = 4317
 _OURS: Final = ("content-type", "content-length", "host", "webhook-id", "webhook-timestamp", "webhook-signature")
 
 
@@ -51,6 +56,30 @@ class RequestLogSink(Strict):
         return headers
 
 
+@dataclass(frozen=True, slots=True)
+class Otlp:
+    """Where traces go."""
+
+    endpoint: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    share: float = 1.0
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the receiver proves who it is."""
+        return self.endpoint.startswith("https://")
+
+    @property
+    def host(self) -> str:
+        """Its name or address."""
+        return urlsplit(self.endpoint).hostname or "localhost"
+
+    @property
+    def port(self) -> int:
+        """Its port; OTLP/gRPC's own where none is given."""
+        return urlsplit(self.endpoint).port or OTLP_PORT
+
+
 class Telemetry(Strict):
     """What the processes tell of themselves."""
 
@@ -86,3 +115,18 @@ class Telemetry(Strict):
     request_log: RequestLogSink | None = Field(
         default=None, description="Pushes the lines of requests to a server. Default: they are only logged."
     )
+
+    def otlp(self, environ: Mapping[str, str]) -> Otlp | None:
+        """Where traces go: OpenTelemetry's own variables beat the file. None where nobody wants any."""
+        given = next((environ[name] for name in _OTLP_VARIABLES if environ.get(name)), None)
+        endpoint = (given or self.otlp_endpoint or "").rstrip("/")
+        if not endpoint or environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+            return None
+        if not endpoint.startswith(("http://", "https://")):
+            endpoint = f"http://{endpoint}"
+        headers = {name.lower(): value.get_secret_value() for name, value in self.otlp_headers.items()}
+        for pair in environ.get("OTEL_EXPORTER_OTLP_HEADERS", "").split(","):
+            name, separator, value = pair.partition("=")
+            if separator and name.strip():
+                headers[name.strip().lower()] = unquote(value.strip())
+        return Otlp(endpoint, headers, self.trace_share)

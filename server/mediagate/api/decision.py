@@ -152,7 +152,7 @@ class ContentDecision:
         """Decide about one download. Every failure is a refusal with our envelope; none ends the call."""
         http = request.attributes.request.http
         method = VIDEO_METHOD if "/videos/" in http.path else METHOD
-        seen = DecisionObservation(self.log, short_name(method), http.headers)
+        seen = DecisionObservation(self.log, short_name(method), http.headers, context)
         admission = FREE
         try:
             asked = Asked.of(request)

@@ -13,6 +13,7 @@ from mediagate.api.paths import ORIGINAL_PATH
 from mediagate.core.errors import MediagateError
 from mediagate.telemetry import metrics
 from mediagate.telemetry.requests import CANCELLED, CURRENT, OK, RequestLog, RequestRecord
+from mediagate.telemetry.traces import NO_SPAN, Span, server_span
 
 _GIVES_CONTENT: Final = re.compile(r".*/(Get\w+ContentHttp|Download\w+)")
 LOCAL: Final = "local"
@@ -60,9 +61,10 @@ class MethodObserver:
         request_id = call.header("x-request-id")
         if request_id is not None and len(request_id) > REQUEST_ID_CHARS_MAX:
             request_id = None
-        record = RequestRecord(self.rpc, request_id, trace_id_of(call.header("traceparent")), size_bytes)
+        traceparent = call.header("traceparent")
+        record = RequestRecord(self.rpc, request_id, trace_id_of(traceparent), size_bytes)
         CURRENT.set(record)
-        return Observation(self, call, record)
+        return Observation(self, call, record, server_span(self.rpc, traceparent))
 
 
 @dataclass(slots=True)
@@ -72,6 +74,7 @@ class Observation:
     method: MethodObserver
     call: Call
     record: RequestRecord
+    span: Span = NO_SPAN
 
     def received(self, size_bytes: int) -> None:
         """One more message of the request."""
@@ -100,6 +103,7 @@ class Observation:
         metrics.rpc_ended(method.rpc, code, spent_s)
         if method.gives_content:
             metrics.downloaded(record.served_by or LOCAL, record.bytes_out)
+        _end_span(self.span, record, code, error, is_fault=is_fault)
         if method.log is None:
             return
         who = self.call.principal
@@ -115,13 +119,21 @@ class DecisionObservation:
     log: RequestLog | None
     rpc: str
     headers: Mapping[str, str]
+    context: Any = None
     record: RequestRecord = field(init=False)
+    span: Span = field(init=False, default=NO_SPAN)
 
     def __post_init__(self) -> None:
-        self.record = RequestRecord(
-            self.rpc, self.headers.get("x-request-id"), trace_id_of(self.headers.get("traceparent"))
-        )
+        # The edge's own call for this decision, of which the request knows nothing.
+        asked = dict(self.context.invocation_metadata() or ()) if self.context is not None else {}
+        traceparent = asked.get("traceparent") or self.headers.get("traceparent")
+        self.record = RequestRecord(self.rpc, self.headers.get("x-request-id"), trace_id_of(traceparent))
         CURRENT.set(self.record)
+        self.span = server_span("Authorization/Check", traceparent)
+
+    def left_to_method(self) -> None:
+        """The method is called after this, and leaves the line."""
+        self.span.end(OK)
 
     def ended(
         self, code: str, http_status: int, *, error: str | None = None, is_fault: bool = False, attempt: int = 1
@@ -129,6 +141,7 @@ class DecisionObservation:
         """It is decided, and Envoy answers by itself."""
         spent_s = time.perf_counter() - self.record.started
         metrics.rpc_ended("Authorization/Check", code, spent_s)
+        _end_span(self.span, self.record, code, error, is_fault=is_fault)
         if code == OK and self.record.backend is not None:
             metrics.downloaded(self.record.backend, self.record.bytes_out, by_edge=True)
         if self.log is not None:
@@ -142,3 +155,16 @@ class DecisionObservation:
                 is_fault=is_fault,
                 attempt=attempt,
             )
+
+
+def _end_span(span: Span, record: RequestRecord, code: str, error: str | None, *, is_fault: bool) -> None:
+    if span is NO_SPAN:
+        return
+    for name, value in (
+        ("mediagate.request_id", record.request_id),
+        ("mediagate.backend", record.served_by),
+        ("mediagate.model", record.model),
+        ("mediagate.error", error),
+    ):
+        span.note(name, value)
+    span.end(code, is_error=is_fault)

@@ -9,6 +9,7 @@ import ipaddress
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
@@ -78,6 +79,17 @@ VALID_PATH: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class TracesTo:
+    """A receiver of traces. `share` is that of requests which are traced where the caller does not say."""
+
+    host: str
+    port: int
+    is_tls: bool
+    headers: Mapping[str, str] = field(repr=False)
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class EdgeSettings:
     """What differs from one edge to the next. Paths are absolute, times are seconds, sizes are bytes."""
 
@@ -121,6 +133,8 @@ class EdgeSettings:
     origin_connect_timeout_s: float = 5.0
     # And may say nothing for this long, before its first byte or between two. A client that pauses looks the same.
     origin_silence_s: float = 120.0
+    # Where traces go by OTLP/gRPC; None traces nothing.
+    traces: TracesTo | None = None
     # The certificates by which origins prove who they are, as PEM.
     trusted_ca_file: str = field(default_factory=lambda: trusted_ca_file())
     # Most requests that the servers together have at once, but for those that always pass; None for no bound.
@@ -185,6 +199,8 @@ def render_config(settings: EdgeSettings) -> str:
     template = Template(TEMPLATE.read_text())
     return template.substitute(
         {name: json.dumps(value) for name, value in values.items()},
+        tracing=f"tracing: {json.dumps(tracing(settings.traces))}" if settings.traces else "",
+        traces_cluster=f"- {json.dumps(traces_cluster(settings.traces, settings))}" if settings.traces else "",
         content_routes=route_lines(content_routes(routes["paths"], settings)),
         small_body_routes=route_lines(small_body_routes(routes["paths"], settings)),
         wrong_method_routes=route_lines(wrong_method_routes(routes["paths"])),
@@ -202,6 +218,67 @@ def envoy_arguments(settings: EdgeSettings, config_file: str) -> list[str]:
         *("--file-flush-interval-msec", "500"),
         "--disable-hot-restart",
     ]
+
+
+def tracing(to: TracesTo) -> dict[str, Any]:
+    """What the connection manager traces, and where it sends that."""
+    return {
+        "random_sampling": {"value": to.share * 100},
+        "custom_tags": [
+            # In the place of the URL, whose query and whose last segment may be a token.
+            {"tag": "http.url", "literal": {"value": "-"}},
+        ],
+        "provider": {
+            "name": "envoy.tracers.opentelemetry",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig",
+                "service_name": "mediagate-edge",
+                "grpc_service": {
+                    "envoy_grpc": {"cluster_name": "traces"},
+                    "timeout": "5s",
+                    "initial_metadata": [{"key": name, "value": value} for name, value in to.headers.items()],
+                },
+            },
+        },
+    }
+
+
+def traces_cluster(to: TracesTo, settings: EdgeSettings) -> dict[str, Any]:
+    """The receiver of traces."""
+    cluster: dict[str, Any] = {
+        "name": "traces",
+        "type": discovery([f"{to.host}:{to.port}"]),
+        "connect_timeout": "2s",
+        "load_assignment": {
+            "cluster_name": "traces",
+            "endpoints": [
+                {
+                    "lb_endpoints": [
+                        {"endpoint": {"address": {"socket_address": {"address": to.host, "port_value": to.port}}}}
+                    ]
+                }
+            ],
+        },
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": {"http2_protocol_options": {}},
+                "upstream_http_protocol_options": {"auto_sni": True, "auto_san_validation": True},
+            }
+        },
+    }
+    if to.is_tls:
+        cluster["transport_socket"] = {
+            "name": "envoy.transport_sockets.tls",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+                "common_tls_context": {
+                    "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
+                    "validation_context": {"trusted_ca": {"filename": settings.trusted_ca_file}},
+                },
+            },
+        }
+    return cluster
 
 
 def route_lines(routes: list[dict[str, Any]]) -> str:

@@ -29,7 +29,7 @@ PAUSE_S = 0.1
 LOOK_FOR_JOBS_S = 1.0
 SHUTDOWN_S = 15.0
 _FETCH = (
-    "SELECT (job).id, (job).args->>'video_id' AS video_id FROM ("
+    "SELECT (job).id, (job).args->>'video_id' AS video_id, (job).args->>'traceparent' AS traceparent FROM ("
     " SELECT procrastinate_fetch_job_v2(ARRAY[%(queue)s]::varchar[], %(worker)s) AS job"
     " FROM generate_series(1, %(most)s)) AS fetched WHERE (job).id IS NOT NULL"
 )
@@ -106,14 +106,14 @@ class TrackingJobs:
                 _FETCH, queue=TRACKING_QUEUE, worker=self.worker_id, most=most
             )
             for row in rows:
-                await self._begin(row["id"], row["video_id"])
+                await self._begin(row["id"], row["video_id"], row["traceparent"])
             if len(rows) < most:
                 return
             most = FETCHED_MAX
             if self._rounds.looking > LOOKING_MAX:
                 await asyncio.sleep(PAUSE_S)
 
-    async def _begin(self, job_id: int, video_id: str) -> None:
+    async def _begin(self, job_id: int, video_id: str, traceparent: str | None) -> None:
         if job_id in self._running:
             # This process slept so long that the job was taken from it, and it has just fetched it again.
             raise DeclaredDead
@@ -122,7 +122,7 @@ class TrackingJobs:
             return
         self._jobs[video_id] = job_id
         self._running.add(job_id)
-        self._rounds.add(video_id)
+        self._rounds.add(video_id, traceparent)
 
     async def _over(self, video_id: str) -> None:
         job_id = self._jobs.pop(video_id)

@@ -212,9 +212,10 @@ def _api(name: str, address: str) -> ChildSpec:
 
 
 def _envoy(config: Config, run_dir: Path, host: str, port: int, api_count: int) -> ChildSpec:
-    from mediagate.envoy.render import EdgeSettings, envoy_arguments, render_config
+    from mediagate.envoy.render import EdgeSettings, TracesTo, envoy_arguments, render_config
 
     limits = config.limits
+    otlp = config.telemetry.otlp(os.environ)
     edge = EdgeSettings(
         listen_host=host,
         listen_port=port,
@@ -227,10 +228,14 @@ def _envoy(config: Config, run_dir: Path, host: str, port: int, api_count: int) 
         + FORM_OVERHEAD_BYTES,
         concurrency=config.server.envoy_concurrency,
         content_by_decision=_has_other_stores(config),
+        traces=TracesTo(otlp.host, otlp.port, otlp.is_tls, otlp.headers, otlp.share) if otlp else None,
         requests_in_flight_max=limits.requests_in_flight_max and limits.requests_in_flight_max * api_count,
     )
     path = run_dir / "envoy.yaml"
-    path.write_text(render_config(edge))
+    # It may hold a collector's token.
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(render_config(edge))
     program = places.package_dir("envoy") / "_bin" / "envoy"
     return ChildSpec("envoy", [str(program), *envoy_arguments(edge, str(path))])
 

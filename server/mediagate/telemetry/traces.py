@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 
 class Span(Protocol):
@@ -101,9 +101,20 @@ def job_span(name: str, traceparent: str | None = None) -> Iterator[Span]:
             raise
 
 
+def continued_span(name: str, traceparent: str | None) -> AbstractContextManager[Span]:
+    """A part of what somebody else began; nothing where that is not traced."""
+    return _NO_CONTEXT if _tracer is None or traceparent is None else job_span(name, traceparent)
+
+
 def current_traceparent() -> str | None:
     """What continues the current span elsewhere, as W3C's `traceparent`; None where nothing is traced."""
     return None if _tracer is None else _tracer.traceparent()
+
+
+def carried() -> dict[str, Any]:
+    """The same as arguments of a job that shall continue it; none where nothing is traced."""
+    traceparent = current_traceparent()
+    return {} if traceparent is None else {"traceparent": traceparent}
 
 
 def close() -> None:

@@ -69,10 +69,10 @@ class Rounds:
     def __contains__(self, video_id: str) -> bool:
         return video_id in self._entries
 
-    def add(self, video_id: str) -> None:
-        """Look at it now, and from now on."""
+    def add(self, video_id: str, traceparent: str | None = None) -> None:
+        """Look at it now, and from now on, as a part of the trace in which it was asked for."""
         if video_id not in self._entries and not self._stopping:
-            entry = self._entries[video_id] = _Entry(video_id)
+            entry = self._entries[video_id] = _Entry(video_id, Run(traceparent=traceparent))
             self._begin(entry)
 
     def wake(self, video_id: str) -> None:

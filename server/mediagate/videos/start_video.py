@@ -14,6 +14,7 @@ from mediagate.routing.catalog import ModelCatalog
 from mediagate.spend.reserve import ReserveSpend
 from mediagate.store.database import Database
 from mediagate.telemetry.requests import note_backend, note_model
+from mediagate.telemetry.traces import carried
 from mediagate.videos.cost import Estimate, charge_of, reserved
 from mediagate.videos.guard_request import GuardsRequests, NoGuard
 from mediagate.videos.journal import Journal
@@ -55,7 +56,7 @@ class StartVideo:
         charge = charge_of(who, video)
         async with self.db.transaction() as tx:
             video = await self.journal.open(tx, video, reserved(intent.estimate))
-            await tx.enqueue(TRACK_VIDEO, queue=TRACKING_QUEUE, lock=video.id, video_id=video.id)
+            await tx.enqueue(TRACK_VIDEO, queue=TRACKING_QUEUE, lock=video.id, video_id=video.id, **carried())
             # Last, because others wait for the budgets that it moves.
             await self.reserve.run(tx, charge, who.scopes)
         self.route.router.took(video.deployment, video.account)

@@ -37,6 +37,7 @@ from mediagate.routing.router import Router
 from mediagate.spend.adjust import AdjustSpend
 from mediagate.store.database import Database
 from mediagate.store.videos import VideoLookup
+from mediagate.telemetry.traces import continued_span
 from mediagate.videos.cost import Costs
 from mediagate.videos.fate import (
     CANCEL_AFTER,
@@ -56,6 +57,7 @@ from mediagate.videos.journal import Journal
 from mediagate.videos.line import LOOK_AGAIN_S, Line
 from mediagate.videos.provider_request import InputLost, MakeRequest
 from mediagate.videos.reroute import Reroute
+from mediagate.videos.tasks import TRACK_VIDEO
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -79,6 +81,7 @@ class Run:
 
     errors: int = 0
     refusals: int = 0
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,10 @@ class TrackVideo:
     async def look(self, video_id: str, run: Run) -> float | None:
         """Look at a video once, and do what is to be done. Returns after how many seconds to look again; None when it
         needs no more tracking."""
+        with continued_span(TRACK_VIDEO, run.traceparent):
+            return await self._look(video_id, run)
+
+    async def _look(self, video_id: str, run: Run) -> float | None:
         try:
             video = await self.videos.find(video_id)
             if video is None:
