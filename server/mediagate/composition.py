@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from mediagate.access.idempotency import SweepKeys
 from mediagate.access.limits.sweep import SweepLimits
+from mediagate.access.tokens import SweepTokens
 from mediagate.accounts import accounts_of
 from mediagate.config import ConfigError, Settings
 from mediagate.core.clock import SystemClock
@@ -287,6 +288,7 @@ def build_operations(parts: Parts) -> Operations:
         drop_parts=drop_parts,
         sweep_keys=SweepKeys(parts.db, parts.clock),
         sweep_limits=SweepLimits(LimitStates(parts.db)),
+        sweep_tokens=SweepTokens(parts.db, parts.clock),
         sweep_files=SweepFiles(parts.db, remove_replicas, parts.clock),
         resume_removals=ResumeRemovals(parts.db, remove_replicas, drop_parts),
         reconcile=parts.reconcile,

@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 
 from mediagate.config_guardrails import GuardrailEntry, guardrail_complaints, guardrail_warnings
+from mediagate.config_handles import Handles
 from mediagate.config_money import Budgets
 from mediagate.config_routing import RouterSettings, routing_complaints
 from mediagate.config_sections import GIB as GIB
@@ -115,6 +116,7 @@ class Config(Strict):
     guardrails: list[GuardrailEntry] = Field(
         default=[], description="What looks at prompts, pictures, finished videos and text files before they are taken."
     )
+    handles: Handles = Handles()
     database_url: SecretStr | None = Field(
         default=None, description="PostgreSQL URL. `dev` starts its own without one."
     )

@@ -10,12 +10,14 @@ from typing import Any
 from mediagate import __version__
 from mediagate.access.authenticate import Authenticate
 from mediagate.access.create_key import CreateKey
+from mediagate.access.create_token import CreateToken, TokenRules
 from mediagate.access.create_user import CreateUserWithKey
 from mediagate.access.delete_keys import DeleteKeys
 from mediagate.access.get_key import GetKey, ListKeys
 from mediagate.access.idempotency import Idempotency
 from mediagate.access.limits.admission import Limits
 from mediagate.access.list_audit import ListAudit
+from mediagate.access.tokens import GetToken, ListTokens, RevokeToken
 from mediagate.access.update_key import RegenerateKey, UpdateKey
 from mediagate.api.admin import AdminServicer, HolderOperations
 from mediagate.api.callers import Callers
@@ -30,6 +32,7 @@ from mediagate.api.recovery import recoveries
 from mediagate.api.spend import SpendServicer
 from mediagate.api.system import DiagnosticsServicer, SystemServicer
 from mediagate.api.targets import TargetReader
+from mediagate.api.tokens import TokenServicer
 from mediagate.api.uploads import UploadServicer
 from mediagate.api.usage import UsageServicer
 from mediagate.api.videos import VideoServicer
@@ -49,6 +52,7 @@ from mediagate.files.find_origin import FindOrigin
 from mediagate.files.get_upload import GetUpload
 from mediagate.files.list_files import ListFiles
 from mediagate.files.provider_files import ProviderFiles
+from mediagate.files.upload_terms import SettleUpload
 from mediagate.net.urls import endpoint_of
 from mediagate.net.webhooks import WebhookSender
 from mediagate.outputs import archive_rules
@@ -67,6 +71,7 @@ from mediagate.store.gauges import gauges
 from mediagate.store.idempotency import IdempotencyLookup
 from mediagate.store.keys import KeyLookup
 from mediagate.store.limits import LimitStates
+from mediagate.store.tokens import TokenLookup
 from mediagate.store.videos import VideoLookup
 from mediagate.telemetry.exposition import MetricsPage
 from mediagate.telemetry.logs import request_log
@@ -110,9 +115,7 @@ def build_feed(parts: Parts) -> VideoFeed:
 
 def build_callers(parts: Parts) -> Callers:
     """What knows who calls."""
-    if parts.settings.master_key is None:
-        raise ConfigError("environment", ["MEDIAGATE_MASTER_KEY is not set."])
-    return Callers(Authenticate(parts.settings.master_key.get_secret_value(), KeyLookup(parts.db), clock=parts.clock))
+    return Callers(_authenticate(parts))
 
 
 def build_request_log(parts: Parts, also: Callable[[str], None] | None = None) -> RequestLog:
@@ -150,6 +153,13 @@ def build_pipeline(
     return Pipeline(callers, _keys(parts, servicers), limits.request_s, Observer(log), door)
 
 
+def _authenticate(parts: Parts) -> Authenticate:
+    master_key = parts.settings.master_key
+    if master_key is None:
+        raise ConfigError("environment", ["MEDIAGATE_MASTER_KEY is not set."])
+    return Authenticate(master_key.get_secret_value(), KeyLookup(parts.db), TokenLookup(parts.db), clock=parts.clock)
+
+
 def build_decision(parts: Parts, pipeline: Pipeline) -> ContentDecision:
     """What tells the edge where content lies."""
     return ContentDecision(
@@ -174,6 +184,7 @@ def build_servicers(
         "mediagate.v1.UploadService": _uploads(parts),
         "mediagate.v1.VideoService": _videos(parts, feed),
         "mediagate.v1.WebhookService": _webhooks(parts),
+        "mediagate.v1.TokenService": _tokens(parts, callers),
         "mediagate.v1.AdminService": _admin(parts),
         "mediagate.v1.SpendService": _spend(parts),
         "mediagate.v1.ModelService": ModelServicer(parts.catalog, health, parts.clock.now()),
@@ -254,6 +265,25 @@ def _uploads(parts: Parts) -> UploadServicer:
         cancel_upload=CancelUpload(parts.db, parts.clock),
         targets=TargetReader(parts.stores),
         form_limits=form_limits(parts.settings, file_bytes_max=limits.part_bytes_max),
+    )
+
+
+def _tokens(parts: Parts, callers: Callers) -> TokenServicer:
+    handles, limits = parts.settings.config.handles, parts.settings.config.limits
+    rules = TokenRules(
+        handles.lifetime_s,
+        handles.lifetime_s_max,
+        handles.playback_lifetime_s_max,
+        callers.authenticate.master_mark,
+    )
+    return TokenServicer(
+        create_token=CreateToken(parts.db, VideoLookup(parts.db), parts.files, parts.clock, rules),
+        settle_upload=SettleUpload(parts.targets, limits.file_bytes_max, limits.jsonl_bytes_max),
+        get_token=GetToken(parts.db),
+        list_tokens=ListTokens(parts.db),
+        revoke_token=RevokeToken(parts.db, parts.clock),
+        clock=parts.clock,
+        public_url=handles.public_url or "",
     )
 
 

@@ -75,7 +75,7 @@ REPLIES: dict[str, tuple[int, Ask]] = {
     "error_without_a_key": (401, lambda http: httpx.get(f"{http.base_url}/v1/files")),
     "error_not_found": (404, lambda http: http.get(f"/v1/files/{NOBODYS_FILE}")),
     "error_unknown_url": (404, lambda http: http.get("/v1/nothing")),
-    "error_wrong_method": (405, lambda http: http.put("/v1/files")),
+    "error_wrong_method": (405, lambda http: http.patch("/v1/files")),
     "error_media_type": (
         415,
         lambda http: http.post("/v1/files", content=b"<a/>", headers={"content-type": "application/xml"}),

@@ -13,7 +13,8 @@ import structlog
 
 from mediagate.access.secrets import digest_of
 from mediagate.core.clock import Clock, SystemClock
-from mediagate.core.errors import PermissionDenied, Unauthenticated
+from mediagate.core.errors import InvalidRequest, PermissionDenied, Unauthenticated
+from mediagate.core.handles import HANDLE_PREFIX
 from mediagate.core.objects import Principal
 from mediagate.store.keys import ACCESS_CHANNEL, Grant
 from mediagate.store.listener import Listener
@@ -59,45 +60,60 @@ class Authenticate:
         self,
         master_key: str,
         keys: Grants | None = None,
+        tokens: Grants | None = None,
         *,
         clock: Clock | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._digest = digest_of(master_key)
         self._master = Principal(OWNER_OF_MASTER_KEY, uses_providers=True, is_admin=True)
+        self.master_mark = master_mark(self._digest)
         self._keys: Grants = keys or NoGrants()
+        self._tokens: Grants = tokens or NoGrants()
         self._clock = clock or SystemClock()
         self._monotonic = monotonic
         self._known: OrderedDict[bytes, _Seen] = OrderedDict()
         self._unknown: OrderedDict[bytes, _Seen] = OrderedDict()
         self._changes = 0
 
-    async def run(self, authorization: str | None, api_key: str | None) -> Principal:
-        """`authorization` is `Bearer KEY`; Azure's clients send `api-key` instead. Raises `Unauthenticated`, and
-        `PermissionDenied` for a key that is blocked."""
-        key = _key(authorization, api_key)
+    async def run(self, authorization: str | None, api_key: str | None, in_query: str | None = None) -> Principal:
+        """`authorization` is `Bearer KEY`; Azure's clients send `api-key` instead. A token may stand in a key's place,
+        or in the query. Raises `Unauthenticated`, and `PermissionDenied` for a key that is blocked."""
+        key = _key(authorization, api_key) if in_query is None else _token(in_query, authorization or api_key)
+        is_token = key.startswith(HANDLE_PREFIX)
         digest = digest_of(key)
         if hmac.compare_digest(digest, self._digest):
             return self._master
         seen = self._known.get(digest) or self._unknown.get(digest)
         if seen is not None and seen.until_s > self._monotonic():
-            return self._judged(seen.grant)
+            return self._judged(seen.grant, is_token=is_token)
         if len(key) > KEY_CHARS_MAX:
-            raise Unauthenticated("Incorrect API key provided.")
+            raise _unknown(is_token=is_token)
         changes = self._changes
-        grant = await self._keys.get(digest)
+        grant = await (self._tokens if is_token else self._keys).get(digest)
         if changes == self._changes:
             # Otherwise it may have been read just before what it says became untrue.
             self._remember(digest, grant)
-        return self._judged(grant)
+        return self._judged(grant, is_token=is_token)
 
-    def _judged(self, grant: Grant | None) -> Principal:
-        if grant is None:
-            raise Unauthenticated("Incorrect API key provided.")
+    def _judged(self, grant: Grant | None, *, is_token: bool) -> Principal:
+        if grant is None or grant.master_mark not in (None, self.master_mark):
+            raise _unknown(is_token=is_token)
+        if is_token:
+            return self._judged_token(grant)
         if grant.expires_at is not None and grant.expires_at <= self._clock.now():
             raise Unauthenticated("This API key has expired. Ask for a new one.", code="key_expired")
         if grant.is_blocked:
             raise PermissionDenied("This API key, its user or its team is blocked.", code="key_blocked")
+        return grant.who
+
+    def _judged_token(self, grant: Grant) -> Principal:
+        if grant.is_revoked:
+            raise Unauthenticated("This token was revoked. Ask for a new one.", code="token_revoked")
+        if grant.expires_at is not None and grant.expires_at <= self._clock.now():
+            raise Unauthenticated("This token has expired. Ask for a new one.", code="token_expired")
+        if grant.is_blocked:
+            raise PermissionDenied("The key that made this token, its user or its team is blocked.", code="key_blocked")
         return grant.who
 
     def _remember(self, digest: bytes, grant: Grant | None) -> None:
@@ -117,9 +133,7 @@ class Authenticate:
         stale = [
             digest
             for digest, seen in self._known.items()
-            if seen.grant is None
-            or not id_
-            or any(scope.kind == kind and scope.id == id_ for scope in seen.grant.who.scopes)
+            if seen.grant is None or not id_ or _concerns(seen.grant.who, kind, id_)
         ]
         for digest in stale:
             del self._known[digest]
@@ -131,6 +145,37 @@ class Authenticate:
             self.forget()
 
         return Listener(database_url, ACCESS_CHANNEL, on_payload=self.forget, on_reconnect=forget_all)
+
+
+def master_mark(digest: bytes) -> bytes:
+    """What tells tokens of this master key from those of another: nothing leads back from it."""
+    return hmac.digest(digest, b"tokens", "sha256")[:16]
+
+
+def _concerns(who: Principal, kind: str, id_: str) -> bool:
+    if kind == "token":
+        return who.handle is not None and who.handle.id == id_
+    return any(scope.kind == kind and scope.id == id_ for scope in who.scopes)
+
+
+def _unknown(*, is_token: bool) -> Unauthenticated:
+    if is_token:
+        return Unauthenticated("This token is not known, or the key that made it is gone.", code="invalid_token")
+    return Unauthenticated("Incorrect API key provided.")
+
+
+def _token(in_query: str, beside: str | None) -> str:
+    if beside is not None:
+        raise InvalidRequest(
+            "The request has a token in its query and a key in its headers. Send one of them.", code="two_credentials"
+        )
+    if not in_query.startswith(HANDLE_PREFIX):
+        raise Unauthenticated(
+            f"'token' takes tokens alone, which begin with '{HANDLE_PREFIX}'. Send an API key as "
+            "'Authorization: Bearer YOUR_KEY', and never in a URL: those are logged, and shared.",
+            code="invalid_token",
+        )
+    return in_query
 
 
 def require_admin(who: Principal) -> None:

@@ -1,10 +1,12 @@
-"""Secrets of keys: 256 random bits, shown once."""
+"""Secrets of keys and tokens: 256 random bits, shown once."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
 from typing import Final
+
+from mediagate.core.handles import HANDLE_PREFIX
 
 PREFIX: Final = "sk-"
 HINT_CHARS: Final = 4
@@ -13,6 +15,11 @@ HINT_CHARS: Final = 4
 def new_secret() -> str:
     """A secret that nobody has."""
     return PREFIX + secrets.token_urlsafe(32)
+
+
+def new_token() -> str:
+    """The same for a token, which may leave the server."""
+    return HANDLE_PREFIX + secrets.token_urlsafe(32)
 
 
 def digest_of(secret: str) -> bytes:

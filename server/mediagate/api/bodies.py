@@ -7,14 +7,14 @@ closing boundary; JSON ends where it parses.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 
 from mediagate.core.errors import InvalidRequest, PayloadTooLarge, TruncatedUpload, UnsupportedMediaType
-from mediagate.core.forms import FormEvent, FormLimits, FormReader
+from mediagate.core.forms import FieldEnd, FileData, FileEnd, FileStart, FormEvent, FormLimits, FormReader
 from mediagate.core.limits import echo
 
 _LENGTH_DELIMITED = 2
@@ -84,6 +84,39 @@ async def form_events(
             received_bytes=reader.received_bytes,
             expected_bytes=declared_bytes,
         )
+
+
+async def raw_events(
+    bodies: AsyncIterator[HttpBody], declared_bytes: int | None, query: Mapping[str, Sequence[str]]
+) -> AsyncIterator[FormEvent]:
+    """A body that is a file's bytes, as the form that would bring them; `query` may name the file and its purpose.
+
+    Raises `InvalidRequest` where nothing would prove that it is whole, `TruncatedUpload` where it is not.
+    """
+    if declared_bytes is None:
+        raise InvalidRequest(
+            "Send the body's length as Content-Length: a body in chunks does not prove that it is whole.",
+            code="length_required",
+        )
+    received_bytes, content_type = 0, ""
+    for value in query.get("purpose", ()):
+        yield FieldEnd("purpose", value)
+    async for body in bodies:
+        if not content_type:
+            content_type = media_type(body.content_type) or "application/octet-stream"
+            if content_type == "multipart/form-data":
+                raise UnsupportedMediaType("PUT takes the bytes of a file. Send a form with POST.")
+            yield FileStart("file", (query.get("filename") or ["upload"])[0], content_type)
+        received_bytes += len(body.data)
+        if body.data:
+            yield FileData(body.data)
+    if received_bytes < declared_bytes or not content_type:
+        raise TruncatedUpload(
+            f"The body ended after {received_bytes} of {declared_bytes} bytes. Send it whole.",
+            received_bytes=received_bytes,
+            expected_bytes=declared_bytes,
+        )
+    yield FileEnd()
 
 
 def _reader(content_type: str, limits: FormLimits) -> FormReader:

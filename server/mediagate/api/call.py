@@ -58,6 +58,11 @@ class Call:
         """Response headers that have not gone out yet."""
         return tuple(self._headers)
 
+    @property
+    def has_sent_headers(self) -> bool:
+        """Whether the response headers have gone out."""
+        return self._begun
+
     def drop_headers(self) -> None:
         """Take back the response headers that have not gone out yet."""
         self._headers = []

@@ -28,7 +28,7 @@ from google.rpc import code_pb2, status_pb2
 
 from mediagate._gen.mediagate.v1 import files_pb2, videos_pb2
 from mediagate.access.limits.admission import FREE, Admission, Limits, Use
-from mediagate.api.callers import Callers
+from mediagate.api.callers import Callers, token_in_query
 from mediagate.api.content import content_headers, is_known, wanted_range
 from mediagate.api.errors import as_mediagate_error, trailing_metadata
 from mediagate.api.files import served_type
@@ -188,7 +188,7 @@ class ContentDecision:
         attempt = len(asked.tried) + 1
         if etag and is_known(asked, etag):
             seen.ended(OK, 304, attempt=attempt)
-            return _not_modified(file, etag)
+            return _not_modified(asked, file, etag)
         wanted = wanted_range(asked, file.size_bytes, etag)
         found = await self._find(asked, file, ranged=wanted is not None)
         if found is None:
@@ -290,7 +290,7 @@ def _from_origin(
     response = CheckResponse(status=status_pb2.Status(code=code_pb2.OK))
     response.ok_response.headers.extend(_options(headers.items()))
     response.ok_response.headers_to_remove.extend(_removed(asked.sent, KEPT.union(headers)))
-    response.ok_response.response_headers_to_add.extend(_options(_said(file, etag)))
+    response.ok_response.response_headers_to_add.extend(_options(_said(asked, file, etag)))
     if made_by:
         response.ok_response.response_headers_to_add.extend(_options([served_by(made_by)]))
     response.dynamic_metadata.update(
@@ -331,16 +331,17 @@ def _back_to_python(asked: Asked) -> CheckResponse:
     return response
 
 
-def _said(file: File, etag: str) -> list[tuple[str, str]]:
-    return [*content_headers(file.filename, etag), ("content-type", served_type(file.content_type))]
+def _said(asked: Asked, file: File, etag: str) -> list[tuple[str, str]]:
+    said = [*content_headers(file.filename, etag), ("content-type", served_type(file.content_type))]
+    return said if token_in_query(asked.path) is None else [*said, ("referrer-policy", "no-referrer")]
 
 
 def _removed(sent: Iterable[str], kept: frozenset[str]) -> list[str]:
     return [name for name in sent if name not in kept and not name.startswith(":") and name != "host"]
 
 
-def _not_modified(file: File, etag: str) -> CheckResponse:
-    return _answered(304, [*_said(file, etag), ("openai-processing-ms", "0")])
+def _not_modified(asked: Asked, file: File, etag: str) -> CheckResponse:
+    return _answered(304, [*_said(asked, file, etag), ("openai-processing-ms", "0")])
 
 
 def _refused(error: MediagateError, admission: Admission) -> CheckResponse:

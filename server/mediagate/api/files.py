@@ -7,19 +7,22 @@ import mimetypes
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs
 
 from google.api.httpbody_pb2 import HttpBody
 
 from mediagate._gen.mediagate.v1 import files_pb2, files_pb2_grpc
 from mediagate.api import convert
-from mediagate.api.bodies import Body
+from mediagate.api.bodies import Body, raw_events
 from mediagate.api.call import Call
 from mediagate.api.content import Download, head_http, stream_grpc, stream_http
+from mediagate.api.paths import ORIGINAL_PATH
 from mediagate.api.pipeline import check
 from mediagate.api.served import kept_by
 from mediagate.api.targets import TargetReader
-from mediagate.core.errors import ChecksumMismatch, InvalidField, InvalidRequest, PayloadTooLarge
+from mediagate.core.errors import ChecksumMismatch, InvalidField, InvalidRequest, PayloadTooLarge, PermissionDenied
 from mediagate.core.forms import FieldEnd, FileData, FileEnd, FileStart, FormEvent, FormLimits
+from mediagate.core.handles import HandleKind
 from mediagate.core.lifecycle import FileState
 from mediagate.core.objects import File
 from mediagate.core.placement import PLACEMENT
@@ -70,6 +73,17 @@ class FileServicer(files_pb2_grpc.FileServiceServicer):
         call.respond(kept_by(file))
         return convert.file_to_proto(file)
 
+    async def PutFileHttp(self, bodies: AsyncIterator[HttpBody], call: Call) -> files_pb2.File:
+        query = parse_qs((call.header(ORIGINAL_PATH) or "").partition("?")[2])
+        file = await self.create_file.run(
+            call.principal,
+            raw_events(bodies, call.declared_bytes, query),
+            named=self.targets.read(call),
+            file_id=call.object_id,
+            body_bytes=call.declared_bytes,
+        )
+        return convert.file_to_proto(file)
+
     async def CopyFile(self, request: files_pb2.CopyFileRequest, call: Call) -> files_pb2.File:
         tree = {
             name: getattr(request, name)
@@ -89,6 +103,9 @@ class FileServicer(files_pb2_grpc.FileServiceServicer):
         return await self._copy(tree, self.targets.read(call), call, promise=request.respond_async)
 
     async def _copy(self, tree: dict[str, Any], named: Named, call: Call, *, promise: bool) -> files_pb2.File:
+        handle = call.principal.handle
+        if handle is not None and handle.kind is HandleKind.UPLOAD:
+            raise PermissionDenied("This token takes bytes: it copies nothing.", code="token_kind")
         file = await self.copy_file.run(call.principal, tree, named=named, promise=promise, file_id=call.object_id)
         if file.state is FileState.COPYING:
             call.respond([("x-http-status", "202")])

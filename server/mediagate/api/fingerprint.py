@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 from mediagate.api.bodies import media_type
 from mediagate.api.call import Call
+from mediagate.api.callers import QUERY
 from mediagate.api.paths import ORIGINAL_PATH
 from mediagate.api.targets import HEADER as TARGET_HEADER
 from mediagate.core.errors import PayloadTooLarge
@@ -26,6 +27,8 @@ def place_of(call: Call) -> bytes:
     path, _, query = (call.header(ORIGINAL_PATH) or "").partition("?")
     # Without `max_num_fields`: the edge bounds the headers, and a query that could not be read would be left out.
     pairs = sorted(parse_qsl(query, keep_blank_values=True), key=lambda pair: pair[0])
+    # A retry may come with a new token.
+    pairs = [pair for pair in pairs if pair[0] != QUERY]
     words = [path, call.header(TARGET_HEADER) or "", *(word for pair in pairs for word in pair)]
     return digest_of(*(word.encode("utf-8", "surrogateescape") for word in words))
 
@@ -52,15 +55,15 @@ class OneMessage:
 
 
 class Stream:
-    """A request that arrives. Memory is bounded by `limits`, whatever is sent."""
+    """A request that arrives. Memory is bounded by `limits`, whatever is sent; a `raw` body is bytes of any type."""
 
     message = None
     known: bytes | None = None
 
-    def __init__(self, requests: AsyncIterator[Any], call: Call, limits: FormLimits) -> None:
+    def __init__(self, requests: AsyncIterator[Any], call: Call, limits: FormLimits, *, raw: bool = False) -> None:
         self._requests = requests
         self._place = place_of(call)
-        self._body = _Body(limits)
+        self._body = _Body(limits, raw=raw)
         self._sealed: bytes | None = None
 
     async def rest(self) -> bytes:
@@ -85,8 +88,9 @@ class Stream:
 class _Body:
     """What one stream carries: a body, a body beside other members, or typed messages."""
 
-    def __init__(self, limits: FormLimits) -> None:
+    def __init__(self, limits: FormLimits, *, raw: bool) -> None:
         self._limits = limits
+        self._raw = raw
         self._heads = hashlib.sha256()
         self._begun = False
         self._content: _Form | _Json | ContentDigest = ContentDigest()
@@ -119,7 +123,7 @@ class _Body:
     def _add_body(self, body: Any) -> None:
         if not self._begun:
             self._begun = True
-            self._content = _content(body.content_type, self._limits)
+            self._content = ContentDigest() if self._raw else _content(body.content_type, self._limits)
         self._content.add(body.data)
 
     def digest(self) -> bytes:

@@ -27,9 +27,12 @@ SECRET_ANSWERS = frozenset(
         "/mediagate.v1.AdminService/CreateKey",
         "/mediagate.v1.AdminService/RegenerateKey",
         "/mediagate.v1.AdminService/CreateUser",
+        "/mediagate.v1.TokenService/CreateToken",
     }
 )
 """Methods whose answers hold what is shown once and kept nowhere, so not with an idempotency key either."""
+RAW_BODIES = frozenset({"/mediagate.v1.FileService/PutFileHttp"})
+"""Methods whose body is bytes, whatever its type says."""
 Behaviour = Callable[[Any, Call], Awaitable[Any]]
 
 
@@ -80,7 +83,8 @@ class Keys:
             values = call.header_values(HEADER)
             if not values:
                 return await behaviour(requests, call)
-            return await self._keyed(_Method(method, behaviour), values, Stream(requests, call, self.form_limits), call)
+            stream = Stream(requests, call, self.form_limits, raw=method in RAW_BODIES)
+            return await self._keyed(_Method(method, behaviour), values, stream, call)
 
         return run
 

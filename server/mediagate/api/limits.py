@@ -17,6 +17,7 @@ from mediagate.envoy import RESERVED_SERVICES, is_watch
 UPLOADS: Final = frozenset(
     {
         "/mediagate.v1.FileService/CreateFileHttp",
+        "/mediagate.v1.FileService/PutFileHttp",
         "/mediagate.v1.FileService/UploadFile",
         "/mediagate.v1.FileService/CopyFile",
         "/mediagate.v1.UploadService/CreateUpload",
@@ -25,6 +26,7 @@ UPLOADS: Final = frozenset(
 TRANSFERS: Final = frozenset(
     {
         "/mediagate.v1.FileService/CreateFileHttp",
+        "/mediagate.v1.FileService/PutFileHttp",
         "/mediagate.v1.FileService/UploadFile",
         "/mediagate.v1.FileService/CopyFile",
         "/mediagate.v1.UploadService/AddUploadPart",

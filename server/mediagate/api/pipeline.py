@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import grpc
 import protovalidate
+import structlog
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf import descriptor_pool
 
@@ -29,6 +30,7 @@ from mediagate.api.paths import ORIGINAL_PATH, PathVariables
 from mediagate.core.errors import InvalidField, InvalidRequest, MediagateError, RepeatableTimeout, RequestTimeout
 from mediagate.envoy import BROKEN_STREAM, SLOW_METHODS
 
+log = structlog.get_logger(__name__)
 Context = grpc.aio.ServicerContext[Any, Any]
 Decode = Callable[[bytes], Any]
 Encode = Callable[[Any], bytes]
@@ -118,6 +120,7 @@ class Pipeline:
                 response = encode(
                     await _within(may_take_s, behaviour(request, call), repeatable or self._is_keyed(call))
                 )
+                _keep_private(call)
                 await call.send_headers()
                 seen.sent(len(response))
                 seen.succeeded()
@@ -166,10 +169,23 @@ class Pipeline:
 
         return run
 
+    async def _still_valid(self, method: str, call: Call) -> None:
+        """Ends a watch that outlives its token."""
+        if call.principal.handle is None:
+            return
+        try:
+            await self.callers.of(method, call)
+        except MediagateError:
+            raise
+        except Exception as error:
+            # Nobody can say now; the next event asks again.
+            log.warning("token_not_checked", error=type(error).__name__)
+
     def _unary_stream(
         self, method: str, behaviour: Any, decode: Decode, encode: Encode, observer: MethodObserver
     ) -> Any:
         repeatable, variables, door = _is_repeatable(method), PathVariables.of(method), self.door.of(method)
+        watches = method.rpartition("/")[2].startswith("Watch")
 
         async def run(data: bytes, context: Context) -> AsyncIterator[Any]:
             seen = observer.begin(context, len(data))
@@ -183,6 +199,9 @@ class Pipeline:
                 # Closed at once when the caller goes away, not when the collector comes by.
                 async with aclosing(behaviour(request, call)) as messages:
                     async for message in messages:
+                        if watches:
+                            await self._still_valid(method, call)
+                        _keep_private(call)
                         encoded = encode(message)
                         passage.sends(len(encoded))
                         await call.send_headers()
@@ -234,6 +253,14 @@ def check(message: Any) -> None:
         path = ".".join(element.field_name for element in violation.field.elements) if violation.field else ""
         message_text = violation.message or "is not valid"
         raise InvalidField(f"'{path}' {message_text}." if path else f"{message_text}.", param=path or None)
+
+
+def _keep_private(call: Call) -> None:
+    """What a URL with a token shows is nobody else's, and the URL is no referrer."""
+    if call.principal.handle is not None and not call.has_sent_headers:
+        names = {name for name, _ in call.pending_headers}
+        told = (("referrer-policy", "no-referrer"), ("cache-control", "private, no-store"))
+        call.respond([(name, value) for name, value in told if name not in names])
 
 
 async def _within(limit_s: float | None, work: Awaitable[Any], repeatable: bool) -> Any:

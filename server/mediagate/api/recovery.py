@@ -17,7 +17,7 @@ from mediagate.core.lifecycle import VideoPhase
 from mediagate.files.abandon_file import AbandonFile
 from mediagate.files.get_upload import GetUpload
 
-_MAKE_FILES = ("CreateFileHttp", "UploadFile", "CopyFile")
+_MAKE_FILES = ("CreateFileHttp", "PutFileHttp", "UploadFile", "CopyFile")
 _MAKE_PARTS = ("AddUploadPart", "AddUploadPartHttp")
 _MAKE_VIDEOS = tuple(f"{verb}Video{door}" for verb in ("Create", "Remix", "Edit", "Extend") for door in ("", "Http"))
 _MAKE_CHARACTERS = ("CreateCharacter", "CreateCharacterHttp")

@@ -12,6 +12,7 @@ MediagateError                     status  reason                    a retry can
 ├── StorageQuotaExceeded           403     STORAGE_QUOTA_EXCEEDED    no (deleting files helps, repeating does not)
 ├── NotFound                       404     NOT_FOUND                 no
 ├── IdempotencyInProgress          409     IDEMPOTENCY_IN_PROGRESS   yes, after `retry_after_s`
+├── TokenInUse                     409     TOKEN_IN_USE              yes, after `retry_after_s`
 ├── ChangedMeanwhile               409     CHANGED_MEANWHILE         no (somebody must look at the change first)
 ├── PayloadTooLarge                413     PAYLOAD_TOO_LARGE         no
 ├── UnsupportedMediaType           415     UNSUPPORTED_MEDIA_TYPE    no
@@ -156,6 +157,15 @@ class IdempotencyInProgress(MediagateError):
             param="Idempotency-Key",
             retry_after_s=1,
         )
+
+
+class TokenInUse(MediagateError):
+    """A token that may be used once has another request under way, which may yet fail."""
+
+    reason = "TOKEN_IN_USE"
+    http_status = 409
+    grpc_code = "ABORTED"
+    retryable = True
 
 
 class ChangedMeanwhile(MediagateError):

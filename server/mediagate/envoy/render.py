@@ -183,11 +183,8 @@ def render_config(settings: EdgeSettings) -> str:
         "overloaded_details": OVERLOADED_DETAILS,
         "request_over_max_bytes": settings.max_request_bytes + 1,
         "valid_path": VALID_PATH,
-        "upload_paths": "|".join(
-            path["regex"]
-            for path in routes["paths"]
-            if "POST" in path["methods"] and path["regex"] not in routes["json_body_paths"]
-        ),
+        "upload_paths": upload_paths(routes, "POST"),
+        "put_paths": upload_paths(routes, "PUT"),
         "origins_max": ORIGINS_MAX,
         "decision_timeout": seconds(settings.decision_timeout_s),
         "origin_connect_timeout": seconds(settings.origin_connect_timeout_s),
@@ -204,6 +201,15 @@ def render_config(settings: EdgeSettings) -> str:
         content_routes=route_lines(content_routes(routes["paths"], settings)),
         small_body_routes=route_lines(small_body_routes(routes["paths"], settings)),
         wrong_method_routes=route_lines(wrong_method_routes(routes["paths"])),
+    )
+
+
+def upload_paths(routes: dict[str, Any], method: str) -> str:
+    """The paths whose bodies are streamed with this method."""
+    return "|".join(
+        path["regex"]
+        for path in routes["paths"]
+        if method in path["methods"] and path["regex"] not in routes["json_body_paths"]
     )
 
 

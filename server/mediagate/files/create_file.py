@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mediagate.access.one_time_uploads import OneTimeUploads, Ticket
 from mediagate.core.end_users import FIELD, settled_end_user
 from mediagate.core.errors import InvalidField, PayloadTooLarge
 from mediagate.core.forms import FieldEnd, FileData, FileEnd, FileStart, FormEvent
@@ -19,6 +21,7 @@ from mediagate.files.intake import FileFacts, IncomingFile, Intake, Placement
 from mediagate.files.proof import Proof
 from mediagate.files.rules import check_expiry, check_filename, check_on_partial, check_purpose
 from mediagate.files.spool import Spool
+from mediagate.files.upload_terms import within
 from mediagate.routing.placement import require, satisfies
 from mediagate.routing.stores import LOCAL
 from mediagate.routing.targets import Named, Targets, Wish
@@ -57,9 +60,15 @@ class CreateFile:
         then. `named` is what the request names outside its body, `body_bytes` the length of the body where it is known.
 
         Raises `InvalidField`, `TruncatedUpload`, `ChecksumMismatch`, `PayloadTooLarge`, `StorageQuotaExceeded`, and
-        what a target raises. After a failure, and where the caller goes away before the answer, nothing is left.
+        what a target raises; for a caller with a token also what `OneTimeUploads` raises. After a failure, and where
+        the caller goes away before the answer, nothing is left, and the token can be used again.
         """
-        form = _Form(self, who, proof, named, file_id, body_bytes)
+        async with OneTimeUploads(self.intake.db, self.intake.clock).taking(who) as ticket:
+            if ticket is not None:
+                events = within(ticket.terms, named, events)
+            return await self._store(_Form(self, who, proof, named, file_id, body_bytes, ticket), events)
+
+    async def _store(self, form: _Form, events: AsyncIterator[FormEvent]) -> File:
         try:
             async for event in events:
                 await form.take(event)
@@ -82,6 +91,7 @@ class _Form:
         named: Named,
         file_id: str | None,
         body_bytes: int | None,
+        ticket: Ticket | None,
     ) -> None:
         self._rules = rules
         self._caller = self._who = who
@@ -90,6 +100,7 @@ class _Form:
         self._file_id = file_id
         self._body_bytes = body_bytes
         self._required = required_of(who)
+        self._ticket = ticket
         self._fields: list[tuple[str, str]] = []
         self._wish = Wish()
         self._filename: str | None = None
@@ -239,7 +250,8 @@ class _Form:
                 param=PLACEMENT,
             )
         received = await incoming.store(self._proof)
-        return await incoming.finish(received, facts)
+        use = None if self._ticket is None else partial(self._ticket.use, file_id=incoming.id)
+        return await incoming.finish(received, facts, also=use)
 
     async def abort(self) -> None:
         if self._incoming is not None:

@@ -22,6 +22,7 @@ from procrastinate.worker import Worker as JobWorker
 
 from mediagate.access.idempotency import SweepKeys
 from mediagate.access.limits.sweep import SweepLimits
+from mediagate.access.tokens import SweepTokens
 from mediagate.files.copy_file import CopyFile
 from mediagate.files.finish_replica import FOLLOW_S, FollowReplica, RepairReplica, enqueue_unfinished
 from mediagate.files.reconcile import Reconcile
@@ -94,6 +95,7 @@ class Operations:
     drop_parts: DropParts
     sweep_keys: SweepKeys
     sweep_limits: SweepLimits
+    sweep_tokens: SweepTokens
     sweep_files: SweepFiles
     resume_removals: ResumeRemovals
     reconcile: Reconcile
@@ -174,6 +176,8 @@ class Worker:
             while await operations.sweep_files.run():
                 pass
             while await operations.sweep_keys.run():
+                pass
+            while await operations.sweep_tokens.run():
                 pass
             while await operations.sweep_events.run():
                 pass

@@ -13,7 +13,7 @@ from mediagate.store.batching import Batched
 from mediagate.store.database import Database
 
 ACCESS_CHANNEL = "mediagate_access"
-"""NOTIFY channel; the payload is `KIND ID` of the key, user or team that was changed."""
+"""NOTIFY channel; the payload is `KIND ID` of the key, user, team or token that was changed."""
 _FIND = """
 SELECT key.hash, key.id, key.user_id, key.team_id, key.is_admin, key.uses_providers, key.expires_at,
     key.is_blocked OR coalesce(team.is_blocked, false) OR coalesce(holder.is_blocked, false),
@@ -27,11 +27,13 @@ WHERE key.hash = ANY(%(hashes)s::bytea[])
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a key gives to whoever has it."""
+    """What a key, or a token, gives to whoever has it. `master_mark` is of a token that the master key made."""
 
     who: Principal
     is_blocked: bool
     expires_at: datetime | None
+    is_revoked: bool = False
+    master_mark: bytes | None = None
 
 
 class KeyLookup:
@@ -46,10 +48,11 @@ class KeyLookup:
         return await self._batched.get(digest)
 
     async def _load(self, digests: Sequence[bytes]) -> dict[bytes, Grant]:
-        return {bytes(row[0]): _grant(row) for row in await self._db.fetch(_FIND, {"hashes": list(digests)})}
+        return {bytes(row[0]): grant_of(row) for row in await self._db.fetch(_FIND, {"hashes": list(digests)})}
 
 
-def _grant(row: Sequence[Any]) -> Grant:
+def grant_of(row: Sequence[Any]) -> Grant:
+    """A row of a digest, the key's columns and its policies, in the order of `_FIND`."""
     _, key_id, user_id, team_id, is_admin, uses_providers, expires_at, is_blocked, *policies = row
     held = zip(ScopeKind, (team_id, user_id, key_id), policies, strict=True)
     who = Principal(

@@ -10,4 +10,8 @@ from mediagate.core.objects import Principal
 def visible_to(who: Principal, rows: Table) -> list[ColumnElement[bool]]:
     """Conditions for the rows of `rows` that exist for a caller."""
     mine = [rows.c.owner_id == who.owner_id]
-    return mine if who.end_user is None else [*mine, rows.c.end_user == who.end_user]
+    if who.end_user is not None:
+        mine.append(rows.c.end_user == who.end_user)
+    if who.object_id is not None:
+        mine.append(rows.c.id == who.object_id)
+    return mine

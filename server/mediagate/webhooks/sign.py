@@ -10,7 +10,7 @@ from typing import Final
 
 from standardwebhooks import Webhook
 
-from mediagate.core.webhooks import SECRET_PREFIX
+from mediagate.core.webhooks import HANDLE_PREFIX
 
 SECRET_BYTES: Final = 32
 HINT_CHARS: Final = 4
@@ -18,12 +18,12 @@ HINT_CHARS: Final = 4
 
 def new_secret() -> str:
     """A new secret: `whsec_` and the base64 of 256 random bits."""
-    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+    return HANDLE_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
 def hint_of(secret: str) -> str:
     """What may be shown of a secret at any time."""
-    return f"{SECRET_PREFIX}…{secret[-HINT_CHARS:]}"
+    return f"{HANDLE_PREFIX}…{secret[-HINT_CHARS:]}"
 
 
 def signed_headers(event_id: str, body: bytes, valid_secrets: Sequence[str], now: datetime) -> dict[str, str]:

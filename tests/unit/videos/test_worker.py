@@ -65,6 +65,7 @@ def operations(db: Database) -> Any:
         "sweep_keys",
         "sweep_limits",
         "watch_accounts",
+        "sweep_tokens",
     ]
     return SimpleNamespace(db=db, track_video=Done(), **{name: Done() for name in names})
 

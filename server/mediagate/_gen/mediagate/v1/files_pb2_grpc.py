@@ -50,6 +50,11 @@ class FileServiceStub:
                 request_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
                 response_deserializer=mediagate_dot_v1_dot_files__pb2.File.FromString,
                 _registered_method=True)
+        self.PutFileHttp = channel.stream_unary(
+                '/mediagate.v1.FileService/PutFileHttp',
+                request_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+                response_deserializer=mediagate_dot_v1_dot_files__pb2.File.FromString,
+                _registered_method=True)
         self.UploadFile = channel.stream_unary(
                 '/mediagate.v1.FileService/UploadFile',
                 request_serializer=mediagate_dot_v1_dot_files__pb2.UploadFileRequest.SerializeToString,
@@ -118,6 +123,15 @@ class FileServiceServicer:
         the query or the field `custom_llm_provider`, the field `target_model_names`, the configuration. The field `placement`
         before the file, or the header `x-mediagate-placement`, says what these places must be like (HTTP 400 where one is
         not). More bytes than the caller has room for are RESOURCE_EXHAUSTED (HTTP 403, `storage_quota_exceeded`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutFileHttp(self, request_iterator, context):
+        """Stores a file whose body is its bytes, whatever their type: what a browser sends with a token for one upload. The query
+        may have `filename` and `purpose`, where the token does not settle them. The body's `Content-Length` proves that it
+        is whole: without one, INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -201,6 +215,11 @@ def add_FileServiceServicer_to_server(servicer, server):
                     request_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                     response_serializer=mediagate_dot_v1_dot_files__pb2.File.SerializeToString,
             ),
+            'PutFileHttp': grpc.stream_unary_rpc_method_handler(
+                    servicer.PutFileHttp,
+                    request_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                    response_serializer=mediagate_dot_v1_dot_files__pb2.File.SerializeToString,
+            ),
             'UploadFile': grpc.stream_unary_rpc_method_handler(
                     servicer.UploadFile,
                     request_deserializer=mediagate_dot_v1_dot_files__pb2.UploadFileRequest.FromString,
@@ -277,6 +296,33 @@ class FileService:
             request_iterator,
             target,
             '/mediagate.v1.FileService/CreateFileHttp',
+            google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            mediagate_dot_v1_dot_files__pb2.File.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutFileHttp(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/mediagate.v1.FileService/PutFileHttp',
             google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             mediagate_dot_v1_dot_files__pb2.File.FromString,
             options,
