@@ -246,9 +246,9 @@ class PeakMemory:
         return self.peak - self.before
 
 
-async def load(port: int, path: str, *, connections: int, seconds: float) -> dict[str, float]:
+async def load(port: int, path: str, *, connections: int, seconds: float, key: str = KEY) -> dict[str, float]:
     """GET `path` over keep-alive connections as fast as answers come: requests/s and latencies in ms."""
-    head = f"GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n\r\n".encode()
+    head = f"GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\r\n".encode()
     latencies: list[float] = []
     end = time.perf_counter() + seconds
 
