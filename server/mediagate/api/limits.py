@@ -93,6 +93,11 @@ class MethodDoor:
     brings_content: bool
     watches: bool
     is_gated: bool
+    calm: Use = field(init=False)
+    """What a call uses that moves no content."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "calm", Use(is_upload=self.is_upload, holds=not self.watches))
 
     def knock(self, call: Call, *, waits: bool = False) -> Passage:
         """A call that has come; `waits` for a long poll."""
@@ -123,6 +128,8 @@ class Passage:
 
     def _use(self) -> Use:
         method = self.method
+        if not (method.sends_content or method.brings_content or method.is_transfer or self.waits):
+            return method.calm
         admitted = self.call.header(ADMITTED) if method.brings_content else None
         return Use(
             is_request=admitted is None,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mediagate.access.limits.exchange import Exchange, States
@@ -23,6 +24,9 @@ PLANS_MAX: Final = 10_000
 PRUNE_S: Final = 60.0
 STEP_BYTES_MIN: Final = 4 << 20
 """Bytes on their way are counted in steps of this size at least."""
+FAR: Final = 100_000
+"""A limit of so many calls a minute is told of from when less than half of it is left. Any header at all costs a reply
+a tenth of what GetFile takes (measured)."""
 Headers = tuple[tuple[str, str], ...]
 
 
@@ -37,6 +41,11 @@ class Use:
     moves_bytes: bool = False
     declared_bytes: int | None = None
     holds: bool = True
+
+    @property
+    def kind(self) -> tuple[bool, ...]:
+        """All but the length."""
+        return self.is_request, self.is_upload, self.is_transfer, self.moves_bytes, self.holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,48 @@ class _Scoped:
     def has_any(self) -> bool:
         return any((self.requests, self.uploads, self.bytes, self.slots, self.upload_slots))
 
+    def slots_of(self, use: Use) -> list[SlotMeter]:
+        """The slots that a call needs here."""
+        needed = (self.slots if use.holds else None, self.upload_slots if use.is_transfer else None)
+        return [slot for slot in needed if slot is not None]
+
+    def counts_of(self, use: Use) -> list[RateMeter]:
+        """What counts a call here."""
+        needed = (self.requests if use.is_request else None, self.uploads if use.is_upload else None)
+        return [rate for rate in needed if rate is not None]
+
+    def bytes_of(self, use: Use) -> list[RateMeter]:
+        """What counts its bytes."""
+        return [self.bytes] if use.moves_bytes and self.bytes is not None else []
+
+
+@dataclass(frozen=True, slots=True)
+class _Needs:
+    """The meters of all scopes that calls of one kind need."""
+
+    slots: tuple[SlotMeter, ...]
+    counts: tuple[RateMeter, ...]
+    bytes: tuple[RateMeter, ...]
+
+    def take(self, amount: int, now_s: float) -> bool:
+        """Take everything at once where all of it is held here: nearly always, under large limits."""
+        for slot in self.slots:
+            if not slot.has_free:
+                return False
+        for rate in self.counts:
+            if not rate.holds(1, now_s):
+                return False
+        for rate in self.bytes:
+            if not rate.holds(amount, now_s):
+                return False
+        for slot in self.slots:
+            slot.use()
+        for rate in self.counts:
+            rate.use(1, now_s)
+        for rate in self.bytes:
+            rate.use(amount, now_s)
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
@@ -63,6 +114,18 @@ class _Plan:
     requests: tuple[RateMeter, ...] = ()
     uploads: tuple[RateMeter, ...] = ()
     bytes: tuple[RateMeter, ...] = ()
+    needs: dict[tuple[bool, ...], _Needs] = field(default_factory=dict)
+
+    def needs_of(self, use: Use) -> _Needs:
+        """Everything that a call needs."""
+        found = self.needs.get(use.kind)
+        if found is None:
+            found = self.needs[use.kind] = _Needs(
+                tuple(slot for scoped in self.scoped for slot in scoped.slots_of(use)),
+                tuple(rate for scoped in self.scoped for rate in scoped.counts_of(use)),
+                tuple(rate for scoped in self.scoped for rate in scoped.bytes_of(use)),
+            )
+        return found
 
     @classmethod
     def of(cls, scopes: tuple[Scope, ...], scoped: Iterable[_Scoped]) -> _Plan:
@@ -84,19 +147,17 @@ class Admission:
     def __init__(self, plan: _Plan, use: Use) -> None:
         self._plan = plan
         self._use = use
-        self._slots: list[SlotMeter] = []
-        self._taken: list[tuple[RateMeter, Pieces]] = []
+        self._slots: tuple[SlotMeter, ...] = ()
+        self._taken: tuple[tuple[RateMeter, Pieces], ...] = ()
         self._charged = use.declared_bytes or 0
         self._moved = 0
-        self._step = max(STEP_BYTES_MIN, min((meter.limit for meter in plan.bytes), default=0) // 100)
+        self._step = STEP_BYTES_MIN
+        if use.moves_bytes and plan.bytes:
+            self._step = max(STEP_BYTES_MIN, min(meter.limit for meter in plan.bytes) // 100)
 
-    def hold(self, meter: SlotMeter) -> None:
-        """Give this slot back at the end."""
-        self._slots.append(meter)
-
-    def took(self, meter: RateMeter, pieces: Pieces) -> None:
-        """These bytes were counted beforehand."""
-        self._taken.append((meter, pieces))
+    def has(self, slots: tuple[SlotMeter, ...], taken: tuple[tuple[RateMeter, Pieces], ...]) -> None:
+        """It holds these slots, and these bytes were counted beforehand."""
+        self._slots, self._taken = slots, taken
 
     def moved(self, amount: int) -> None:
         """So many bytes have passed, either way."""
@@ -117,23 +178,23 @@ class Admission:
 
     def headers(self) -> Headers:
         """The nearest limits of this call, as response headers."""
-        named = [("requests", self._plan.requests)]
+        headers = _headers("requests", self._plan.requests, far=FAR)
         if self._use.is_upload:
-            named.append(("uploads", self._plan.uploads))
+            headers += _headers("uploads", self._plan.uploads, far=FAR)
         if self._use.moves_bytes:
-            named.append(("bytes", self._plan.bytes))
-        return tuple(header for name, meters in named if meters for header in _headers(name, meters))
+            headers += _headers("bytes", self._plan.bytes)
+        return headers
 
     def release(self) -> None:
         """The call is over: free its slots, count what it has moved beyond what was counted, and give back what was
         declared and never came."""
-        slots, self._slots = self._slots, []
+        slots, self._slots = self._slots, ()
         for meter in slots:
             meter.release()
         if self._moved > self._charged:
             self._charge(self._moved - self._charged)
         unused = (self._use.declared_bytes or 0) - self._moved
-        taken, self._taken = self._taken, []
+        taken, self._taken = self._taken, ()
         for rate, pieces in taken:
             rate.give_back(pieces, unused)
 
@@ -169,7 +230,10 @@ class Limits:
         plan = self._plan(who)
         if not plan.scoped:
             return FREE
-        admission = Admission(plan, use)
+        admission, needs = Admission(plan, use), plan.needs_of(use)
+        if needs.take(use.declared_bytes or 0, self.exchange.monotonic()):
+            admission.has(needs.slots, tuple((rate, rate.lease) for rate in needs.bytes))
+            return admission
         try:
             await self._take(admission, plan, use)
         except RateLimited as error:
@@ -185,10 +249,9 @@ class Limits:
         taking = _Taking(use)
         try:
             for scoped in plan.scoped:
-                slots = taking.slots_of(scoped)
-                if slots:
+                if scoped.slots_of(use):
                     await self._holder.start()
-                await taking.take(scoped, slots)
+                await taking.take(scoped)
         except BaseException:
             taking.undo()
             raise
@@ -272,31 +335,22 @@ class _Taking:
         self._slots: list[tuple[SlotMeter, asyncio.Future[None] | None]] = []
         self._counted: list[tuple[RateMeter, int, Pieces | asyncio.Future[Pieces]]] = []
 
-    def slots_of(self, scoped: _Scoped) -> list[SlotMeter]:
-        """The slots that the call needs here."""
-        needed = (scoped.slots if self._use.holds else None, scoped.upload_slots if self._use.is_transfer else None)
-        return [slot for slot in needed if slot is not None]
-
-    def _rates_of(self, scoped: _Scoped) -> list[tuple[RateMeter, int]]:
-        needed = (
-            (scoped.requests if self._use.is_request else None, 1),
-            (scoped.uploads if self._use.is_upload else None, 1),
-            (scoped.bytes if self._use.moves_bytes else None, self._use.declared_bytes or 0),
-        )
-        return [(meter, amount) for meter, amount in needed if meter is not None]
-
-    async def take(self, scoped: _Scoped, slots: Sequence[SlotMeter]) -> None:
+    async def take(self, scoped: _Scoped) -> None:
         """Take everything of one scope: slots first, since who waits for one must not use up what others may have.
         Raises `RateLimited`."""
-        rates = self._rates_of(scoped)
+        amount = self._use.declared_bytes or 0
+        rates = [(rate, 1) for rate in scoped.counts_of(self._use)]
+        rates += [(rate, amount) for rate in scoped.bytes_of(self._use)]
         for rate, _ in rates:
             rate.require()
-        for slot in slots:
-            self._slots.append((slot, slot.take()))
-        await _all([future for _, future in self._slots[-len(slots) :]] if slots else [])
-        for rate, amount in rates:
-            self._counted.append((rate, amount, rate.take(amount)))
-        await _all([answer for _, _, answer in self._counted[-len(rates) :]] if rates else [])
+        slots = [(slot, slot.take()) for slot in scoped.slots_of(self._use)]
+        self._slots += slots
+        await _all(future for _, future in slots)
+        counted = []
+        for rate, units in rates:
+            counted.append((rate, units, rate.take(units)))
+            self._counted.append(counted[-1])
+        await _all(answer for _, _, answer in counted)
 
     def undo(self) -> None:
         """Give back what was taken before a refusal, or before the caller went away."""
@@ -311,11 +365,14 @@ class _Taking:
 
     def hand_over(self, admission: Admission) -> None:
         """Leave it to the call, which has begun."""
-        for slot, _ in self._slots:
-            admission.hold(slot)
-        for rate, amount, answer in self._counted:
-            if amount and rate.key[1] == Measure.BYTES:
-                admission.took(rate, answer.result() if isinstance(answer, asyncio.Future) else answer)
+        admission.has(
+            tuple(slot for slot, _ in self._slots),
+            tuple(
+                (rate, answer.result() if isinstance(answer, asyncio.Future) else answer)
+                for rate, amount, answer in self._counted
+                if amount and rate.key[1] == Measure.BYTES
+            ),
+        )
 
 
 async def _all(waits: Iterable[object]) -> None:
@@ -334,10 +391,19 @@ def _has_come(future: asyncio.Future[Any]) -> bool:
     return not future.cancel() and not future.cancelled() and future.exception() is None
 
 
-def _headers(name: str, meters: Sequence[RateMeter]) -> Headers:
-    nearest = min(meters, key=lambda meter: meter.remaining)
+def _headers(name: str, meters: Sequence[RateMeter], *, far: float = math.inf) -> Headers:
+    if not meters:
+        return ()
+    nearest = min(meters, key=_remaining) if len(meters) > 1 else meters[0]
+    remaining = max(0, nearest.remaining)
+    if nearest.limit >= far and remaining > nearest.limit // 2:
+        return ()
     return (
         (f"x-ratelimit-limit-{name}", str(nearest.limit)),
-        (f"x-ratelimit-remaining-{name}", str(max(0, nearest.remaining))),
+        (f"x-ratelimit-remaining-{name}", str(remaining)),
         (f"x-ratelimit-reset-{name}", duration_text(nearest.reset_s)),
     )
+
+
+def _remaining(meter: RateMeter) -> int:
+    return meter.remaining

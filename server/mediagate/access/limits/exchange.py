@@ -91,7 +91,7 @@ class Exchange:
         self.monotonic = monotonic
         self._ahead_s = 0.0
         self._seen: dict[StateKey, Version] = {}
-        self._marked: dict[StateKey, Meter] = {}
+        self._marked: dict[int, Meter] = {}
         self._task: asyncio.Task[None] | None = None
 
     def now_s(self) -> float:
@@ -100,7 +100,8 @@ class Exchange:
 
     def mark(self, meter: Meter) -> None:
         """Have a meter settled, soon."""
-        self._marked[meter.key] = meter
+        # By itself and not by its key: one that was dropped while a call still counts on it may have a successor.
+        self._marked[id(meter)] = meter
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="limits")
 
@@ -122,8 +123,10 @@ class Exchange:
             while self._marked:
                 # Calls that have already arrived get their turn first, and come along.
                 await asyncio.sleep(0)
-                keys = list(self._marked)[:BATCH_MAX]
-                batch = {key: self._marked.pop(key) for key in keys}
+                batch: dict[StateKey, Meter] = {}
+                for meter in list(self._marked.values())[:BATCH_MAX]:
+                    if batch.setdefault(meter.key, meter) is meter:
+                        del self._marked[id(meter)]
                 for meter in batch.values():
                     meter.begin()
                 try:

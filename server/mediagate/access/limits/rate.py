@@ -1,7 +1,7 @@
 """What one scope may take in a minute: requests, uploads or bytes.
 
-A chunk that was taken ahead counts as if it were used at the end of the half second for which it may be, so no 60
-seconds ever have more than the limit. What is left of it goes back. Small limits are taken one by one.
+A chunk that was taken ahead counts as if it were used at the end of the second for which it may be, so no 60 seconds
+ever have more than the limit. What is left of it goes back. Small limits are taken one by one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from mediagate.core.errors import RateLimited
 from mediagate.core.rates import Piece, Window
 from mediagate.store.limits import StateKey
 
-LEASE_S: Final = 0.5
+LEASE_S: Final = 1.0
+PATIENCE_S: Final = 0.2
 CHUNKS: Final = 50
 """A chunk is at most this part of the limit: below it nothing is taken ahead."""
 REFUSED_S: Final = 0.25
@@ -89,7 +90,7 @@ class RateMeter:
         self._debt = 0
         self._returns: list[tuple[Pieces, int]] = []
         self._held = 0
-        self._lease: Pieces = ()
+        self.lease: Pieces = ()
         self._lease_ends = self._refused_until = 0.0
         self._pace = Pace()
         self._room, self._room_at_s, self._full_at_s = limit, 0.0, 0.0
@@ -118,15 +119,24 @@ class RateMeter:
         if self._refused_until > self._exchange.monotonic():
             raise self._refusal()
 
+    def holds(self, amount: int, now_s: float) -> bool:
+        """Whether so many units are held here. `now_s` is the monotonic clock."""
+        return 0 < self._held >= amount and now_s < self._lease_ends
+
+    def use(self, amount: int, now_s: float) -> None:
+        """Take units that are held here; they are pieces of `lease`."""
+        self._pace.note(amount, now_s)
+        self._held -= amount
+
     def take(self, amount: int) -> Pieces | asyncio.Future[Pieces]:
         """Count `amount` units: at once where they are held here, else when the future is done. An amount of 0 asks
         whether anything is left. Raises `RateLimited`, or sets it."""
         self.require()
         now = self._exchange.monotonic()
+        if self.holds(amount, now):
+            self.use(amount, now)
+            return self.lease
         self._pace.note(amount, now)
-        if 0 < self._held >= amount and now < self._lease_ends:
-            self._held -= amount
-            return self._lease
         ask = _Ask(amount, asyncio.get_running_loop().create_future())
         self._asks.append(ask)
         self._exchange.mark(self)
@@ -149,8 +159,9 @@ class RateMeter:
     def begin(self) -> None:
         asks = [ask for ask in self._asks if not ask.answer.cancelled()]
         asked = sum(ask.amount for ask in asks)
-        ahead = self._pace.expected(self._exchange.monotonic()) - asked
-        returns = [*self._returns, (self._lease, self._held)] if self._held else self._returns
+        # Twice as many, since what is left over goes back and what is short makes calls wait.
+        ahead = 2 * (self._pace.expected(self._exchange.monotonic()) - asked)
+        returns = [*self._returns, (self.lease, self._held)] if self._held else self._returns
         self._batch = _Batch(asks, self._debt, returns, ahead)
         self._asks, self._returns, self._debt, self._held = [], [], 0, 0
 
@@ -178,10 +189,11 @@ class RateMeter:
         self._batch = _Batch([], 0, [], 0)
         self._room, self._room_at_s, self._full_at_s = plan.room, plan.room_at_s, plan.full_at_s
         if plan.leased:
-            self._lease, self._held = plan.lease, plan.leased
+            self.lease, self._held = plan.lease, plan.leased
             # From when the database was asked, which was earlier.
             self._lease_ends = now + LEASE_S - max(0.0, self._exchange.now_s() - now_s)
-            asyncio.get_running_loop().call_later(LEASE_S, self._end_lease)
+            # A call that comes meanwhile takes along what is left over.
+            asyncio.get_running_loop().call_later(LEASE_S + PATIENCE_S, self._end_lease)
         for ask, pieces in zip(batch.asks, plan.granted, strict=False):
             if ask.answer.cancelled():
                 self.give_back(pieces, ask.amount)

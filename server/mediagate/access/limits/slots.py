@@ -25,7 +25,7 @@ WAIT_S: Final = 0.3
 POLL_S: Final = 0.05
 SPARE: Final = 20
 """At most this part of the limit stays here unused."""
-TRIM_S: Final = 1.0
+TRIM_S: Final = 2.0
 RENEW_S: Final = 1.0
 LEASE_S: Final = 5.0
 WAITING_MAX: Final = 1000
@@ -102,10 +102,22 @@ class SlotMeter:
         """Calls of this process that hold a slot."""
         return self._in_use
 
+    @property
+    def has_free(self) -> bool:
+        """Whether a slot is held here that no call has."""
+        return self._in_use < self._granted and not self._waiting
+
+    def use(self) -> None:
+        """Take such a slot."""
+        self._in_use += 1
+        idle = self._granted - self._in_use
+        if idle < self._idle_least:
+            self._idle_least = idle
+
     def take(self) -> asyncio.Future[None] | None:
         """Hold a slot: at once, or when the future is done. It may be refused with `RateLimited`."""
-        if self._in_use < self._granted and not self._waiting:
-            self._use()
+        if self.has_free:
+            self.use()
             return None
         if len(self._waiting) >= WAITING_MAX:
             raise self._refusal()
@@ -135,10 +147,6 @@ class SlotMeter:
     def _spare_most(self) -> int:
         return max(0, self.limit) // SPARE
 
-    def _use(self) -> None:
-        self._in_use += 1
-        self._idle_least = min(self._idle_least, self._granted - self._in_use)
-
     def _trim(self) -> None:
         """Give back what nobody needed for a while."""
         self._trims = False
@@ -149,7 +157,7 @@ class SlotMeter:
         while self._waiting and self._in_use < self._granted:
             future, _ = self._waiting.popleft()
             if not future.done():
-                self._use()
+                self.use()
                 future.set_result(None)
 
     def begin(self) -> None:
