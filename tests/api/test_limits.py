@@ -110,14 +110,14 @@ def test_what_is_refused_or_fails_says_what_is_left(pair: Gateway) -> None:
 
 def test_openais_client_reads_the_headers_and_waits_as_told(pair: Gateway) -> None:
     key = issue_key(pair, requests_per_minute=2)
-    client = openai.OpenAI(base_url=f"{pair.url}/v1", api_key=key.key, max_retries=0)
-    raw = client.models.with_raw_response.list()
-    assert raw.headers["x-ratelimit-limit-requests"] == "2"
-    assert raw.headers["x-ratelimit-remaining-requests"] == "1"
-    client.models.list()
-    with pytest.raises(openai.RateLimitError) as refused:
+    with openai.OpenAI(base_url=f"{pair.url}/v1", api_key=key.key, max_retries=0) as client:
+        raw = client.models.with_raw_response.list()
+        assert raw.headers["x-ratelimit-limit-requests"] == "2"
+        assert raw.headers["x-ratelimit-remaining-requests"] == "1"
         client.models.list()
-    assert refused.value.code == "rate_limit_exceeded"
+        with pytest.raises(openai.RateLimitError) as refused:
+            client.models.list()
+        assert refused.value.code == "rate_limit_exceeded"
     # Until the minute is nearly over, by the row that has what was taken.
     sql(
         pair,
@@ -127,7 +127,8 @@ def test_openais_client_reads_the_headers_and_waits_as_told(pair: Gateway) -> No
     )
     time.sleep(0.3)
     began = time.monotonic()
-    openai.OpenAI(base_url=f"{pair.url}/v1", api_key=key.key, max_retries=1).models.list()
+    with openai.OpenAI(base_url=f"{pair.url}/v1", api_key=key.key, max_retries=1) as client:
+        client.models.list()
     assert 1.5 < time.monotonic() - began < 10
 
 

@@ -123,12 +123,12 @@ def test_watchers_and_long_polls_are_no_load(small: Gateway) -> None:
 
 def test_openais_client_tries_again_until_there_is_room(small: Gateway) -> None:
     with small.http() as http:
-        with saturated(small, http):
+        with saturated(small, http), small.openai() as hasty:
             with pytest.raises(openai.InternalServerError) as refused:
-                small.openai().models.list()
+                hasty.models.list()
             assert refused.value.code == "overloaded"
-        patient = openai.OpenAI(base_url=f"{small.url}/v1", api_key=small.key, max_retries=5)
-        assert patient.models.list().data
+        with openai.OpenAI(base_url=f"{small.url}/v1", api_key=small.key, max_retries=5) as patient:
+            assert patient.models.list().data
 
 
 def test_a_native_caller_is_told_when_to_come_back(small: Gateway) -> None:
