@@ -72,6 +72,15 @@ def test_the_end_of_a_video_in_the_worker_is_on_the_page_of_the_server(gateway: 
     reaches(lambda: value(gateway, "mediagate_jobs_run_total", task="maintenance.sweep", outcome="ok"), 1, "swept")
 
 
+def test_a_limit_that_is_met_is_counted_by_its_kind(gateway: Gateway) -> None:
+    key = issue_key(gateway, requests_per_minute=1)
+    labels = {"limit": "requests_per_minute", "scope": "key"}
+    before = value(gateway, "mediagate_limited_total", **labels)
+    statuses = [httpx.get(f"{gateway.url}/v1/models", headers=key.headers).status_code for _ in range(4)]
+    assert 429 in statuses
+    reaches(lambda: value(gateway, "mediagate_limited_total", **labels), before + statuses.count(429), "the refusals")
+
+
 def test_no_label_names_a_tenant_or_a_file(gateway: Gateway, http: httpx.Client) -> None:
     key = issue_key(gateway)
     reply = httpx.post(

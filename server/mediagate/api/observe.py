@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from mediagate.api.call import Call
 from mediagate.api.paths import ORIGINAL_PATH
-from mediagate.core.errors import MediagateError
+from mediagate.core.errors import InsufficientQuota, MediagateError, RateLimited, StorageQuotaExceeded
 from mediagate.telemetry import metrics
 from mediagate.telemetry.requests import CANCELLED, CURRENT, OK, RequestLog, RequestRecord
 from mediagate.telemetry.traces import NO_SPAN, Span, server_span
@@ -91,6 +91,9 @@ class Observation:
     def failed(self, failure: MediagateError) -> None:
         """The call ends with a failure."""
         is_fault = failure.http_status >= 500 and failure.http_status != UNSUPPORTED_STATUS
+        limit = _limit_of(failure)
+        if limit is not None:
+            metrics.limited(*limit)
         self._end(failure.grpc_code, failure.http_status, error=failure.code or failure.reason, is_fault=is_fault)
 
     def cancelled(self) -> None:
@@ -155,6 +158,19 @@ class DecisionObservation:
                 is_fault=is_fault,
                 attempt=attempt,
             )
+
+
+def _limit_of(failure: MediagateError) -> tuple[str, str] | None:
+    """The limit of ours that a call met, and whose it is; None for any other failure, such as a provider's pause."""
+    told = failure.metadata
+    match failure:
+        case RateLimited() if "measure" in told:
+            return told["measure"], told.get("scope", "")
+        case StorageQuotaExceeded():
+            return "storage", told.get("scope", "")
+        case InsufficientQuota():
+            return "budget", told.get("budget", "")
+    return None
 
 
 def _end_span(span: Span, record: RequestRecord, code: str, error: str | None, *, is_fault: bool) -> None:

@@ -18,6 +18,7 @@ from mediagate.routing.strategies import Candidate, ranked
 from mediagate.store.database import Database
 from mediagate.store.deployments import ROUTING_CHANNEL, DeploymentState, note_failure, note_success
 from mediagate.store.listener import Listener
+from mediagate.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 SEEN_S: Final = 1.0
@@ -122,6 +123,7 @@ class Router:
     async def failed(self, deployment_id: str, reason: str, *, at_once: bool, pause_s: float | None = None) -> None:
         """A deployment failed before it took a video, or did not say whether it took it. `pause_s` is for how long it
         asked to be left alone."""
+        metrics.deployment_tried(deployment_id, "failed")
         if self._cooling_s(deployment_id, await self._look()) > 0:
             return
         cooldown_s = max(self.rules.cooldown_s, min(PAUSE_S_MAX, pause_s or 0.0))
@@ -136,10 +138,12 @@ class Router:
             )
         self.forget()
         if cooling:
+            metrics.deployment_cooled(deployment_id)
             log.warning("deployment_cools_down", deployment=deployment_id, reason=reason, seconds=cooldown_s)
 
     async def worked(self, deployment_id: str) -> None:
         """A deployment took a video."""
+        metrics.deployment_tried(deployment_id, "ok")
         # What this process last saw will do: a failure that nobody clears is forgotten after a minute.
         if self._seen is not None and deployment_id in self._seen.standings:
             async with self._db.transaction() as tx:

@@ -138,7 +138,7 @@ def limited(limit: str, scope: str) -> None:
 
 
 def deployment_tried(deployment: str, outcome: str) -> None:
-    """Routing tried a deployment: `ok`, `failed` or `skipped`."""
+    """Routing tried a deployment: `ok` or `failed`."""
     _routes.of(deployment, outcome).inc()
 
 
