@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediagate.core.access import ApiKey, AuditEvent, Holder, Policy, ScopeKind
 from mediagate.core.objects import Page
-from mediagate.store.tables import AccessUserRow, ApiKeyRow, AuditRow, TeamRow, table
+from mediagate.store.tables import table
+from mediagate.store.tables_access import AccessUserRow, ApiKeyRow, AuditRow, TeamRow
 
 KEY = table(ApiKeyRow)
 AUDIT = table(AuditRow)

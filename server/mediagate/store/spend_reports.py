@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediagate.core.objects import Page
 from mediagate.core.spend import SpendFilter, SpendGroup, SpendRecord, SpendState, SpendTotal
-from mediagate.store.tables import AccessUserRow, ApiKeyRow, TeamRow, table
+from mediagate.store.tables import table
+from mediagate.store.tables_access import AccessUserRow, ApiKeyRow, TeamRow
 from mediagate.store.tables_money import SpendRow
 
 SPEND: Final = table(SpendRow)

@@ -5,10 +5,19 @@ from __future__ import annotations
 from alembic import context
 from sqlmodel import SQLModel
 
-from mediagate.store import tables, tables_handles, tables_limits, tables_money, tables_routing, tables_storage
+from mediagate.store import (
+    tables,
+    tables_access,
+    tables_handles,
+    tables_limits,
+    tables_money,
+    tables_routing,
+    tables_storage,
+)
 
 for part in (
     tables.FileRow,
+    tables_access.ApiKeyRow,
     tables_handles.TokenRow,
     tables_limits.LimitStateRow,
     tables_money.SpendRow,
