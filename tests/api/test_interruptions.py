@@ -26,8 +26,9 @@ from mediagate.files.add_part import AddPart
 from mediagate.files.complete_upload import CompleteUpload
 from mediagate.files.create_file import CreateFile
 from mediagate.files.create_upload import CreateUpload
+from mediagate.files.facts import FileFacts
 from mediagate.files.get_file import GetFile
-from mediagate.files.intake import FileFacts, IncomingFile, Intake
+from mediagate.files.intake import IncomingFile, Intake
 from mediagate.files.open_content import OpenContent
 from mediagate.files.reconcile import Reconcile
 from mediagate.files.remove_file import RemoveReplicas, SweepFiles

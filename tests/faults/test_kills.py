@@ -26,8 +26,9 @@ from mediagate.files.add_part import AddPart
 from mediagate.files.cancel_upload import CancelUpload
 from mediagate.files.complete_upload import CompleteUpload
 from mediagate.files.create_upload import CreateUpload
+from mediagate.files.facts import FileFacts
 from mediagate.files.get_file import GetFile
-from mediagate.files.intake import FileFacts, Intake
+from mediagate.files.intake import Intake
 from mediagate.files.reconcile import PAGE, Reconcile
 from mediagate.files.remove_file import DropParts, RemoveReplicas, ResumeRemovals, SweepFiles
 from mediagate.providers.account import Account

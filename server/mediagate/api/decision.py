@@ -48,7 +48,7 @@ from mediagate.files.get_file import GetFile
 from mediagate.files.open_content import require_content
 from mediagate.files.provider_files import ProviderFiles
 from mediagate.providers.base import VideoVariant
-from mediagate.providers.http import status_error, transport_error
+from mediagate.providers.http_failures import status_error, transport_error
 from mediagate.telemetry.requests import CANCELLED, OK, RequestLog
 from mediagate.videos.find_output import FindOutput
 

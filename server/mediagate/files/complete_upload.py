@@ -12,8 +12,9 @@ from mediagate.core.clock import Clock
 from mediagate.core.errors import ChecksumMismatch, InvalidField, StateConflict, Unavailable
 from mediagate.core.lifecycle import UPLOAD_TRANSITIONS, UploadEvent, UploadState, advance
 from mediagate.core.objects import File, Principal, Upload, UploadPart
+from mediagate.files.facts import FileFacts, Placement
 from mediagate.files.get_file import GetFile
-from mediagate.files.intake import FileFacts, IncomingFile, Intake, Placement
+from mediagate.files.intake import IncomingFile, Intake
 from mediagate.files.steps import Steps
 from mediagate.files.tasks import DROP_PARTS
 from mediagate.files.upload_rules import lock_upload, require_pending

@@ -26,8 +26,9 @@ from mediagate.core.placement import PLACEMENT, Required, required_of, requiring
 from mediagate.core.storage import MadeBy, Quota, quotas_of
 from mediagate.core.webhooks import FILE_FAILED
 from mediagate.files.ahead import ahead
+from mediagate.files.facts import FileFacts, Placement
 from mediagate.files.find_source import FindSource, Source
-from mediagate.files.intake import FileFacts, IncomingFile, Intake, Placement
+from mediagate.files.intake import IncomingFile, Intake
 from mediagate.files.leases import LEASE
 from mediagate.files.proof import Proof, Received
 from mediagate.files.remove_file import enqueue_removal

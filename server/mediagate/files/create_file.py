@@ -17,7 +17,8 @@ from mediagate.core.nesting import nested
 from mediagate.core.objects import File, Principal
 from mediagate.core.placement import HEADER, PLACEMENT, required_of, requiring
 from mediagate.core.storage import quotas_of
-from mediagate.files.intake import FileFacts, IncomingFile, Intake, Placement
+from mediagate.files.facts import FileFacts, Placement
+from mediagate.files.intake import IncomingFile, Intake
 from mediagate.files.proof import Proof
 from mediagate.files.rules import check_expiry, check_filename, check_on_partial, check_purpose
 from mediagate.files.spool import Spool

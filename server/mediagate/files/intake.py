@@ -7,9 +7,9 @@ readable before `finish`; after a failure, or where the lease runs out, nothing 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from mediagate.core.clock import Clock
 from mediagate.core.errors import MediagateError, PayloadTooLarge, TruncatedUpload
@@ -28,11 +28,13 @@ from mediagate.core.placement import Required
 from mediagate.core.storage import END_USER, MadeBy, Quota, quotas_of
 from mediagate.core.webhooks import FILE_DELETED
 from mediagate.files.digest import Digest
+from mediagate.files.ends import end_of, settle_replicas
+from mediagate.files.facts import FileFacts, Placement
 from mediagate.files.leases import LEASE, Leases
 from mediagate.files.proof import Proof, Received
 from mediagate.files.sniff import HEAD_BYTES, content_type_of
 from mediagate.files.steps import Steps
-from mediagate.files.tasks import BYTES_QUEUE, FOLLOW_REPLICA, REMOVE_FILE, REPAIR_REPLICA, replica_lock
+from mediagate.files.tasks import REMOVE_FILE
 from mediagate.files.tee import Tee
 from mediagate.files.webhooks import announce_new
 from mediagate.guardrails.check_file import CheckFile, TextFileCheck
@@ -46,40 +48,6 @@ from mediagate.store.replicas import ReplicaRepository
 from mediagate.webhooks.emit import emit_about_files
 
 FOLLOW_AFTER_S = 1
-
-
-@dataclass(frozen=True, slots=True)
-class FileFacts:
-    """What the caller says of a file, checked."""
-
-    filename: str
-    purpose: str
-    life_s: int | None = None
-    source: str | None = None
-    end_user: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Where a file goes, and what its stores are told before the first byte. All targets or none, unless
-    `keeps_partial`; `size_bytes` only where it is certain. `copies` are the targets whose store copies an object by
-    itself, each with the object's URI; `content_type` is what the source says, for when no byte passes
-    here. `required` is what the targets must be like, now and whenever the file is copied, by label."""
-
-    targets: tuple[str, ...]
-    filename: str = ""
-    purpose: str = "user_data"
-    life_s: int | None = None
-    size_bytes: int | None = None
-    keeps_partial: bool = False
-    content_type: str | None = None
-    copies: Mapping[str, str] = field(default_factory=dict)
-    required: Required = field(default_factory=dict)
-
-    @property
-    def only_copies(self) -> bool:
-        """Whether no byte passes this process."""
-        return set(self.copies) == set(self.targets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -424,35 +392,6 @@ class IncomingFile:
                 await tx.enqueue(REMOVE_FILE, lock=self.id, file_id=self.id)
         else:
             await self._intake.forget(self.id)
-
-
-async def settle_replicas(tx: Transaction, replicas: Sequence[Replica], now: datetime) -> None:
-    """Write down what became of these, with the jobs for those that are not done."""
-    rows = ReplicaRepository(tx.connection)
-    for replica in replicas:
-        await rows.settle(replica, now=now)
-        lock = replica_lock(replica.file_id, replica.account)
-        if replica.state is ReplicaState.PENDING:
-            await tx.enqueue(
-                REPAIR_REPLICA, queue=BYTES_QUEUE, lock=lock, file_id=replica.file_id, account=replica.account
-            )
-        elif replica.state is ReplicaState.PROCESSING:
-            await tx.enqueue(
-                FOLLOW_REPLICA,
-                lock=lock,
-                delay_s=FOLLOW_AFTER_S,
-                file_id=replica.file_id,
-                account=replica.account,
-            )
-
-
-def end_of(created_at: datetime, life_s: int | None, replicas: Sequence[Replica]) -> datetime | None:
-    """When a file is over: when it was asked to be, or when its last copy is gone by its store's own rules."""
-    ends = [] if life_s is None else [created_at + timedelta(seconds=life_s)]
-    last = [replica.expires_at for replica in replicas]
-    if last and None not in last:
-        ends.append(max(end for end in last if end is not None))
-    return min(ends, default=None)
 
 
 def _stood_still() -> TruncatedUpload:

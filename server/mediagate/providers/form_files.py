@@ -28,8 +28,9 @@ from mediagate.providers.files import (
     marked_name,
 )
 from mediagate.providers.form_writer import FormWriter, refuse_larger
-from mediagate.providers.http import ProviderHttp, nowhere
+from mediagate.providers.http import ProviderHttp
 from mediagate.providers.http_content import HttpContent
+from mediagate.providers.http_failures import nowhere
 from mediagate.providers.listing import page_from
 from mediagate.providers.multipart_body import MultipartBody
 

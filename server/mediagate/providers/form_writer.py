@@ -17,7 +17,8 @@ from mediagate.core.errors import (
 )
 from mediagate.providers.answers import Tree
 from mediagate.providers.files import FileSpec, StoredBlob
-from mediagate.providers.http import BodyFeed, ProviderHttp, json_of, nowhere
+from mediagate.providers.http import BodyFeed, ProviderHttp, json_of
+from mediagate.providers.http_failures import nowhere
 from mediagate.providers.multipart_body import MultipartBody
 
 # An abort asks the provider whether it took the file after all; a caller that is being refused does not wait longer.

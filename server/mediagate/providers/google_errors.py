@@ -13,7 +13,7 @@ from typing import Any, Final
 import httpx
 
 from mediagate.core.errors import ContentPolicyViolation
-from mediagate.providers import http
+from mediagate.providers import http_failures
 from mediagate.providers.base import Failure, FailureStage
 from mediagate.providers.safe_words import safe_words
 from mediagate.providers.video_refusals import BLOCKED
@@ -103,7 +103,7 @@ def explain(response: httpx.Response, title: str) -> Exception:
     elif status == 400 and "invalid interaction name" in said.lower():
         status = 404
     pause = response.headers.get("retry-after") or pause_in(error)
-    return http.status_error(status, title, said=speakable(said), retry_after=pause)
+    return http_failures.status_error(status, title, said=speakable(said), retry_after=pause)
 
 
 def error_in(response: httpx.Response) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import httpx
 
 from mediagate.core.errors import InvalidRequest, ProviderFailed
 from mediagate.core.sizes import RESOLUTIONS
-from mediagate.providers import http
+from mediagate.providers import http, http_failures
 from mediagate.providers.answers import Tree, bad_answer, reading
 from mediagate.providers.base import (
     Audio,
@@ -155,7 +155,7 @@ class Interactions:
     async def poll(self, interaction_id: str) -> JobStatus:
         """Ask once. Raises `FateUnknown` for a word that is not known."""
         tree, headers = await self._asked(interaction_id, repeatable=False)
-        return status_of(tree, self._http.title, poll_after_s=http.pause_of(headers.get("retry-after")))
+        return status_of(tree, self._http.title, poll_after_s=http_failures.pause_of(headers.get("retry-after")))
 
     async def cancel(self, interaction_id: str) -> bool:
         """Whether it has stopped."""

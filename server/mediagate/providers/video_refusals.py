@@ -9,7 +9,7 @@ import httpx
 
 from mediagate.core.errors import ContentPolicyViolation, InvalidRequest, ProviderRefused
 from mediagate.providers.base import Failure, FailureStage
-from mediagate.providers.http import error_of, provider_message
+from mediagate.providers.http_failures import error_of, provider_message
 from mediagate.providers.safe_words import safe_words
 
 BLOCKED: Final = "content_policy_violation"

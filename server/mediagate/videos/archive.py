@@ -18,7 +18,8 @@ from mediagate.core.clock import Clock
 from mediagate.core.errors import MediagateError
 from mediagate.core.objects import File, Principal, Video
 from mediagate.files.ahead import ahead
-from mediagate.files.intake import FileFacts, Intake, Placement
+from mediagate.files.facts import FileFacts, Placement
+from mediagate.files.intake import Intake
 from mediagate.files.proof import Proof
 from mediagate.files.spool import Spool
 from mediagate.providers.base import FateUnknown, VideoOutput

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from mediagate.core.errors import InvalidField, PayloadTooLarge
 from mediagate.core.objects import File, Principal
 from mediagate.core.placement import required_of
-from mediagate.files.intake import FileFacts, IncomingFile, Intake, Placement
+from mediagate.files.facts import FileFacts, Placement
+from mediagate.files.intake import IncomingFile, Intake
 from mediagate.files.tasks import REMOVE_FILE
 from mediagate.net.errors import TransferBroken, not_reachable
 from mediagate.net.fetcher import Fetcher

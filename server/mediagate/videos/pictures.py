@@ -11,7 +11,8 @@ from typing import Final
 from mediagate.core import ids
 from mediagate.core.errors import ProviderFailed, ProviderRefused, Unavailable, Unsupported
 from mediagate.core.objects import File, Principal, Video
-from mediagate.files.intake import FileFacts, Intake, Placement
+from mediagate.files.facts import FileFacts, Placement
+from mediagate.files.intake import Intake
 from mediagate.files.open_content import OpenContent
 from mediagate.files.proof import Proof
 from mediagate.files.spool import Spool

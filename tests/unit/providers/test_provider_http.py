@@ -12,8 +12,9 @@ import pytest
 
 from mediagate.core.errors import MediagateError, ProviderFailed, ProviderTimeout, RateLimited, Unavailable
 from mediagate.providers import http
-from mediagate.providers.http import ProviderHttp, pause_of
+from mediagate.providers.http import ProviderHttp
 from mediagate.providers.http_content import HttpContent
+from mediagate.providers.http_failures import pause_of
 from tests.doubles.faulty import FaultyServer, answer, faulty_server
 from tests.doubles.origin import running_origin
 

@@ -11,8 +11,9 @@ import pytest
 
 from mediagate.core.errors import InvalidField, PayloadTooLarge, Unavailable
 from mediagate.core.objects import File
+from mediagate.files.facts import FileFacts
 from mediagate.files.get_file import GetFile
-from mediagate.files.intake import FileFacts, Intake
+from mediagate.files.intake import Intake
 from mediagate.files.open_content import OpenContent
 from mediagate.files.reconcile import Reconcile
 from mediagate.media.tools import VideoTools

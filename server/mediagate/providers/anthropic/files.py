@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import httpx
 
-from mediagate.providers import http
+from mediagate.providers import http, http_failures
 from mediagate.providers.account import Account
 from mediagate.providers.answers import Tree, at_rfc3339, marked_file, reading
 from mediagate.providers.anthropic.spec import FILES
@@ -98,9 +98,9 @@ class AnthropicFiles(FormFiles):
 
 def explain(response: httpx.Response, title: str) -> Exception:
     """What a refusal means: as everywhere, but a file that cannot be downloaded is no bad request of the caller."""
-    if response.status_code == 400 and "is not downloadable" in http.provider_message(response):
+    if response.status_code == 400 and "is not downloadable" in http_failures.provider_message(response):
         return unsupported(FILES, FileOperation.CONTENT)
-    return http.error_of(response, title)
+    return http_failures.error_of(response, title)
 
 
 def build(account: Account) -> AnthropicFiles:

@@ -14,7 +14,7 @@ from mediagate.providers.bedrock.failures import TITLE, bad_answer, damaged, ref
 from mediagate.providers.bedrock.names import Place, metadata_of
 from mediagate.providers.bedrock.uploads import abort_upload, encryption, expiry_of
 from mediagate.providers.files import NewFile, Progress, StoredBlob
-from mediagate.providers.http import nowhere
+from mediagate.providers.http_failures import nowhere
 
 MIB: Final = 1 << 20
 PARTS_MAX: Final = 10_000

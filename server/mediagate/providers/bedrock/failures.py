@@ -19,7 +19,7 @@ from mediagate.core.errors import (
     Unavailable,
     Unsupported,
 )
-from mediagate.providers.http import nowhere, pause_of, status_error, storage_full
+from mediagate.providers.http_failures import nowhere, pause_of, status_error, storage_full
 
 TITLE: Final = "Amazon S3"
 SDK_ERRORS: Final = (ClientError, BotoCoreError, ResponseParserError, HTTPError, OSError)

@@ -30,7 +30,7 @@ from mediagate.providers.files import (
     RetentionPlan,
     StoredBlob,
 )
-from mediagate.providers.http import nowhere
+from mediagate.providers.http_failures import nowhere
 
 _ORIGINS: Final = {"GET": "get_object", "HEAD": "head_object"}
 

@@ -18,7 +18,7 @@ from mediagate.providers.bedrock.client import S3Client
 from mediagate.providers.bedrock.failures import TITLE, refusal_code
 from mediagate.providers.bedrock.settings import Settings
 from mediagate.providers.files import RetentionPlan
-from mediagate.providers.http import nowhere
+from mediagate.providers.http_failures import nowhere
 
 RULES_MAX: Final = 1000
 _MINIMUM: Final = "TransitionDefaultMinimumObjectSize"

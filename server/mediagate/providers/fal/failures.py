@@ -13,7 +13,7 @@ import httpx
 
 from mediagate.core.errors import InvalidRequest, ProviderFailed
 from mediagate.providers.base import Failure, FailureStage
-from mediagate.providers.http import error_of
+from mediagate.providers.http_failures import error_of
 from mediagate.providers.safe_words import safe_words
 from mediagate.providers.video_refusals import blocked, no_video, out_of_credit, rejected
 

@@ -7,7 +7,7 @@ from typing import Final
 import httpx
 
 from mediagate.core.errors import ProviderFailed
-from mediagate.providers import http
+from mediagate.providers import http_failures
 from mediagate.providers.files import FileOperation, unsupported
 from mediagate.providers.gemini.spec import FILES
 from mediagate.providers.google_errors import details_of, error_in, pause_in
@@ -36,4 +36,4 @@ def explain(response: httpx.Response, title: str) -> Exception:
     elif status == 409:
         return ProviderFailed(f"{title} still holds an earlier attempt. Try again.", code=NAME_TAKEN)
     pause = response.headers.get("retry-after") or pause_in(error)
-    return http.status_error(status, title, said=said, retry_after=pause)
+    return http_failures.status_error(status, title, said=said, retry_after=pause)

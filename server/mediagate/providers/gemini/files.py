@@ -13,7 +13,7 @@ from urllib.parse import urljoin, urlsplit
 from mediagate.core import ids
 from mediagate.core.errors import ProviderFailed, Unsupported
 from mediagate.core.objects import Page
-from mediagate.providers import http
+from mediagate.providers import http, http_failures
 from mediagate.providers.account import Account
 from mediagate.providers.answers import Tree, at_rfc3339, bad_answer, reading
 from mediagate.providers.base import Content
@@ -91,7 +91,7 @@ class GeminiFiles:
             await self.discard(new.key)
             return await session.start(self._http, path, file, size_bytes=size_bytes, content_type=new.content_type)
         except FileNotFoundError:
-            raise http.nowhere(FILES.title) from None
+            raise http_failures.nowhere(FILES.title) from None
 
     def record(self, tree: Tree) -> ProviderFile:
         """The API's `File`. Its id is our key where we made it. May raise as `reading` expects."""
@@ -129,7 +129,7 @@ class GeminiFiles:
             try:
                 answer = await self._http.json("GET", self._path, params=params)
             except FileNotFoundError:
-                raise http.nowhere(FILES.title) from None
+                raise http_failures.nowhere(FILES.title) from None
             with reading(FILES.title):
                 page = [self.record(tree) for tree in answer.get("files", ())]
             for file in page:

@@ -15,7 +15,8 @@ from typing import Any, Final
 from mediagate.core.errors import InvalidRequest, MediagateError, ProviderRefused
 from mediagate.core.guardrails import CannotJudge, NoAnswer, Picture, Subject, Verdict
 from mediagate.providers.answers import bad_answer, reading
-from mediagate.providers.http import ProviderHttp, nowhere
+from mediagate.providers.http import ProviderHttp
+from mediagate.providers.http_failures import nowhere
 
 BASE_URL: Final = "https://api.openai.com/v1"
 MODEL: Final = "omni-moderation-latest"

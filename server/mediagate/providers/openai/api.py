@@ -14,7 +14,8 @@ from mediagate.core import ids
 from mediagate.core.errors import ProviderRefused
 from mediagate.providers.answers import bad_answer
 from mediagate.providers.files import FileSpec, ObjectState, ProviderFile, StoredBlob
-from mediagate.providers.http import ProviderHttp, nowhere
+from mediagate.providers.http import ProviderHttp
+from mediagate.providers.http_failures import nowhere
 from mediagate.providers.openai.wire import checked_ref, file_of, files_of
 
 # OpenAI's own limit; https://platform.openai.com/docs/api-reference/files/list

@@ -12,7 +12,8 @@ from mediagate.core.errors import MediagateError, ProviderFailed, ProviderTimeou
 from mediagate.core.limits import MIB
 from mediagate.providers.files import NewFile, StoredBlob, marked_name
 from mediagate.providers.form_writer import ABORT_S
-from mediagate.providers.http import nowhere, repeated
+from mediagate.providers.http import repeated
+from mediagate.providers.http_failures import nowhere
 from mediagate.providers.multipart_body import MultipartBody
 from mediagate.providers.openai.api import FilesApi
 from mediagate.providers.openai.wire import expires_after, file_of, id_of

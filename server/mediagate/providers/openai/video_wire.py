@@ -15,7 +15,7 @@ import httpx
 from mediagate.core.errors import ContentPolicyViolation, ProviderFailed, Unsupported
 from mediagate.providers.answers import Tree, at_unix
 from mediagate.providers.base import Failure, FailureStage, FateUnknown, JobState, JobStatus
-from mediagate.providers.http import error_of, nowhere, provider_message
+from mediagate.providers.http_failures import error_of, nowhere, provider_message
 from mediagate.providers.openai.wire import lacks_route
 from mediagate.providers.safe_words import safe_words
 from mediagate.providers.video_refusals import BLOCKED, blocked, out_of_credit, rejected

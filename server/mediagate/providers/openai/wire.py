@@ -11,7 +11,7 @@ import httpx
 from mediagate.core.errors import PayloadTooLarge
 from mediagate.providers.answers import at_unix, marked_file, reading
 from mediagate.providers.files import FileOperation, FileSpec, ObjectState, ProviderFile, unsupported
-from mediagate.providers.http import error_of, nowhere, provider_message
+from mediagate.providers.http_failures import error_of, nowhere, provider_message
 from mediagate.providers.settings import life_within
 
 # https://platform.openai.com/docs/api-reference/files/create

@@ -27,7 +27,8 @@ from mediagate.providers.base import (
     VideoRequest,
     VideoVariant,
 )
-from mediagate.providers.http import ProviderHttp, provider_message
+from mediagate.providers.http import ProviderHttp
+from mediagate.providers.http_failures import provider_message
 from mediagate.providers.linked_videos import LinkedVideos
 from mediagate.providers.media_body import JsonBody, merged
 from mediagate.providers.media_hosts import PublicHosts

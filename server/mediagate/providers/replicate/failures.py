@@ -9,7 +9,7 @@ import httpx
 
 from mediagate.core.errors import ContentPolicyViolation, RateLimited
 from mediagate.providers.base import Failure, FailureStage
-from mediagate.providers.http import pause_of, provider_message
+from mediagate.providers.http_failures import pause_of, provider_message
 from mediagate.providers.safe_words import safe_words
 from mediagate.providers.video_refusals import BLOCKED, blocked, explained, is_about_content
 

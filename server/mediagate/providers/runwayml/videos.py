@@ -20,7 +20,8 @@ from mediagate.providers.base import (
     VideoKind,
     VideoRequest,
 )
-from mediagate.providers.http import ProviderHttp, json_of, pause_of
+from mediagate.providers.http import ProviderHttp, json_of
+from mediagate.providers.http_failures import pause_of
 from mediagate.providers.linked_videos import LinkedVideos
 from mediagate.providers.media_body import JsonBody, merged
 from mediagate.providers.media_hosts import PublicHosts

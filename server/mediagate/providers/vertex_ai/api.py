@@ -12,7 +12,7 @@ import httpx
 
 from mediagate.core.errors import MediagateError, ProviderFailed
 from mediagate.core.retry_budget import RetryBudget
-from mediagate.providers import http
+from mediagate.providers import http, http_failures
 
 # What the API answers to the DELETE of an upload that it was still taking, and to what comes for it afterwards:
 # https://cloud.google.com/storage/docs/json_api/v1/status-codes#499_Client_Closed_Request
@@ -36,9 +36,9 @@ def explain(response: httpx.Response, title: str) -> Exception:
     if response.status_code == CLIENT_CLOSED_REQUEST:
         return FileNotFoundError(f"{title} does not have it")
     # Where the checksum is sent with the bytes, the API compares; what broke on the way is no fault of the caller.
-    if response.status_code == 400 and "crc32c" in http.provider_message(response).lower():
+    if response.status_code == 400 and "crc32c" in http_failures.provider_message(response).lower():
         return checksum_mismatch(title)
-    return http.error_of(response, title)
+    return http_failures.error_of(response, title)
 
 
 def checksum_mismatch(title: str) -> ProviderFailed:

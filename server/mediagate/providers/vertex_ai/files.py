@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from mediagate.core.ids import FILE
 from mediagate.core.objects import Page
-from mediagate.providers import http
+from mediagate.providers import http, http_failures
 from mediagate.providers.account import Account
 from mediagate.providers.files import (
     ListQuery,
@@ -164,7 +164,7 @@ class VertexFiles:
                     params["rewriteToken"] = str(answer["rewriteToken"])
             except FileNotFoundError:
                 # The source has just been seen.
-                raise http.nowhere(self.spec.title) from None
+                raise http_failures.nowhere(self.spec.title) from None
             except (KeyError, TypeError, ValueError):
                 raise objects.bad_answer(self.spec.title) from None
             await progress(done_bytes)
@@ -179,7 +179,7 @@ class VertexFiles:
         try:
             bucket = await self._http.json("GET", f"/storage/v1/b/{self._bucket}", params=_RULES)
         except FileNotFoundError:
-            raise http.nowhere(self.spec.title) from None
+            raise http_failures.nowhere(self.spec.title) from None
         rules = (bucket.get("lifecycle") or {}).get("rule") or []
         plan = retention.plan(self._bucket, self._root, self._retention_days, rules)
         return plan, str(bucket.get("metageneration", ""))

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from mediagate.core.ids import FILE
 from mediagate.core.objects import Page
-from mediagate.providers import http
+from mediagate.providers import http_failures
 from mediagate.providers.files import ListQuery, ProviderFile
 from mediagate.providers.http import ProviderHttp
 from mediagate.providers.vertex_ai import objects
@@ -100,7 +100,7 @@ class GcsListing:
             try:
                 answer = await self._http.json("GET", f"/storage/v1/b/{self._bucket}/o", params=params)
             except FileNotFoundError:
-                raise http.nowhere(self._http.title) from None
+                raise http_failures.nowhere(self._http.title) from None
             items = answer.get("items", [])
             if not isinstance(items, list) or not all(isinstance(item, dict) and "name" in item for item in items):
                 raise objects.bad_answer(self._http.title)

@@ -17,7 +17,7 @@ from typing import Any, Final
 import httpx
 
 from mediagate.core.errors import InvalidRequest, MediagateError, ProviderFailed, Unsupported
-from mediagate.providers import http
+from mediagate.providers import http, http_failures
 from mediagate.providers.files import NewFile, StoredBlob
 from mediagate.providers.http import ProviderHttp
 from mediagate.providers.vertex_ai import api, objects
@@ -133,7 +133,7 @@ class GcsWriter:
                 "POST", self._upload_path, params=params, headers=headers, content=body(), repeatable=False
             )
         except FileNotFoundError:
-            raise http.nowhere(self._http.title) from None
+            raise http_failures.nowhere(self._http.title) from None
 
     @property
     def _upload_path(self) -> str:
@@ -155,7 +155,7 @@ class GcsWriter:
                 repeatable=False,
             )
         except FileNotFoundError:
-            raise http.nowhere(self._http.title) from None
+            raise http_failures.nowhere(self._http.title) from None
         location = httpx.URL(answer.headers.get("location", "")).raw_path.decode()
         if "upload_id=" not in location:
             raise objects.bad_answer(self._http.title)

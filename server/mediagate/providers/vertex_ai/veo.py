@@ -12,7 +12,7 @@ from typing import Any, Final
 import httpx
 
 from mediagate.core.sizes import RESOLUTIONS
-from mediagate.providers import http
+from mediagate.providers import http, http_failures
 from mediagate.providers.answers import Tree, bad_answer, reading
 from mediagate.providers.base import Failure, FateUnknown, JobState, JobStatus, VideoKind, VideoRequest
 from mediagate.providers.google_errors import content_refusal, failure_of, is_cancelled
@@ -104,7 +104,9 @@ class Veo:
         """Ask once."""
         response = await self._fetch(name, again=False)
         tree = http.json_of(response, self._http.title)
-        return status_of(tree, self._http.title, poll_after_s=http.pause_of(response.headers.get("retry-after")))
+        return status_of(
+            tree, self._http.title, poll_after_s=http_failures.pause_of(response.headers.get("retry-after"))
+        )
 
     async def made(self, name: str) -> Tree:
         """The video of an operation, with its `uri` or its `data`. Raises `FileNotFoundError` where there is none."""
