@@ -52,6 +52,7 @@ from mediagate.files.find_origin import FindOrigin
 from mediagate.files.get_upload import GetUpload
 from mediagate.files.list_files import ListFiles
 from mediagate.files.provider_files import ProviderFiles
+from mediagate.files.upload_room import ReserveRoom
 from mediagate.files.upload_terms import SettleUpload
 from mediagate.net.urls import endpoint_of
 from mediagate.net.webhooks import WebhookSender
@@ -277,7 +278,9 @@ def _tokens(parts: Parts, callers: Callers) -> TokenServicer:
         callers.authenticate.master_mark,
     )
     return TokenServicer(
-        create_token=CreateToken(parts.db, VideoLookup(parts.db), parts.files, parts.clock, rules),
+        create_token=CreateToken(
+            parts.db, VideoLookup(parts.db), parts.files, parts.clock, rules, ReserveRoom(parts.clock)
+        ),
         settle_upload=SettleUpload(parts.targets, limits.file_bytes_max, limits.jsonl_bytes_max),
         get_token=GetToken(parts.db),
         list_tokens=ListTokens(parts.db),

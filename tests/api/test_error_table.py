@@ -289,7 +289,7 @@ def test_a_failure_says_what_is_wrong(http: httpx.Client, ask: Ask, status: int,
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        ("/v1/files", "GET, POST"),
+        ("/v1/files", "GET, POST, PUT"),
         (f"/v1/files/{NOBODYS_FILE}", "DELETE, GET"),
         (f"/v1/files/{NOBODYS_FILE}/content", "GET, HEAD"),
         (f"/v1/files/{NOBODYS_FILE}/delete", "DELETE, POST"),

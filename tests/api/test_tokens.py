@@ -529,6 +529,37 @@ class TestUpload:
         sql(gateway, lease % -1, made["id"])
         assert browser.put(made["url"], content=b"a").status_code == 200
 
+    def test_room_is_reserved_for_as_long_as_the_token_waits(self, gateway: Gateway, browser: httpx.Client) -> None:
+        small = issue_key(gateway, storage_bytes_max=1000)
+        with httpx.Client(base_url=gateway.url, headers=small.headers, timeout=60, verify=False) as owner:
+
+            def fits(size: int) -> bool:
+                answer = owner.put("/v1/files?purpose=user_data", content=b"x" * size)
+                if answer.status_code == 200:
+                    owner.delete(f"/v1/files/{answer.json()['id']}")
+                return answer.status_code == 200
+
+            made = make(owner, "upload", upload={"bytes_max": 900})
+            full = owner.post("/v1/tokens", json={"kind": "upload", "upload": {"bytes_max": 200}})
+            assert full.json()["error"]["code"] == "storage_quota_exceeded", full.text
+            assert not fits(200)
+            # A refused upload gives token and room back.
+            assert browser.put(made["url"], content=b"x" * 901).status_code == 413
+            assert not fits(200)
+            assert browser.put(made["url"], content=b"x" * 900).status_code == 200
+            assert not fits(200)
+            assert fits(100)
+            file_id = owner.get(f"/v1/tokens/{made['id']}").json()["file_id"]
+            owner.delete(f"/v1/files/{file_id}")
+            assert fits(1000)
+            revoked = make(owner, "upload", upload={"bytes_max": 900})
+            assert not fits(200)
+            owner.delete(f"/v1/tokens/{revoked['id']}")
+            assert fits(1000)
+            forgotten = make(owner, "upload", upload={"bytes_max": 900})
+            sql(gateway, "DELETE FROM access_token WHERE id = %s", forgotten["id"])
+            assert fits(1000)
+
     def test_cors_lets_a_browser_put(self, gateway: Gateway, owner: httpx.Client, browser: httpx.Client) -> None:
         made = make(owner, "upload")
         asked = {

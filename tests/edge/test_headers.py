@@ -151,7 +151,7 @@ def test_other_origins_get_no_cors_headers(edge: Edge) -> None:
 
 def test_options_without_cors_is_a_wrong_method(edge: Edge) -> None:
     reply = edge.curl("/v1/files", "--request", "OPTIONS")
-    assert (reply.status, reply.headers["allow"]) == (405, "GET, POST")
+    assert (reply.status, reply.headers["allow"]) == (405, "GET, POST, PUT")
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Protocol
 
 from mediagate.access.secrets import digest_of, hint_of, new_token
 from mediagate.core import ids
@@ -12,7 +13,7 @@ from mediagate.core.end_users import FIELD, settled_end_user
 from mediagate.core.errors import InvalidField
 from mediagate.core.handles import HandleKind, Token, UploadTerms
 from mediagate.core.objects import File, Principal, Video
-from mediagate.store.database import Database
+from mediagate.store.database import Database, Transaction
 from mediagate.store.files import FileLookup
 from mediagate.store.tokens import TokenRepository
 from mediagate.store.videos import VideoLookup
@@ -42,6 +43,18 @@ class TokenWish:
     end_user: str | None = None
     lifetime_s: float | None = None
     terms: UploadTerms | None = None
+    reserves: bool = False
+    """Whether there shall be room for the upload from now on."""
+
+
+class Reserve(Protocol):
+    """Reserves room for one upload."""
+
+    async def run(
+        self, tx: Transaction, who: Principal, end_user: str | None, terms: UploadTerms, expires_at: datetime
+    ) -> str | None:
+        """What holds the room; None where nothing bounds it. Raises `StorageQuotaExceeded`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +66,11 @@ class CreateToken:
     files: FileLookup
     clock: Clock
     rules: TokenRules
+    reserve: Reserve
 
     async def run(self, who: Principal, wish: TokenWish) -> tuple[Token, str]:
-        """Returns the token and its secret. Raises `InvalidField`, and `NotFound` for what is no video or file of the
-        caller's."""
+        """Returns the token and its secret. Raises `InvalidField`, `NotFound` for what is no video or file of the
+        caller's, and `StorageQuotaExceeded` where there is no room for what it shall take."""
         thing = await self._object(who, wish)
         end_user = settled_end_user(who, wish.end_user)
         if thing is not None:
@@ -80,7 +94,10 @@ class CreateToken:
         )
         mark = self.rules.master_mark if who.key_id is None else None
         async with self.db.transaction() as tx:
-            await TokenRepository(tx.connection).add(token, digest_of(secret), mark)
+            room = None
+            if wish.terms is not None and wish.reserves:
+                room = await self.reserve.run(tx, who, end_user, wish.terms, token.expires_at)
+            await TokenRepository(tx.connection).add(token, digest_of(secret), mark, room)
         return token, secret
 
     async def _object(self, who: Principal, wish: TokenWish) -> Video | File | None:

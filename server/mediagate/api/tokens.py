@@ -49,6 +49,7 @@ class TokenServicer(tokens_pb2_grpc.TokenServiceServicer):
             end_user=request.user or None,
             lifetime_s=self._lifetime_s(request.expires_in) if request.HasField("expires_in") else None,
             terms=terms,
+            reserves=request.upload.HasField("bytes_max"),
         )
         token, secret = await self.create_token.run(call.principal, wish)
         message = self._message(token)

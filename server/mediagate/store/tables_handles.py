@@ -18,7 +18,8 @@ def _time(*, nullable: bool = False) -> Any:
 
 class TokenRow(SQLModel, table=True):
     """A token: the SHA-256 of it, never the token. It goes with the key that made it; `master_mark` tells the master
-    key of then from the one of now. `claim` is the upload that has it until `claimed_until`."""
+    key of then from the one of now. `claim` is the upload that has it until `claimed_until`; `room_id` an upload that
+    holds room for it, which a trigger opens and ends with it."""
 
     __tablename__ = "access_token"
     __table_args__ = (
@@ -43,5 +44,6 @@ class TokenRow(SQLModel, table=True):
     used_at: datetime | None = _time(nullable=True)
     made_id: str | None = Field(default=None, sa_type=ID)
     master_mark: bytes | None = None
+    room_id: str | None = Field(default=None, sa_type=ID)
     claim: str | None = None
     claimed_until: datetime | None = _time(nullable=True)

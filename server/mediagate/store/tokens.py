@@ -87,12 +87,14 @@ class TokenRepository:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def add(self, token: Token, digest: bytes, master_mark: bytes | None) -> None:
-        """Insert a new token."""
+    async def add(self, token: Token, digest: bytes, master_mark: bytes | None, room_id: str | None = None) -> None:
+        """Insert a new token. `room_id` is the upload that holds the room of what it takes."""
         values = {name: getattr(token, name) for name in _NAMES}
         values["kind"] = token.kind.value
         values["terms"] = None if token.terms is None else token.terms.stored()
-        await self._connection.execute(insert(TOKEN).values(**values, hash=digest, master_mark=master_mark))
+        await self._connection.execute(
+            insert(TOKEN).values(**values, hash=digest, master_mark=master_mark, room_id=room_id)
+        )
 
     async def get(self, who: Principal, token_id: str) -> Token | None:
         """A token of the caller's."""

@@ -39,6 +39,7 @@ def upgrade() -> None:
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("made_id", ID, nullable=True),
         sa.Column("master_mark", sa.LargeBinary(), nullable=True),
+        sa.Column("room_id", ID, nullable=True),
         sa.Column("claim", sa.String(), nullable=True),
         sa.Column("claimed_until", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id"),
@@ -49,10 +50,26 @@ def upgrade() -> None:
         "access_token_of_key", "access_token", ["key_id"], postgresql_where=sa.text("key_id IS NOT NULL")
     )
     op.create_index("access_token_expiring", "access_token", ["expires_at"])
+    # An upload holds the room of a token that waits. While one is under way it has room by itself; a token that is gone,
+    # used or revoked needs none.
+    op.execute("""
+CREATE FUNCTION access_token_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+IF TG_OP = 'UPDATE' AND NEW.used_at IS NULL AND NEW.revoked_at IS NULL AND NEW.claimed_until IS NULL THEN
+  UPDATE upload SET state = 'pending' WHERE id = OLD.room_id AND state = 'cancelled';
+ELSE
+  UPDATE upload SET state = 'cancelled' WHERE id = OLD.room_id AND state = 'pending';
+END IF;
+RETURN NULL;
+END $$""")
+    op.execute(
+        "CREATE TRIGGER access_token_room AFTER UPDATE OR DELETE ON access_token FOR EACH ROW"
+        " WHEN (OLD.room_id IS NOT NULL) EXECUTE FUNCTION access_token_room()"
+    )
 
 
 def downgrade() -> None:
     op.drop_table("access_token")
+    op.execute("DROP FUNCTION access_token_room()")
     for name in ("file_listed_for", "video_listed_for"):
         op.execute(f"DROP INDEX {name}")
     op.drop_column("character", "end_user")
