@@ -176,9 +176,9 @@ def test_money_is_settled_once(voyage: Voyage) -> None:
         if boat.ended.phase is VideoPhase.READY:
             assert boat.ended.output is not None
             seconds = boat.ended.output["duration_seconds"]
-            told = 0.0 if boat.stand.name == "local" else USD_BY_PROVIDER
             by_us = round(USD_PER_SECOND * seconds, 6)
-            assert boat.ended.cost_usd == (told if boat.stand.bench.provider.spec.reports_cost else by_us), boat
+            is_told = boat.stand.bench.provider.spec.reports_cost
+            assert boat.ended.cost_usd == (USD_BY_PROVIDER if is_told else by_us), boat
 
 
 def test_a_submit_without_an_answer_is_not_repeated_and_no_verdict(voyage: Voyage) -> None:

@@ -38,7 +38,6 @@ VIDEOS: Final = VideoSpec(
     },
     idempotent_submit=True,
     reports_progress=True,
-    reports_cost=True,
     cancels=True,
     poll_interval_s=0.5,
     deadline_s=600.0,
