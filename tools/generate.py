@@ -23,7 +23,14 @@ ROOT = Path(__file__).resolve().parent.parent
 PROTO = ROOT / "proto"
 PACKAGE = ROOT / "server" / "mediagate"
 OWN = sorted(path.relative_to(PROTO).as_posix() for path in (PROTO / "mediagate").rglob("*.proto"))
-VENDORED = ["buf/validate/validate.proto"]
+# OTLP too: the packages `opentelemetry-proto` and `xds-protos` write other versions of it to the same place.
+VENDORED = [
+    "buf/validate/validate.proto",
+    "opentelemetry/proto/common/v1/common.proto",
+    "opentelemetry/proto/resource/v1/resource.proto",
+    "opentelemetry/proto/trace/v1/trace.proto",
+    "opentelemetry/proto/collector/trace/v1/trace_service.proto",
+]
 # Envoy prints error details only where it knows their types.
 EDGE_ONLY = ["google/rpc/error_details.proto", "google/rpc/status.proto"]
 # What users implement and the gateway calls. The edge serves nothing of it.
@@ -43,10 +50,11 @@ def generate_stubs(out: Path) -> None:
     protoc(f"--grpc_python_out={out}", *OWN)
     for path in out.rglob("*.py*"):
         text = path.read_text()
-        text = re.sub(r"^from (mediagate\.v1|buf\.validate) import", r"from mediagate._gen.\1 import", text, flags=re.M)
+        packages = r"mediagate\.v1|buf\.validate|opentelemetry\.proto[\w.]*"
+        text = re.sub(rf"^from ({packages}) import", r"from mediagate._gen.\1 import", text, flags=re.M)
         path.write_text(text)
-    for folder in {out, *(path.parent for path in out.rglob("*.py")), out / "mediagate", out / "buf"}:
-        (folder / "__init__.py").touch()
+    for folder in {parent for path in out.rglob("*.py") for parent in path.relative_to(out).parents}:
+        (out / folder / "__init__.py").touch()
 
 
 def generate_edge(out: Path) -> None:

@@ -55,7 +55,7 @@ def slow(gateway: Gateway) -> Iterator[Json]:
 
 
 FREE = {"estimate_usd": 0, "held_usd": 0, "charged_usd": 0}
-SETTLED = {**FREE, "source": "provider"}
+SETTLED = {**FREE, "source": "table"}
 
 
 class TestObject:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+
+from mediagate._gen.opentelemetry.proto.collector.trace.v1 import trace_service_pb2
+from mediagate.telemetry.otlp_exporter import METHOD
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Seen:
 
 
 @dataclass
-class Collector(trace_service_pb2_grpc.TraceServiceServicer):
+class Collector:
     """What arrived."""
 
     port: int = 0
@@ -69,7 +71,13 @@ def collector() -> Iterator[Collector]:
     """A collector on a free port."""
     found = Collector()
     server = grpc.server(ThreadPoolExecutor(4))
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(found, server)
+    handler = grpc.unary_unary_rpc_method_handler(
+        found.Export,
+        trace_service_pb2.ExportTraceServiceRequest.FromString,
+        trace_service_pb2.ExportTraceServiceResponse.SerializeToString,
+    )
+    service, _, method = METHOD.strip("/").partition("/")
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
     found.port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:

@@ -12,7 +12,6 @@ from typing import Final
 
 from opentelemetry import context as contexts
 from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -20,6 +19,7 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from mediagate.telemetry.otlp_exporter import OtlpExporter
 from mediagate.telemetry.traces import NO_SPAN, Span
 
 SERVICE: Final = "mediagate"
@@ -43,13 +43,7 @@ class OtlpTracer:
             sampler=ParentBased(TraceIdRatioBased(share)),
             shutdown_on_exit=False,
         )
-        exporter = OTLPSpanExporter(
-            endpoint=endpoint,
-            insecure=endpoint.startswith("http://"),
-            headers=tuple(headers.items()),
-            timeout=EXPORT_S,
-        )
-        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._provider.add_span_processor(BatchSpanProcessor(OtlpExporter(endpoint, headers, EXPORT_S)))
         self._tracer = self._provider.get_tracer(SERVICE, version)
 
     def server(self, rpc: str, traceparent: str | None) -> Span:

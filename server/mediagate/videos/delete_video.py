@@ -30,6 +30,8 @@ from mediagate.videos.tasks import REMOVE_VIDEO, WAKE_CHANNEL, news
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 ANSWER_S_MAX: Final = 60.0
+# What a job that was stopped came to is asked for once, and in vain at a provider that does not answer.
+LAST_WORD_S_MAX: Final = 5.0
 # Nobody waits for a deleted video, so it is asked for at leisure.
 LOOK_S_MIN: Final = 10
 # A provider that says nothing of a job for so long behind its deadline will make nothing of it any more.
@@ -164,10 +166,10 @@ def _may_run(video: Video) -> bool:
     return video.phase not in (VideoPhase.ARCHIVING, VideoPhase.READY, VideoPhase.EXPIRED)
 
 
-async def _answer(call: Awaitable[T]) -> T:
+async def _answer(call: Awaitable[T], within_s: float = ANSWER_S_MAX) -> T:
     """Wait for a provider, but not for ever. Raises `FateUnknown`."""
     try:
-        async with asyncio.timeout(ANSWER_S_MAX):
+        async with asyncio.timeout(within_s):
             return await call
     except TimeoutError as error:
         raise FateUnknown("the provider did not answer in time") from error
@@ -176,6 +178,6 @@ async def _answer(call: Awaitable[T]) -> T:
 async def _ended(ref: str, provider: VideoProvider) -> JobStatus | None:
     """What the provider says of a job that is over; None where it says nothing."""
     with suppress(FateUnknown):
-        status = await _answer(provider.poll(ref))
+        status = await _answer(provider.poll(ref), LAST_WORD_S_MAX)
         return None if status.state in RUNNING_EVENTS else status
     return None

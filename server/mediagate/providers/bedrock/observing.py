@@ -19,11 +19,16 @@ def observe(client: Any, account: str) -> None:
         context[_SEEN] = (around, around.__enter__())
 
     def end(http_response: Any, context: dict[str, Any], **_: Any) -> None:
+        if _SEEN not in context:
+            # One of those answered in the server's place, and nothing was sent.
+            return
         around, call = context.pop(_SEEN)
         call.answered(http_response.status_code)
         around.__exit__(None, None, None)
 
     def fail(exception: Exception, context: dict[str, Any], **_: Any) -> None:
+        if _SEEN not in context:
+            return
         around, call = context.pop(_SEEN)
         meant = failure(exception)
         call.outcome = (
