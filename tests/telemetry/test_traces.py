@@ -84,7 +84,7 @@ def test_an_upload_is_one_trace_from_the_caller_to_the_provider(traced: Traced, 
             field("purpose", "user_data"),
             field("custom_llm_provider", provider),
             file_part(b"canary-content", "canary-name.txt"),
-            path="/v1/files?token=canary-token",
+            path="/v1/files?canary=canary-token",
             headers={**header, "x-custom": "canary-header"},
         )
         assert made.status_code == 200, made.text

@@ -118,11 +118,11 @@ class RemoveVideo:
 
     async def _stop(self, video: Video, ref: str, provider: VideoProvider) -> JobStatus | None:
         """Stop the job and settle it; what it does where it runs on, None where it has ended. Raises `FateUnknown`."""
-        if provider.spec.cancels and await _answer(provider.cancel(ref)):
-            log.info("deleted_video_stopped", video_id=video.id, provider=video.provider)
-            await self._settle_stopped(video, await _ended(ref, provider))
-            return None
         try:
+            if provider.spec.cancels and await _answer(provider.cancel(ref)):
+                log.info("deleted_video_stopped", video_id=video.id, provider=video.provider)
+                await self._settle_stopped(video, await _ended(ref, provider))
+                return None
             status = await _answer(provider.poll(ref))
         except FateUnknown as unknown:
             if isinstance(unknown.__cause__, FileNotFoundError):
