@@ -99,7 +99,7 @@ class TestKeys:
         assert http.get("/v1/files", headers=bearer(key["key"])).status_code == 200
         answer = http.post("/key/delete", json={"keys": [key["key"]], "key_aliases": ["to-go"]})
         assert sorted(answer.json()["deleted_keys"]) == sorted([key["key_id"], alias["key_id"]])
-        eventually(lambda: http.get("/v1/files", headers=bearer(key["key"])).status_code == 401, "it is refused", 2)
+        eventually(lambda: http.get("/v1/files", headers=bearer(key["key"])).status_code == 401, "it is refused", 10)
         refused(http.get("/key/info", params={"key": key["key_id"]}), 404, "key_not_found")
         refused(http.post("/key/delete", json={"keys": [key["key_id"]]}), 404, "key_not_found")
         refused(http.post("/key/delete", json={}), 400, "invalid_field")
@@ -116,7 +116,7 @@ class TestKeys:
         new = made(http, path.format(key["key_id"]), key=key["key_id"])
         assert (new["key_id"], new["rpm_limit"]) == (key["key_id"], 1000)
         assert http.get("/v1/files", headers=bearer(new["key"])).status_code == 200
-        eventually(lambda: http.get("/v1/files", headers=bearer(key["key"])).status_code == 401, "it is refused", 2)
+        eventually(lambda: http.get("/v1/files", headers=bearer(key["key"])).status_code == 401, "it is refused", 10)
 
     def test_keys_are_listed_by_page_and_owner(self, http: httpx.Client) -> None:
         ids = [made(http, "/key/generate", user_id="lister")["key_id"] for _ in range(5)]
@@ -243,7 +243,7 @@ class TestUsersAndTeams:
         assert http.get("/v1/files", headers=bearer(key["key"])).status_code == 200
         deleted = http.post(f"/{kind}/delete", json={f"{name}s": [holder[name]]}).json()
         assert deleted == {f"deleted_{kind}s": [holder[name]]}
-        eventually(lambda: http.get("/v1/files", headers=bearer(key["key"])).status_code == 401, "it is refused", 2)
+        eventually(lambda: http.get("/v1/files", headers=bearer(key["key"])).status_code == 401, "it is refused", 10)
         refused(http.get(f"/{kind}/info", params={name: holder[name]}), 404, f"{kind}_not_found")
         refused(http.post(f"/{kind}/new", json={name: holder[name]}), 400, f"{kind}_exists")
 
@@ -254,9 +254,9 @@ class TestUsersAndTeams:
         key = made(http, "/key/generate", **{name: holder})["key"]
         assert http.get("/v1/files", headers=bearer(key)).status_code == 200
         made(http, f"/{kind}/update", **{name: holder}, blocked=True)
-        eventually(lambda: http.get("/v1/files", headers=bearer(key)).status_code == 403, "it is blocked", 2)
+        eventually(lambda: http.get("/v1/files", headers=bearer(key)).status_code == 403, "it is blocked", 10)
         made(http, f"/{kind}/update", **{name: holder}, blocked=False)
-        eventually(lambda: http.get("/v1/files", headers=bearer(key)).status_code == 200, "it is open", 2)
+        eventually(lambda: http.get("/v1/files", headers=bearer(key)).status_code == 200, "it is open", 10)
 
 
 class TestWhoMay:
