@@ -15,7 +15,7 @@ from mediagate.api.server import ApiServer
 from mediagate.composition import build_parts, open_parts
 from mediagate.config import Settings
 from mediagate.core.objects import Principal
-from mediagate.services import build_callers, build_feed, build_pipeline, build_servicers
+from mediagate.services import build_callers, build_feed, build_limits, build_pipeline, build_servicers
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,9 @@ async def serve(address: str) -> None:
 
     await open_parts(parts)
     callers = build_callers(parts)
-    servicers = build_servicers(parts, feed, ready, callers)
-    whole = build_pipeline(parts, servicers, callers)
+    limits = build_limits(parts)
+    servicers = build_servicers(parts, feed, ready, callers, limits)
+    whole = build_pipeline(parts, servicers, callers, limits)
     server = ApiServer(servicers, type(whole)(cast(Any, Anybody()), whole.keys, whole.request_s))
     await server.start(address)
     stopping = asyncio.Event()

@@ -22,6 +22,8 @@ from typing import Any
 
 import yaml
 
+# An installed gateway has its bytecode; told to keep none, each process would compile all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 MIB = 1 << 20
 GIB = 1 << 30
 KEY = "sk-bench"

@@ -22,7 +22,7 @@ from mediagate.config_routing import own_id
 from mediagate.config_sections import ModelEntry
 from mediagate.core.placement import KMS, KMS_KEY
 from mediagate.providers.account import Account
-from mediagate.providers.registry import FILE_PROVIDERS, VIDEO_PROVIDERS
+from mediagate.providers.registry import CHAT_PROVIDERS, FILE_PROVIDERS, VIDEO_PROVIDERS
 from mediagate.routing.catalog import Deployment
 from mediagate.routing.stores import LOCAL
 
@@ -43,11 +43,12 @@ _HABITS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """Every account that can keep files, those of `files_settings` first; every one that can make videos; and every
-    deployment of `model_list`. An account that can do both is in both, under one id."""
+    """Every account that can keep files, those of `files_settings` first; every one that can make videos; every one
+    that answers chats; and every deployment of `model_list`. An account that can do more is in each, under one id."""
 
     files: list[Account]
     videos: list[Account]
+    chats: list[Account]
     deployments: list[Deployment]
 
 
@@ -62,7 +63,7 @@ def accounts_of(settings: Settings, environ: Mapping[str, str]) -> Accounts:
             known.label(known.add(_of_files(entry)), entry.told_labels(), entry.storage_cap_bytes)
         else:
             log.warning("files_settings_unknown_provider", provider=entry.custom_llm_provider)
-    deployments = _deployments(config.model_list, known)
+    deployments = _deployments(config.model_list, known, drops_settings=config.litellm_settings.drop_params)
     # A `local` account of the configuration names nothing that this one is not.
     data_dir, local = settings.data_dir, config.local
     files = Account(LOCAL, LOCAL, options={"root": str(data_dir / "files"), "fsync": local.fsync})
@@ -71,13 +72,16 @@ def accounts_of(settings: Settings, environ: Mapping[str, str]) -> Accounts:
     )
     known.label(LOCAL, local.told_labels(), local.storage_cap_bytes)
     stores = [files, *(_spooling(account, data_dir) for account in known.accounts if account.provider != LOCAL)]
-    makers = [videos, *(_spooling(account, data_dir) for account in known.makers if account.provider != LOCAL)]
+    asked = [_spooling(account, data_dir) for account in known.asked if account.provider != LOCAL]
+    makers = [videos, *(account for account in asked if account.provider in VIDEO_PROVIDERS)]
+    chats = [account for account in asked if account.provider in CHAT_PROVIDERS]
     if known.complaints:
         raise ConfigError(str(settings.config_path or "configuration"), known.complaints)
     return Accounts(
         [_encrypting(known.labelled(account)) for account in stores],
         # Bedrock is told with each video which key to use; what Vertex AI writes has its bucket's.
         [_encrypting(found) if found.provider == "bedrock" else found for found in map(known.labelled, makers)],
+        [known.labelled(account) for account in chats],
         deployments,
     )
 
@@ -88,17 +92,17 @@ def _encrypting(account: Account) -> Account:
     return replace(account, labels={**account.labels, KMS: "true", KMS_KEY: key}) if key else account
 
 
-def _deployments(models: Iterable[ModelEntry], known: _Accounts) -> list[Deployment]:
+def _deployments(models: Iterable[ModelEntry], known: _Accounts, *, drops_settings: bool) -> list[Deployment]:
     found: dict[str, Deployment] = {}
     for model in models:
         params = model.litellm_params
         provider, provider_model = provider_of(params)
-        account, video_account = known.of_model(provider, params), known.of_video(provider, params)
+        account, model_account = known.of_files(provider, params), known.of_models(provider, params)
         # A deployment without a key of its own uses the account that was there, which says itself what it is like.
-        for one in {account, video_account}:
+        for one in {account, model_account}:
             known.label(one, model.told_labels(), params.storage_cap_bytes)
         base = f"{model.model_name}:{provider}/{provider_model}"
-        again = f"{base}@{video_account}"
+        again = f"{base}@{model_account}"
         names = (own_id(model.model_info) or base, again, *(f"{again}#{number}" for number in range(2, len(found) + 3)))
         deployment_id = next(name for name in names if name not in found)
         found[deployment_id] = Deployment(
@@ -107,12 +111,14 @@ def _deployments(models: Iterable[ModelEntry], known: _Accounts) -> list[Deploym
             provider=provider,
             provider_model=provider_model,
             account=account,
-            video_account=video_account,
+            model_account=model_account,
             info=model.model_info,
             weight=params.weight,
             order=params.order,
             rpm=params.rpm,
+            tpm=params.tpm,
             parallel_max=params.max_parallel_requests,
+            drops_settings=drops_settings if params.drop_params is None else params.drop_params,
         )
     return list(found.values())
 
@@ -137,7 +143,7 @@ class _Accounts:
         self._config = config
         self._environ = environ
         self._by_content: dict[str, Account] = {}
-        self._makers: dict[str, Account] = {}
+        self._asked: dict[str, Account] = {}
         self._labels: dict[str, dict[str, str]] = {}
         self._caps: dict[str, int] = {}
         self.complaints: list[str] = []
@@ -164,9 +170,9 @@ class _Accounts:
         return list(self._by_content.values())
 
     @property
-    def makers(self) -> list[Account]:
-        """Those that make videos."""
-        return list(self._makers.values())
+    def asked(self) -> list[Account]:
+        """Those whose models are asked."""
+        return list(self._asked.values())
 
     def add(self, account: Account) -> str:
         """The id of this account, which is a new one if none is like it."""
@@ -178,12 +184,12 @@ class _Accounts:
     def _id(self, account: Account, content: str) -> str:
         if account.id:
             return account.id
-        taken = {known.id for known in (*self._by_content.values(), *self._makers.values())}
+        taken = {known.id for known in (*self._by_content.values(), *self._asked.values())}
         if account.provider not in taken:
             return account.provider
         return f"{account.provider}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
-    def of_model(self, provider: str, params: LitellmParams) -> str:
+    def of_files(self, provider: str, params: LitellmParams) -> str:
         """The account whose files a deployment can read."""
         if provider not in FILE_PROVIDERS:
             return provider
@@ -195,10 +201,10 @@ class _Accounts:
             return LOCAL
         return self.add(self._of_params(provider, params))
 
-    def of_video(self, provider: str, params: LitellmParams) -> str:
-        """The account that makes a deployment's videos: the provider's first one for files with what the deployment
-        says of its own over it, which is another account where that is anything."""
-        if provider not in VIDEO_PROVIDERS or provider == LOCAL:
+    def of_models(self, provider: str, params: LitellmParams) -> str:
+        """The account whose model a deployment is: the provider's first one for files with what the deployment says of
+        its own over it, which is another account where that is anything."""
+        if provider == LOCAL or (provider not in VIDEO_PROVIDERS and provider not in CHAT_PROVIDERS):
             return provider
         own = self._of_params(provider, params)
         content = _content(own)
@@ -213,10 +219,10 @@ class _Accounts:
             # What differs in its habits alone is the account for files.
             own = replace(changed, id=base.id) if _content(replace(changed, id=base.id)) == _content(base) else changed
             content = _content(own)
-        if content not in self._makers:
+        if content not in self._asked:
             account_id = own.id or (base.id if base is not None and _content(base) == content else "")
-            self._makers[content] = replace(own, id=account_id or self._id(own, content), environ=self._environ)
-        return self._makers[content].id
+            self._asked[content] = replace(own, id=account_id or self._id(own, content), environ=self._environ)
+        return self._asked[content].id
 
     def _of_params(self, provider: str, params: LitellmParams) -> Account:
         return Account(

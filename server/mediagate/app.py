@@ -54,6 +54,7 @@ async def run_api(settings: Settings, address: str) -> None:
         build_callers,
         build_decision,
         build_feed,
+        build_limits,
         build_pipeline,
         build_request_log,
         build_request_sink,
@@ -71,18 +72,18 @@ async def run_api(settings: Settings, address: str) -> None:
 
     await recall_accounts(parts)
     await open_parts(parts)
-    await feed.start()
     callers = build_callers(parts)
-    servicers = build_servicers(parts, feed, require_ready, callers)
+    limits = build_limits(parts)
+    servicers = build_servicers(parts, feed, require_ready, callers, limits)
     sink = build_request_sink(parts)
-    pipeline = build_pipeline(parts, servicers, callers, build_request_log(parts, sink.add if sink else None))
+    pipeline = build_pipeline(parts, servicers, callers, limits, build_request_log(parts, sink.add if sink else None))
     if sink is not None:
         sink.start()
     server = ApiServer(servicers, pipeline, build_decision(parts, pipeline))
-    key_changes = callers.authenticate.listener(parts.db.url)
-    await key_changes.start()
-    routing_news = parts.router.listener(parts.db.url)
-    await routing_news.start()
+    key_changes = callers.authenticate.listener(parts.db)
+    routing_news = parts.router.listener(parts.db)
+    for hearing in (feed, key_changes, routing_news):
+        await hearing.start()
     # What start-up made stays for good; the collector need not walk it again and again.
     gc.collect()
     gc.freeze()
@@ -97,12 +98,16 @@ async def run_api(settings: Settings, address: str) -> None:
     if sink is not None:
         await sink.close()
     await key_changes.close()
+    await parts.chat_money.close()
     if pipeline.door.limits is not None:
         await pipeline.door.limits.close()
     await routing_news.close()
+    await parts.copy_news.close()
     await parts.intake.leases.close()
     parts.outputs.tools.close()
     await parts.guardrails.close()
+    await parts.chats.close()
+    await parts.makers.close()
     await parts.stores.close()
     await parts.db.close()
     log.info("api_stopped", address=address)
@@ -117,8 +122,8 @@ async def run_worker(settings: Settings) -> None:
     parts = build_parts(settings)
     await recall_accounts(parts)
     await open_parts(parts)
-    worker = Worker(parts.db.url, build_operations(parts))
-    routing_news = parts.router.listener(parts.db.url)
+    worker = Worker(build_operations(parts))
+    routing_news = parts.router.listener(parts.db)
     await routing_news.start()
     # Trackers live long and are many: walking all of them for every few hundred new objects finds nothing.
     gc.collect()
@@ -132,9 +137,11 @@ async def run_worker(settings: Settings) -> None:
     worker.stop()
     await running
     await routing_news.close()
+    await parts.copy_news.close()
     await parts.intake.leases.close()
     parts.outputs.tools.close()
     await parts.guardrails.close()
+    await parts.batch_accounts.close()
     await parts.stores.close()
     await parts.db.close()
     stop_metrics()

@@ -10,8 +10,13 @@ from decimal import Decimal
 
 from mediagate.access.idempotency import SweepKeys
 from mediagate.access.limits.sweep import SweepLimits
+from mediagate.access.links import SignedLinks
 from mediagate.access.tokens import SweepTokens
 from mediagate.accounts import accounts_of
+from mediagate.chat.cost import TokenCosts
+from mediagate.chat.money import PRICE_KEYS, ChatMoney
+from mediagate.chat.resolve_files import ResolveFiles
+from mediagate.chat.spend_writer import SpendWriter
 from mediagate.config import ConfigError, Settings
 from mediagate.core.clock import SystemClock
 from mediagate.core.forms import FormLimits
@@ -19,12 +24,15 @@ from mediagate.core.ids import stamp_ids
 from mediagate.core.periods import parse_period
 from mediagate.core.spend import BudgetKind, Limit, Payer
 from mediagate.core.webhooks import RetryRules
+from mediagate.file_references import build_links, build_resolve_files
 from mediagate.files.copy_file import CopyFile
+from mediagate.files.copy_news import CopyNews
 from mediagate.files.find_source import FindSource
 from mediagate.files.finish_replica import FollowReplica, RepairReplica
 from mediagate.files.get_file import GetFile
 from mediagate.files.intake import Intake
 from mediagate.files.open_content import OpenContent
+from mediagate.files.place_copy import MakeCopy
 from mediagate.files.reconcile import Reconcile
 from mediagate.files.remove_file import DropParts, RemoveReplicas, ResumeRemovals, SweepFiles
 from mediagate.files.retention import Retention
@@ -37,10 +45,13 @@ from mediagate.net.urls import FetchRules, allowed_host
 from mediagate.net.webhooks import WebhookSender
 from mediagate.outputs import Outputs, build_outputs
 from mediagate.pricing.prices import Prices, own_rates
+from mediagate.pricing.token_prices import TokenPrices, own_tokens
 from mediagate.providers.account import Account
-from mediagate.providers.registry import VIDEO_PROVIDERS
+from mediagate.providers.registry import FILE_PROVIDERS, VIDEO_PROVIDERS
 from mediagate.routing.account_memory import RecallAccounts
+from mediagate.routing.batch_accounts import BatchAccounts
 from mediagate.routing.catalog import Deployment, ModelCatalog
+from mediagate.routing.model_accounts import ChatAccounts
 from mediagate.routing.router import Router
 from mediagate.routing.sources import SourceRules, source_prefix
 from mediagate.routing.stores import LOCAL, FileStores
@@ -48,6 +59,9 @@ from mediagate.routing.targets import Targets
 from mediagate.routing.video_accounts import VideoAccounts
 from mediagate.spend.adjust import AdjustSpend
 from mediagate.spend.limits import BudgetRules
+from mediagate.spend.record import RecordSpend
+from mediagate.spend.reserve import ReserveSpend
+from mediagate.spend.till import Till
 from mediagate.storage.accounts import WatchAccounts
 from mediagate.storage.fold import FoldUsage
 from mediagate.storage.retention import RetentionDefaults
@@ -76,10 +90,13 @@ class Parts:
     db: Database
     stores: FileStores
     makers: VideoAccounts
+    chats: ChatAccounts
+    batch_accounts: BatchAccounts
     catalog: ModelCatalog
     router: Router
     costs: Costs
     budgets: BudgetRules
+    chat_money: ChatMoney
     clock: SystemClock
     intake: Intake
     files: FileLookup
@@ -91,6 +108,9 @@ class Parts:
     outputs: Outputs
     copy_file: CopyFile
     guardrails: Guardrails
+    copy_news: CopyNews
+    links: SignedLinks | None
+    resolve_files: ResolveFiles
 
 
 def build_parts(settings: Settings) -> Parts:
@@ -102,7 +122,9 @@ def build_parts(settings: Settings) -> Parts:
     accounts = accounts_of(settings, os.environ)
     stores = file_stores(settings, accounts.files)
     makers = VideoAccounts(accounts.videos)
+    chats = ChatAccounts(accounts.chats)
     catalog = ModelCatalog(accounts.deployments, makers, parallel_max=makers.parallel_max)
+    budgets = budget_rules(settings)
     files = FileLookup(db)
     get_file = GetFile(files, clock)
     reconcile = Reconcile(db, stores, clock, timedelta(seconds=settings.config.files.orphan_grace_s))
@@ -112,15 +134,25 @@ def build_parts(settings: Settings) -> Parts:
     fetcher = Fetcher(fetch_rules(settings))
     targets = Targets(stores, catalog)
     outputs = build_outputs(settings, db, catalog, intake, files, open_content, clock, guardrails)
+    copy_news = CopyNews(db)
+    links = build_links(settings, files, clock)
     return Parts(
         settings=settings,
         db=db,
         stores=stores,
         makers=makers,
+        chats=chats,
+        batch_accounts=BatchAccounts(chats.known),
         catalog=catalog,
         router=Router(db, catalog, settings.config.router_settings.rules),
         costs=costs_of(accounts.deployments),
-        budgets=budget_rules(settings),
+        budgets=budgets,
+        chat_money=ChatMoney(
+            db,
+            token_costs_of(accounts.deployments, settings.config.budgets.chat_output_tokens),
+            Till(db, ReserveSpend(budgets, price_keys=PRICE_KEYS)),
+            SpendWriter(db, RecordSpend(budgets)),
+        ),
         clock=clock,
         intake=intake,
         files=files,
@@ -139,6 +171,9 @@ def build_parts(settings: Settings) -> Parts:
             retention=RetentionDefaults(settings.config.retention),
         ),
         guardrails=guardrails,
+        copy_news=copy_news,
+        links=links,
+        resolve_files=build_resolve_files(settings, db, stores, copy_news, open_content, fetcher, links, clock),
     )
 
 
@@ -151,7 +186,9 @@ async def open_parts(parts: Parts) -> None:
 async def recall_accounts(parts: Parts) -> None:
     """Bring back the accounts that the configuration no longer has, for what they hold; for processes that serve."""
     key = parts.settings.master_key
-    recall = RecallAccounts(parts.db, parts.stores, parts.makers, key.get_secret_value() if key else None, os.environ)
+    recall = RecallAccounts(
+        parts.db, parts.stores, parts.makers, parts.chats, key.get_secret_value() if key else None, os.environ
+    )
     await recall.run(parts.clock.now())
 
 
@@ -161,13 +198,27 @@ def costs_of(deployments: Sequence[Deployment]) -> Costs:
     return Costs(Prices({key: rates for key, rates in own.items() if rates is not None}))
 
 
+def token_costs_of(deployments: Sequence[Deployment], assumed_answer: int | None = None) -> TokenCosts:
+    """What chats cost."""
+    own = {deployment.id: own_tokens(deployment.info) for deployment in deployments}
+    return TokenCosts(TokenPrices({key: said for key, said in own.items() if said is not None}), assumed_answer)
+
+
+def master_key_of(parts: Parts) -> str:
+    """The key that opens everything. Raises `ConfigError` where the process was given none."""
+    if parts.settings.master_key is None:
+        raise ConfigError("environment", ["MEDIAGATE_MASTER_KEY is not set."])
+    return parts.settings.master_key.get_secret_value()
+
+
 def budget_rules(settings: Settings) -> BudgetRules:
     """What the configuration says of budgets. Raises `ConfigError` for a provider that nobody knows."""
     budgets = settings.config.budgets
+    known = sorted({*VIDEO_PROVIDERS, *FILE_PROVIDERS})
     complaints = [
-        f"budgets.provider_budget_config: '{name}' makes no videos here; there are {', '.join(VIDEO_PROVIDERS)}"
+        f"budgets.provider_budget_config: '{name}' is no provider here; there are {', '.join(known)}"
         for name in budgets.provider_budget_config
-        if name not in VIDEO_PROVIDERS
+        if name not in known
     ]
     if complaints:
         raise ConfigError(str(settings.config_path or "configuration"), complaints)
@@ -275,15 +326,22 @@ def build_tracker(parts: Parts) -> TrackVideo:
 
 def build_operations(parts: Parts) -> Operations:
     """What jobs do."""
+    # It is made of the parts above.
+    from mediagate.batch_parts import build_batch_cleaner, build_batch_tracker
+
     remove_replicas = RemoveReplicas(parts.db, parts.stores)
+    repair_replica = RepairReplica(parts.db, parts.stores, parts.files, parts.open_content, parts.clock)
     drop_parts = DropParts(parts.db, parts.stores)
     return Operations(
         db=parts.db,
         track_video=build_tracker(parts),
+        track_batch=build_batch_tracker(parts),
+        clean_batch=build_batch_cleaner(parts),
         remove_video=RemoveVideo(parts.db, parts.catalog, parts.clock, parts.costs),
         remove_replicas=remove_replicas,
-        repair_replica=RepairReplica(parts.db, parts.stores, parts.files, parts.open_content, parts.clock),
+        repair_replica=repair_replica,
         follow_replica=FollowReplica(parts.db, parts.stores, parts.clock),
+        make_copy=MakeCopy(parts.db, repair_replica),
         copy_file=parts.copy_file,
         drop_parts=drop_parts,
         sweep_keys=SweepKeys(parts.db, parts.clock),

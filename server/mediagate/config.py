@@ -17,6 +17,9 @@ from typing import Any, ClassVar, Final, Self, TypeAlias
 import yaml
 from pydantic import BaseModel, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 
+from mediagate.config_batches import Batches
+from mediagate.config_chat import Chat
+from mediagate.config_chat_files import ChatFiles
 from mediagate.config_guardrails import GuardrailEntry, guardrail_complaints, guardrail_warnings
 from mediagate.config_handles import Handles
 from mediagate.config_money import Budgets
@@ -29,6 +32,7 @@ from mediagate.config_sections import (
     Files,
     GeneralSettings,
     Limits,
+    LitellmSettings,
     Local,
     ModelEntry,
     Net,
@@ -43,12 +47,13 @@ from mediagate.config_storage import RETENTION, Retention
 from mediagate.config_telemetry import Telemetry
 
 ENV_PREFIX: Final = "os.environ/"
+PEERS_SETTINGS: Final = "litellm_settings"
 DEFAULT_DATA_DIR: Final = ".mediagate"
 
 PEER_SECTIONS: Final = frozenset(
     {
         "agents", "callback_settings", "credential_list", "environment_variables", "finetune_settings",
-        "include", "litellm_settings", "mcp_servers", "mcp_tools", "policies", "prompts",
+        "include", "mcp_servers", "mcp_tools", "policies", "prompts",
         "search_tools", "vector_store_registry",
     }
 )  # fmt: skip
@@ -100,9 +105,11 @@ class Config(Strict):
     )
     files_settings: list[FilesSettings] = Field(default=[], description="Accounts that can store files.")
     general_settings: GeneralSettings = GeneralSettings()
+    litellm_settings: LitellmSettings = LitellmSettings()
     router_settings: RouterSettings = RouterSettings()
     limits: Limits = Limits()
     videos: Videos = Videos()
+    batches: Batches = Batches()
     archive: Archive = Archive()
     local: Local = Local()
     server: Server = Server()
@@ -117,6 +124,8 @@ class Config(Strict):
         default=[], description="What looks at prompts, pictures, finished videos and text files before they are taken."
     )
     handles: Handles = Handles()
+    chat: Chat = Chat()
+    chat_files: ChatFiles = ChatFiles()
     database_url: SecretStr | None = Field(
         default=None, description="PostgreSQL URL. `dev` starts its own without one."
     )
@@ -202,11 +211,14 @@ def format_path(path: KeyPath) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses a key given twice and leaves dates (`api_version: 2025-04-01`) as text."""
+    """Safe YAML that refuses a key given twice, and leaves dates (`api_version: 2025-04-01`) and keys (`on: [prompt]`,
+    which YAML 1.1 takes for `true: [prompt]`) as text."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.tag == "tag:yaml.org,2002:bool":
+                key.tag = "tag:yaml.org,2002:str"
             if key.value in seen and key.value != "<<":
                 problem = f"the key {key.value} is given twice"
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
@@ -250,7 +262,22 @@ def _split_unknown_sections(tree: dict[str, Any]) -> tuple[list[str], list[str]]
             complaints.append(f"{key}: unknown key{_did_you_mean(str(key), Config.model_fields)}")
     for key in [key for key, value in tree.items() if value is None]:
         del tree[key]
+    warnings += _split_peers_settings(tree)
     return complaints, warnings
+
+
+def _split_peers_settings(tree: dict[str, Any]) -> list[str]:
+    """Take what is not ours out of the peer's own section, before anybody looks for its environment variables."""
+    section = tree.get(PEERS_SETTINGS)
+    if section is None:
+        return []
+    if not isinstance(section, dict):
+        del tree[PEERS_SETTINGS]
+        return [_unused((PEERS_SETTINGS,), None)]
+    unused = [key for key in section if key not in LitellmSettings.model_fields]
+    # A copy: an anchor may stand for it elsewhere.
+    tree[PEERS_SETTINGS] = {key: value for key, value in section.items() if key not in unused}
+    return [_unused((PEERS_SETTINGS, key), None) for key in unused]
 
 
 def _resolve_references(

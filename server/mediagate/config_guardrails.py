@@ -16,10 +16,10 @@ PATTERNS: Final = "patterns"
 OPENAI_MODERATION: Final = "openai_moderation"
 GRPC: Final = "grpc"
 KINDS: Final = (PATTERNS, OPENAI_MODERATION, GRPC)
-PROMPT, IMAGE, THUMBNAIL, TEXT_FILE = "prompt", "image", "thumbnail", "text_file"
-_TEXTS: Final = (PROMPT, TEXT_FILE)
+PROMPT, IMAGE, THUMBNAIL, TEXT_FILE, ANSWER = "prompt", "image", "thumbnail", "text_file", "answer"
+_TEXTS: Final = (PROMPT, TEXT_FILE, ANSWER)
 # The peer's words for when a guardrail runs. Beside the call is as good as before it: nothing is made until it passed.
-_MODES: Final = {"pre_call": (PROMPT, IMAGE), "during_call": (PROMPT, IMAGE), "post_call": (THUMBNAIL,)}
+_MODES: Final = {"pre_call": (PROMPT, IMAGE), "during_call": (PROMPT, IMAGE), "post_call": (THUMBNAIL, ANSWER)}
 _KEYS_OF: Final = {
     PATTERNS: ("words", "patterns"),
     OPENAI_MODERATION: ("api_key", "api_base", "model", "categories", "thresholds"),
@@ -47,10 +47,11 @@ class GuardrailParams(Strict):
     guardrail: str = Field(description="Kind: `patterns`, `openai_moderation`, or `grpc` for one of your own.")
     mode: str | list[str] | None = Field(
         default=None,
-        description="The peer's way to say `on`: `pre_call` (prompt, image), `post_call` (thumbnail). Default: "
+        description="The peer's way to say `on`: `pre_call` (prompt, image), `post_call` (thumbnail, "
+        "answer). Default: "
         "pre_call.",
     )
-    on: list[Literal["prompt", "image", "thumbnail", "text_file"]] | None = Field(
+    on: list[Literal["prompt", "image", "thumbnail", "text_file", "answer"]] | None = Field(
         default=None, min_length=1, description="What it looks at. Default: what `mode` says."
     )
     default_on: bool | None = Field(
@@ -72,6 +73,10 @@ class GuardrailParams(Strict):
     )
     on_oversize: Literal["block", "allow"] = Field(
         default="block", description="What happens to text files with more than `file_bytes_max`, once that is checked."
+    )
+    on_stream: Literal["window", "buffer", "pass"] = Field(
+        default="window",
+        description="`answer`: a stream goes out piece by piece as it is judged, or once all of it is, or unjudged.",
     )
     words: list[Annotated[str, AfterValidator(_word)]] = Field(
         default=[], description="`patterns`: words and phrases that are blocked where they stand by themselves."
@@ -158,7 +163,7 @@ class GuardrailParams(Strict):
             unread = [stage for stage in (self.on or ()) if stage not in _TEXTS]
             if unread or not self.stages:
                 shown = ", ".join(unread) or THUMBNAIL
-                yield f"patterns read text alone: 'on' may have {' and '.join(_TEXTS)}, not {shown}"
+                yield f"patterns read text alone: 'on' may have {', '.join(_TEXTS)}, not {shown}"
         if self.models is not None and TEXT_FILE in self.stages:
             yield "'models' leaves out every text_file, since a file is for no model; use two guardrails"
 

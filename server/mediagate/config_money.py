@@ -56,6 +56,12 @@ class Budgets(Strict):
     """Budgets that are no key's, user's or team's own."""
 
     provider_budget_config: dict[str, ProviderBudget] = Field(default={}, description="Budgets of providers, by name.")
+    chat_output_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        description="How long an answer of a chat is taken to be when money is held for it and the caller gives no "
+        "`max_tokens`, tokens. Default: the longest answer of the model, which no call exceeds.",
+    )
     unpriced: Literal["refuse", "allow"] = Field(
         default="refuse",
         description="What becomes of a request under a hard budget whose price nobody knows: it is refused with the "

@@ -54,10 +54,18 @@ class LitellmParams(Labelled, Peer):
         default=None, ge=-1_000_000, le=1_000_000, description="Deployments with a lower number are asked first."
     )
     rpm: int | None = Field(
-        default=None, ge=1, le=1_000_000, description="Most submits of the deployment within any minute."
+        default=None, ge=1, le=1_000_000, description="Most submits or chats of the deployment within any minute."
+    )
+    tpm: int | None = Field(
+        default=None, ge=1, le=1_000_000_000, description="Most tokens of the deployment's chats within any minute."
     )
     max_parallel_requests: int | None = Field(
-        default=None, ge=1, le=1_000_000, description="Most videos that the deployment has at the same time."
+        default=None, ge=1, le=1_000_000, description="Most videos or chats that the deployment has at the same time."
+    )
+    drop_params: bool | None = Field(
+        default=None,
+        description="Leave out the settings of a chat that the provider has no word for, in place of an error. "
+        "Default: `litellm_settings.drop_params`.",
     )
 
 
@@ -94,8 +102,9 @@ class ModelEntry(Peer):
     model_info: dict[str, Any] = Field(
         default_factory=dict,
         description="What the deployment can make (`mode: video_generation`, `sizes`, `default_size`, `seconds`, "
-        "`default_seconds`, `inputs`, `operations`, `audio`, `characters`) and what it costs, in US dollars; other "
-        "members are free notes. `region`, `zero_retention` and `labels` say the same as in `litellm_params`.",
+        "`default_seconds`, `inputs`, `operations`, `audio`, `characters`), whether its server has a Responses API "
+        "(`supports_responses`, or `/v1/responses` among `supported_endpoints`), and what it costs, in US dollars; "
+        "other members are free notes. `region`, `zero_retention` and `labels` say the same as in `litellm_params`.",
     )
 
     def told_labels(self) -> dict[str, str]:
@@ -121,11 +130,22 @@ class ModelEntry(Peer):
 
     @field_validator("model_info")
     @classmethod
+    def _dialects(cls, info: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(info.get("supports_responses", True), bool):
+            raise ValueError(f"supports_responses is true or false, not {info['supports_responses']!r}")
+        if not isinstance(info.get("supported_endpoints") or [], list):
+            raise ValueError('supported_endpoints is a list, such as ["/v1/chat/completions", "/v1/responses"]')
+        return info
+
+    @field_validator("model_info")
+    @classmethod
     def _prices(cls, info: dict[str, Any]) -> dict[str, Any]:
         if info:
             from mediagate.pricing.rates import rates_in
+            from mediagate.pricing.token_prices import own_tokens
 
             rates_in(info)
+            own_tokens(info)
         return info
 
 
@@ -159,6 +179,15 @@ class FilesSettings(Labelled, Peer):
         """`7`, `"7"`, `"7d"` and `"7 days"` are the same."""
         match = re.fullmatch(r"\s*(\d{1,6})\s*(?:d|days?)?\s*", value) if isinstance(value, str) else None
         return int(match[1]) if match else value
+
+
+class LitellmSettings(Peer):
+    """What concerns every chat."""
+
+    drop_params: bool = Field(
+        default=False,
+        description="Leave out the settings of a chat that its provider has no word for, in place of an error.",
+    )
 
 
 class GeneralSettings(Peer):
@@ -263,6 +292,8 @@ class Server(Strict):
         default=1.0, ge=0, description="Readiness is down this long before new requests are refused, s."
     )
     envoy_concurrency: int = Field(default=2, ge=1, le=256, description="Envoy's worker threads.")
+    console: bool = Field(default=True, description="Serve the console at `/console`, and lead from `/` to it.")
+    docs: bool = Field(default=True, description="Serve the description of the API at `/docs` and `/openapi.json`.")
 
 
 def _checked_hosts(hosts: list[str]) -> list[str]:

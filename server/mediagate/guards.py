@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from mediagate.config import ConfigError, Settings
 from mediagate.config_guardrails import OPENAI_MODERATION, PATTERNS, GuardrailEntry, GuardrailParams
-from mediagate.core.guardrails import Stage
+from mediagate.core.guardrails import Stage, Streams
 from mediagate.guardrails.rules import Guardrails, Judge, Rule
 
 OPENAI_KEY = "OPENAI_API_KEY"
@@ -42,6 +42,7 @@ def _rule(entry: GuardrailEntry, environ: Mapping[str, str], path: str, complain
         timeout_s=params.timeout_s,
         file_bytes_max=params.file_bytes_max,
         blocks_oversize=params.on_oversize == "block",
+        streams=Streams(params.on_stream),
     )
 
 

@@ -27,6 +27,7 @@ from mediagate.api.idempotency import Keys
 from mediagate.api.limits import Door, Gate
 from mediagate.api.models import ModelServicer
 from mediagate.api.observe import Observer
+from mediagate.api.pages import PagesServicer
 from mediagate.api.pipeline import Pipeline
 from mediagate.api.recovery import recoveries
 from mediagate.api.spend import SpendServicer
@@ -35,10 +36,9 @@ from mediagate.api.targets import TargetReader
 from mediagate.api.tokens import TokenServicer
 from mediagate.api.uploads import UploadServicer
 from mediagate.api.usage import UsageServicer
-from mediagate.api.videos import VideoServicer
 from mediagate.api.webhooks import WebhookServicer
-from mediagate.composition import Parts, build_callbacks, fetch_rules, form_limits, webhook_sender
-from mediagate.config import ConfigError
+from mediagate.batch_parts import build_batch_servicer
+from mediagate.composition import Parts, fetch_rules, form_limits, master_key_of, webhook_sender
 from mediagate.core import ids
 from mediagate.core.access import ScopeKind
 from mediagate.files.abandon_file import AbandonFile
@@ -54,15 +54,13 @@ from mediagate.files.list_files import ListFiles
 from mediagate.files.provider_files import ProviderFiles
 from mediagate.files.upload_room import ReserveRoom
 from mediagate.files.upload_terms import SettleUpload
+from mediagate.model_services import build_chat_servicer, build_video_servicer
 from mediagate.net.urls import endpoint_of
 from mediagate.net.webhooks import WebhookSender
-from mediagate.outputs import archive_rules
-from mediagate.providers.base import VideoKind
 from mediagate.routing.health import ReadHealth
 from mediagate.routing.places import ContentPlaces
 from mediagate.spend.get_budget import GetBudgets
 from mediagate.spend.report import ListSpend, TotalSpend
-from mediagate.spend.reserve import ReserveSpend
 from mediagate.spend.reset_budget import ResetBudget
 from mediagate.spend.settle import SettleByHand, SettleSpend
 from mediagate.storage.accounts import WatchAccounts
@@ -78,26 +76,7 @@ from mediagate.telemetry.exposition import MetricsPage
 from mediagate.telemetry.logs import request_log
 from mediagate.telemetry.request_sink import RequestSink, SinkRules
 from mediagate.telemetry.requests import RequestLog
-from mediagate.videos.callbacks import TakeCallback
-from mediagate.videos.cancel_video import CancelVideo
-from mediagate.videos.characters import CreateCharacter, GetCharacter
-from mediagate.videos.create_video import CreateVideo, DeriveVideo, ReadForm
-from mediagate.videos.delete_video import DeleteVideo
-from mediagate.videos.estimate_video import EstimateVideo
 from mediagate.videos.feed import VideoFeed
-from mediagate.videos.get_video import GetVideo
-from mediagate.videos.guard_request import GuardRequest
-from mediagate.videos.inputs import KeepInput
-from mediagate.videos.journal import Journal
-from mediagate.videos.list_videos import ListVideos
-from mediagate.videos.measure_input import MeasureInput
-from mediagate.videos.open_content import OpenVideoContent
-from mediagate.videos.places import VideoPlaces
-from mediagate.videos.plan_video import PlanVideo
-from mediagate.videos.route_video import RouteVideo
-from mediagate.videos.start_video import StartVideo
-from mediagate.videos.watch_video import WatchVideo
-from mediagate.videos.watch_videos import WatchVideos
 from mediagate.webhooks.create_endpoint import CreateWebhookEndpoint
 from mediagate.webhooks.delete_endpoint import DeleteWebhookEndpoint
 from mediagate.webhooks.get_endpoint import GetWebhookEndpoint, ListWebhookEndpoints
@@ -146,19 +125,23 @@ def build_request_sink(parts: Parts) -> RequestSink | None:
 
 
 def build_pipeline(
-    parts: Parts, servicers: Mapping[str, Any], callers: Callers, log: RequestLog | None = None
+    parts: Parts, servicers: Mapping[str, Any], callers: Callers, limits: Limits, log: RequestLog | None = None
 ) -> Pipeline:
     """What surrounds every call."""
-    limits = parts.settings.config.limits
-    door = Door(Limits(LimitStates(parts.db)), Gate(limits.requests_in_flight_max))
-    return Pipeline(callers, _keys(parts, servicers), limits.request_s, Observer(log), door)
+    config = parts.settings.config.limits
+    door = Door(limits, Gate(config.requests_in_flight_max))
+    return Pipeline(callers, _keys(parts, servicers), config.request_s, Observer(log), door)
+
+
+def build_limits(parts: Parts) -> Limits:
+    """What a process knows of the limits of callers and of deployments."""
+    return Limits(LimitStates(parts.db))
 
 
 def _authenticate(parts: Parts) -> Authenticate:
-    master_key = parts.settings.master_key
-    if master_key is None:
-        raise ConfigError("environment", ["MEDIAGATE_MASTER_KEY is not set."])
-    return Authenticate(master_key.get_secret_value(), KeyLookup(parts.db), TokenLookup(parts.db), clock=parts.clock)
+    return Authenticate(
+        master_key_of(parts), KeyLookup(parts.db), TokenLookup(parts.db), parts.links, clock=parts.clock
+    )
 
 
 def build_decision(parts: Parts, pipeline: Pipeline) -> ContentDecision:
@@ -176,14 +159,16 @@ def build_decision(parts: Parts, pipeline: Pipeline) -> ContentDecision:
 
 
 def build_servicers(
-    parts: Parts, feed: VideoFeed, require_ready: Callable[[], Awaitable[None]], callers: Callers
+    parts: Parts, feed: VideoFeed, require_ready: Callable[[], Awaitable[None]], callers: Callers, limits: Limits
 ) -> dict[str, Any]:
     """Every service by its full name."""
     health = ReadHealth(parts.catalog, parts.router)
     servicers: dict[str, Any] = {
         "mediagate.v1.FileService": _files(parts),
         "mediagate.v1.UploadService": _uploads(parts),
-        "mediagate.v1.VideoService": _videos(parts, feed),
+        "mediagate.v1.VideoService": build_video_servicer(parts, feed),
+        "mediagate.v1.ChatService": build_chat_servicer(parts, limits),
+        "mediagate.v1.BatchService": build_batch_servicer(parts),
         "mediagate.v1.WebhookService": _webhooks(parts),
         "mediagate.v1.TokenService": _tokens(parts, callers),
         "mediagate.v1.AdminService": _admin(parts),
@@ -191,6 +176,9 @@ def build_servicers(
         "mediagate.v1.ModelService": ModelServicer(parts.catalog, health, parts.clock.now()),
         "mediagate.v1.UsageService": UsageServicer(
             GetStorageUsage(parts.db, WatchAccounts(parts.db, parts.stores)),
+        ),
+        "mediagate.v1.PagesService": PagesServicer(
+            console=parts.settings.config.server.console, docs=parts.settings.config.server.docs
         ),
         "mediagate.v1.SystemService": _system(parts, require_ready, callers, health),
     }
@@ -220,6 +208,7 @@ def _keys(parts: Parts, servicers: Mapping[str, Any]) -> Keys:
         recoveries(
             servicers["mediagate.v1.FileService"],
             servicers["mediagate.v1.VideoService"],
+            servicers["mediagate.v1.BatchService"],
             GetUpload(parts.db),
             AbandonFile(parts.db),
             servicers["mediagate.v1.WebhookService"],
@@ -336,53 +325,4 @@ def _spend(parts: Parts) -> SpendServicer:
         get_budgets=GetBudgets(parts.db, parts.budgets),
         reset_budget=ResetBudget(parts.db, parts.budgets),
         settle_spend=SettleByHand(parts.db, SettleSpend(), list_spend),
-    )
-
-
-def _videos(parts: Parts, feed: VideoFeed) -> VideoServicer:
-    config = parts.settings.config
-    keep = KeepInput(parts.intake, parts.fetcher, config.limits.input_image_bytes_max, config.limits.file_bytes_max)
-    videos = VideoLookup(parts.db)
-    measure = MeasureInput(parts.open_content, parts.outputs.tools, parts.settings.data_dir / "spool")
-    plan = PlanVideo(videos, parts.catalog, parts.get_file, measure, GetCharacter(parts.db))
-    archive = archive_rules(parts.settings, parts.stores).account
-    places = VideoPlaces(parts.db, parts.stores, parts.makers.accounts, archive)
-    start = StartVideo(
-        parts.db,
-        RouteVideo(plan, parts.costs, parts.router, places, parts.guardrails),
-        parts.catalog,
-        Journal(parts.db, parts.clock),
-        parts.clock,
-        config.videos.deadline_s,
-        ReserveSpend(parts.budgets),
-        GuardRequest(parts.guardrails, parts.open_content, parts.outputs.tools, parts.settings.data_dir / "spool"),
-    )
-    create = CreateVideo(start, keep, parts.get_file)
-    get_video = GetVideo(videos, feed)
-    return VideoServicer(
-        read_form=ReadForm(keep),
-        create_video=create,
-        estimate_video=EstimateVideo(parts.db, create),
-        remix_video=DeriveVideo(start, parts.get_file, VideoKind.REMIX),
-        edit_video=DeriveVideo(start, parts.get_file, VideoKind.EDIT),
-        extend_video=DeriveVideo(start, parts.get_file, VideoKind.EXTEND),
-        get_video=get_video,
-        list_videos=ListVideos(parts.db),
-        cancel_video=CancelVideo(parts.db, get_video, parts.clock),
-        delete_video=DeleteVideo(parts.db, parts.clock),
-        open_content=OpenVideoContent(get_video, parts.outputs.open_output, parts.outputs.open_picture, parts.clock),
-        watch_video=WatchVideo(feed, get_video, parts.clock, config.videos.keepalive_s),
-        watch_videos=WatchVideos(parts.db, feed, get_video, parts.clock, config.videos.keepalive_s),
-        take_callback=TakeCallback(parts.db, build_callbacks(parts.settings)),
-        create_character=CreateCharacter(parts.db, parts.get_file, parts.clock),
-        get_character=GetCharacter(parts.db),
-        catalog=parts.catalog,
-        costs=parts.costs,
-        form_limits=form_limits(
-            parts.settings,
-            file_bytes_max=config.limits.file_bytes_max,
-            field_bytes_max=config.limits.form_field_bytes_max + config.limits.input_image_bytes_max // 2,
-        ),
-        wait_s_max=config.videos.wait_s_max,
-        poll_after_ms=1000,
     )

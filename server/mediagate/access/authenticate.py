@@ -11,11 +11,13 @@ from typing import Final, Protocol
 
 import structlog
 
+from mediagate.access.links import SignedLinks
 from mediagate.access.secrets import digest_of
 from mediagate.core.clock import Clock, SystemClock
 from mediagate.core.errors import InvalidRequest, PermissionDenied, Unauthenticated
 from mediagate.core.handles import HANDLE_PREFIX
 from mediagate.core.objects import Principal
+from mediagate.store.database import Database
 from mediagate.store.keys import ACCESS_CHANNEL, Grant
 from mediagate.store.listener import Listener
 
@@ -61,6 +63,7 @@ class Authenticate:
         master_key: str,
         keys: Grants | None = None,
         tokens: Grants | None = None,
+        links: SignedLinks | None = None,
         *,
         clock: Clock | None = None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -70,6 +73,7 @@ class Authenticate:
         self.master_mark = master_mark(self._digest)
         self._keys: Grants = keys or NoGrants()
         self._tokens: Grants = tokens or NoGrants()
+        self._links = links
         self._clock = clock or SystemClock()
         self._monotonic = monotonic
         self._known: OrderedDict[bytes, _Seen] = OrderedDict()
@@ -81,6 +85,8 @@ class Authenticate:
         or in the query. Raises `Unauthenticated`, and `PermissionDenied` for a key that is blocked."""
         key = _key(authorization, api_key) if in_query is None else _token(in_query, authorization or api_key)
         is_token = key.startswith(HANDLE_PREFIX)
+        if is_token and self._links is not None and self._links.are(key):
+            return await self._links.who(key)
         digest = digest_of(key)
         if hmac.compare_digest(digest, self._digest):
             return self._master
@@ -138,13 +144,13 @@ class Authenticate:
         for digest in stale:
             del self._known[digest]
 
-    def listener(self, database_url: str) -> Listener:
+    def listener(self, db: Database) -> Listener:
         """What hears of changes; to be started and closed with the process."""
 
         async def forget_all() -> None:
             self.forget()
 
-        return Listener(database_url, ACCESS_CHANNEL, on_payload=self.forget, on_reconnect=forget_all)
+        return db.listener(ACCESS_CHANNEL, on_payload=self.forget, on_reconnect=forget_all)
 
 
 def master_mark(digest: bytes) -> bytes:

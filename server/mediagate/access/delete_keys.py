@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mediagate.access.authenticate import require_admin
 from mediagate.access.changes import Actor, note
-from mediagate.access.get_key import held_key
+from mediagate.access.get_key import known_key, no_key
 from mediagate.core.clock import Clock
 from mediagate.core.errors import InvalidField
 from mediagate.store.access import KeyRepository
@@ -29,11 +29,12 @@ class DeleteKeys:
             raise InvalidField("Say which keys to delete, in 'keys' or in 'key_aliases'.", param="keys")
         async with self.db.transaction() as tx:
             repository = KeyRepository(tx.connection)
-            deleted: list[str] = []
-            # In one order everywhere, so that two deletions never wait for each other.
-            for name in sorted(set(names)):
-                key = await held_key(tx, name)
+            key_ids = {(await known_key(tx, name)).id for name in names}
+            keys = await repository.hold(key_ids)
+            if len(keys) < len(key_ids):
+                # Another deletion was faster.
+                raise no_key()
+            for key in keys:
                 await repository.remove(key.id)
                 await note(tx, actor, self.clock, "delete", "key", key, None)
-                deleted.append(key.id)
-        return deleted
+        return [key.id for key in keys]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mediagate.access.authenticate import require_admin
 from mediagate.access.secrets import digest_of
 from mediagate.core.access import ApiKey
-from mediagate.core.errors import InvalidField, NotFound
+from mediagate.core.errors import NotFound
 from mediagate.core.objects import Page, Principal
 from mediagate.store.access import KeyRepository
 from mediagate.store.database import Database, Transaction
@@ -19,12 +19,13 @@ class GetKey:
 
     db: Database
 
-    async def run(self, who: Principal, name: str | None) -> ApiKey:
-        """`name` is the key, its id or its alias; None stands for the key that asks. Raises `PermissionDenied`,
-        `NotFound`, and `InvalidField` where the master key asks for itself."""
+    async def run(self, who: Principal, name: str | None) -> ApiKey | None:
+        """`name` is the key, its id or its alias; None stands for the key that asks. Returns None where that is the
+        master key, which is not kept. Raises `PermissionDenied`, `NotFound`."""
         if name is None:
             if who.key_id is None:
-                raise InvalidField("The master key is not kept. Name a key: ?key=KEY_ID.", param="key")
+                require_admin(who)
+                return None
             name = who.key_id
         async with self.db.reading() as connection:
             key = await KeyRepository(connection).find(name, digest_of(name))
@@ -59,12 +60,17 @@ class ListKeys:
             )
 
 
-async def held_key(tx: Transaction, name: str) -> ApiKey:
-    """A key that nobody else changes until the transaction ends. Raises `NotFound`."""
-    key = await KeyRepository(tx.connection).find(name, digest_of(name), locked=True)
+async def known_key(tx: Transaction, name: str, *, locked: bool = False) -> ApiKey:
+    """A key by its secret, id or alias. Raises `NotFound`."""
+    key = await KeyRepository(tx.connection).find(name, digest_of(name), locked=locked)
     if key is None:
         raise no_key()
     return key
+
+
+async def held_key(tx: Transaction, name: str) -> ApiKey:
+    """A key that nobody else changes until the transaction ends. Raises `NotFound`."""
+    return await known_key(tx, name, locked=True)
 
 
 def no_key() -> NotFound:

@@ -88,13 +88,16 @@ class DeleteHolders:
         require_admin(actor.who)
         async with self.db.transaction() as tx:
             repository = HolderRepository(tx.connection, self.kind)
-            # In one order everywhere, so that two deletions never wait for each other.
+            holders: list[Holder] = []
+            # In one order everywhere, so that two deletions never wait for each other; their keys behind all of them.
             for holder_id in sorted(set(holder_ids)):
                 holder = await repository.find(holder_id, locked=True)
                 if holder is None:
                     raise no_holder(self.kind, holder_id)
-                await KeyRepository(tx.connection).remove_of(self.kind, holder_id)
-                await repository.entomb(holder_id, now=self.clock.now())
+                holders.append(holder)
+            await KeyRepository(tx.connection).remove_of(self.kind, [holder.id for holder in holders])
+            for holder in holders:
+                await repository.entomb(holder.id, now=self.clock.now())
                 await note(tx, actor, self.clock, "delete", self.kind, holder, None)
         return list(dict.fromkeys(holder_ids))
 

@@ -19,6 +19,7 @@ from mediagate.access.list_audit import ListAudit
 from mediagate.access.update_key import RegenerateKey, UpdateKey
 from mediagate.api.admin_convert import audit_to_proto, changes_of, key_to_proto, team_to_proto, user_to_proto
 from mediagate.api.call import Call
+from mediagate.api.convert import given
 from mediagate.core.access import ApiKey, Holder, Scope, ScopeKind
 from mediagate.core.clock import Clock
 from mediagate.core.errors import InvalidField
@@ -27,6 +28,7 @@ from mediagate.spend.get_budget import GetBudgets
 from mediagate.store.database import Database
 
 PAGE_SIZE: Final = 100
+MASTER_KEY_NAME: Final = "master"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         if not name:
             raise InvalidField("Name the key to change, in 'key': itself, its key_id or its key_alias.", param="key")
         changes = self._changes(request.key, request.update_mask.paths)
-        key = await self.update_key.run(_actor(call), name, changes, etag=_given(request, "etag"))
+        key = await self.update_key.run(_actor(call), name, changes, etag=given(request, "etag"))
         (budget,) = await self._budgets(ScopeKind.KEY, [key])
         return key_to_proto(key, budget)
 
@@ -92,15 +94,17 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
 
     async def GetKey(self, request: pb.GetKeyRequest, call: Call) -> pb.GetKeyResponse:
         key = await self.get_key.run(call.principal, request.key or None)
+        if key is None:
+            return pb.GetKeyResponse(info=pb.Key(key_name=MASTER_KEY_NAME, admin=True))
         (budget,) = await self._budgets(ScopeKind.KEY, [key])
         return pb.GetKeyResponse(key=key.id, info=key_to_proto(key, budget))
 
     async def ListKeys(self, request: pb.ListKeysRequest, call: Call) -> pb.ListKeysResponse:
         page, total = await self.list_keys.run(
             call.principal,
-            user_id=_given(request, "user_id"),
-            team_id=_given(request, "team_id"),
-            alias=_given(request, "key_alias"),
+            user_id=given(request, "user_id"),
+            team_id=given(request, "team_id"),
+            alias=given(request, "key_alias"),
             before=request.page_token or None,
             limit=request.size or PAGE_SIZE,
         )
@@ -162,8 +166,8 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
     async def ListAuditEvents(self, request: pb.ListAuditEventsRequest, call: Call) -> pb.ListAuditEventsResponse:
         page = await self.list_audit.run(
             call.principal,
-            object_id=_given(request, "object_id"),
-            actor_key_id=_given(request, "actor_key_id"),
+            object_id=given(request, "object_id"),
+            actor_key_id=given(request, "actor_key_id"),
             before=request.page_token or None,
             limit=request.size or PAGE_SIZE,
         )
@@ -181,7 +185,7 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         self, operations: HolderOperations, request: Any, message: Any, holder_id: str, call: Call
     ) -> Holder:
         changes = self._changes(message, request.update_mask.paths)
-        return await operations.update.run(_actor(call), holder_id, changes, etag=_given(request, "etag"))
+        return await operations.update.run(_actor(call), holder_id, changes, etag=given(request, "etag"))
 
     async def _page(
         self, operations: HolderOperations, request: Any, call: Call
@@ -195,10 +199,6 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
 
 def _actor(call: Call) -> Actor:
     return Actor(call.principal, call.header("x-request-id"))
-
-
-def _given(request: Any, name: str) -> Any:
-    return getattr(request, name) if request.HasField(name) else None
 
 
 def _token(holder: Holder) -> str:

@@ -14,9 +14,9 @@ from mediagate.access.changes import Changes, etag_of
 from mediagate.access.secrets import PREFIX
 from mediagate.api.convert import unix
 from mediagate.core.access import ApiKey, AuditEvent, Holder, Policy
-from mediagate.core.durations import end_of_period
 from mediagate.core.errors import InvalidField
 from mediagate.core.limits import KIB, echo
+from mediagate.core.periods import end_of_period
 from mediagate.core.spend import Budget
 
 METADATA_BYTES_MAX: Final = 16 * KIB
@@ -29,6 +29,7 @@ _POLICY: Final = {
     "soft_budget": "soft_budget_usd",
     "budget_duration": "budget_period",
     "rpm_limit": "requests_per_minute",
+    "tpm_limit": "tokens_per_minute",
     "uploads_per_minute": "uploads_per_minute",
     "bytes_per_minute": "bytes_per_minute",
     "max_parallel_requests": "parallel_requests",

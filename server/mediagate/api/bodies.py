@@ -7,11 +7,12 @@ closing boundary; JSON ends where it parses.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.descriptor import Descriptor
 
 from mediagate.core.errors import InvalidRequest, PayloadTooLarge, TruncatedUpload, UnsupportedMediaType
 from mediagate.core.forms import FieldEnd, FileData, FileEnd, FileStart, FormEvent, FormLimits, FormReader
@@ -47,6 +48,32 @@ def decode_http_body(encoded: bytes) -> RawBody:
             content_type = encoded[at:end].decode()
         at = end
     return RawBody(content_type, data)
+
+
+@dataclass(frozen=True, slots=True)
+class RawChunk:
+    """A message of an upload that carries nothing but bytes."""
+
+    chunk: bytes
+
+
+def chunk_decoder(message: Descriptor, decode: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """Decodes the messages of an upload by `decode`, but those that carry a chunk as `RawChunk`: with one copy of the
+    bytes, where the generated class makes another one each time that it is asked for them."""
+    field = message.fields_by_name["chunk"]
+    assert field.containing_oneof is not None
+    payload = field.containing_oneof.name
+    tag = field.number << 3 | _LENGTH_DELIMITED
+
+    def run(encoded: bytes) -> Any:
+        if encoded and encoded[0] == tag:
+            length, at = _varint(encoded, 1)
+            if at + length == len(encoded):
+                return RawChunk(encoded[at:])
+        decoded = decode(encoded)
+        return RawChunk(decoded.chunk) if decoded.WhichOneof(payload) == field.name else decoded
+
+    return run
 
 
 def _varint(encoded: bytes, at: int) -> tuple[int, int]:

@@ -18,7 +18,10 @@ from mediagate.core.placement import HEADER, requiring
 QUERY: Final = "token"
 """The member of a URL's query that holds a token, for what can send no header: an EventSource, a video element."""
 QUERY_MEMBERS_MAX: Final = 64
-OF_END_USERS: Final = ("FileService", "UploadService", "VideoService", "ModelService", "DiagnosticsService")
+OF_END_USERS: Final = (
+    *("FileService", "UploadService", "VideoService", "ChatService", "BatchService"),
+    *("ModelService", "DiagnosticsService"),
+)
 """Services that an end user may use. Whatever else there is, is the owner's alone."""
 TOKENS: Final = "TokenService"
 WATCH: Final = frozenset({"VideoService/GetVideo", "VideoService/WatchVideo", "VideoService/WatchVideoHttp"})

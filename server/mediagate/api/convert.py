@@ -1,4 +1,4 @@
-"""Objects of the product as messages of the wire."""
+"""Objects of the product as messages of the wire, and what messages may leave out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
 
 from mediagate._gen.mediagate.v1 import files_pb2, models_pb2, uploads_pb2, videos_pb2
@@ -18,12 +19,13 @@ from mediagate.videos.feed import FeedItem
 from mediagate.videos.watch_videos import cursor_of
 
 NULL = Value(null_value=NULL_VALUE)
+_UNIX_MAX = 0xFFFFFFFF
 _OUTPUT = frozenset(videos_pb2.VideoOutput.DESCRIPTOR.fields_by_name)
 
 
 def unix(time: datetime) -> int:
-    """Whole seconds since 1970."""
-    return int(time.timestamp())
+    """Whole seconds since 1970; what is beyond the year 2106, where `uint32` ends, reads as the last that there is."""
+    return min(int(time.timestamp()), _UNIX_MAX)
 
 
 def number_or_null(time: datetime | None) -> Value:
@@ -34,6 +36,11 @@ def number_or_null(time: datetime | None) -> Value:
 def text_or_null(text: str | None) -> Value:
     """A text, or an explicit null."""
     return NULL if text is None else Value(string_value=text)
+
+
+def given(message: Message, name: str) -> Any:
+    """The value of an optional member; None where it is absent."""
+    return getattr(message, name) if message.HasField(name) else None
 
 
 def file_to_proto(file: File) -> files_pb2.File:

@@ -27,7 +27,8 @@ from envoy.type.v3 import http_status_pb2
 from google.rpc import code_pb2, status_pb2
 
 from mediagate._gen.mediagate.v1 import files_pb2, videos_pb2
-from mediagate.access.limits.admission import FREE, Admission, Limits, Use
+from mediagate.access.limits.admission import FREE, Admission, Limits
+from mediagate.access.limits.plan import Use
 from mediagate.api.callers import Callers, token_in_query
 from mediagate.api.content import content_headers, is_known, wanted_range
 from mediagate.api.errors import as_mediagate_error, trailing_metadata

@@ -54,8 +54,10 @@ def _database_is_away(error: Exception) -> bool:
 
 
 def _is_unstorable(error: Exception) -> bool:
-    """PostgreSQL takes every text but one with a NUL, which any field of a message may have."""
+    """PostgreSQL takes every text but one with a NUL, alone or in JSON, which any field of a message may have."""
     cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, psycopg.errors.UntranslatableCharacter):
+        return True
     return isinstance(cause, psycopg.DataError) and "NUL" in str(cause)
 
 

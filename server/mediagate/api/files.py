@@ -13,7 +13,7 @@ from google.api.httpbody_pb2 import HttpBody
 
 from mediagate._gen.mediagate.v1 import files_pb2, files_pb2_grpc
 from mediagate.api import convert
-from mediagate.api.bodies import Body, raw_events
+from mediagate.api.bodies import Body, RawChunk, raw_events
 from mediagate.api.call import Call
 from mediagate.api.content import Download, head_http, stream_grpc, stream_http
 from mediagate.api.paths import ORIGINAL_PATH
@@ -114,7 +114,9 @@ class FileServicer(files_pb2_grpc.FileServiceServicer):
         call.respond(kept_by(file))
         return convert.file_to_proto(file)
 
-    async def UploadFile(self, requests: AsyncIterator[files_pb2.UploadFileRequest], call: Call) -> files_pb2.File:
+    async def UploadFile(
+        self, requests: AsyncIterator[files_pb2.UploadFileRequest | RawChunk], call: Call
+    ) -> files_pb2.File:
         proof = Proof()
         events = _upload_events(requests, proof)
         file = await self.create_file.run(
@@ -193,19 +195,26 @@ def served_type(content_type: str) -> str:
     return content_type
 
 
+def chunk_events(message: RawChunk) -> list[FormEvent]:
+    """A chunk of an upload. Raises `PayloadTooLarge`."""
+    if len(message.chunk) > CHUNK_BYTES_MAX:
+        raise PayloadTooLarge(f"A chunk may have {CHUNK_BYTES_MAX} bytes.", param="chunk")
+    return [FileData(message.chunk)] if message.chunk else []
+
+
 async def _upload_events(
-    requests: AsyncIterator[files_pb2.UploadFileRequest], proof: Proof
+    requests: AsyncIterator[files_pb2.UploadFileRequest | RawChunk], proof: Proof
 ) -> AsyncIterator[FormEvent]:
     """A typed upload as the events of a form. Raises `InvalidField` where it is out of order or without a proof."""
     begun = closed = False
     async for request in requests:
-        kind = request.WhichOneof("payload")
-        if kind == "chunk" and begun and not closed:
-            if len(request.chunk) > CHUNK_BYTES_MAX:
-                raise PayloadTooLarge(f"A chunk may have {CHUNK_BYTES_MAX} bytes.", param="chunk")
-            if request.chunk:
-                yield FileData(request.chunk)
+        if isinstance(request, RawChunk):
+            if not begun or closed:
+                raise _out_of_order("chunk")
+            for event in chunk_events(request):
+                yield event
             continue
+        kind = request.WhichOneof("payload")
         check(request)
         if kind == "metadata" and not begun:
             begun = True
@@ -215,7 +224,7 @@ async def _upload_events(
             closed = True
             _add_checksum(proof, request.checksum.sha256)
         else:
-            raise InvalidField("Send the metadata first and once, then chunks, then at most one checksum.", param=kind)
+            raise _out_of_order(kind)
     if not begun:
         raise InvalidRequest("The stream is empty. Send the metadata first.")
     if proof.size_bytes is None and proof.sha256 is None:
@@ -225,6 +234,10 @@ async def _upload_events(
             param="metadata.size_bytes",
         )
     yield FileEnd()
+
+
+def _out_of_order(kind: str | None) -> InvalidField:
+    return InvalidField("Send the metadata first and once, then chunks, then at most one checksum.", param=kind)
 
 
 def _add_checksum(proof: Proof, sha256: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
-from mediagate.api.bodies import media_type
+from mediagate.api.bodies import RawChunk, media_type
 from mediagate.api.call import Call
 from mediagate.api.callers import QUERY
 from mediagate.api.paths import ORIGINAL_PATH
@@ -63,7 +63,7 @@ class Stream:
     def __init__(self, requests: AsyncIterator[Any], call: Call, limits: FormLimits, *, raw: bool = False) -> None:
         self._requests = requests
         self._place = place_of(call)
-        self._body = _Body(limits, raw=raw)
+        self._body = _Body(limits, raw=raw, declared_bytes=call.declared_bytes if raw else None)
         self._sealed: bytes | None = None
 
     async def rest(self) -> bytes:
@@ -73,11 +73,14 @@ class Stream:
         return self._end()
 
     async def passing(self, seal: Callable[[bytes], Awaitable[None]]) -> AsyncIterator[Any]:
-        """The request for a servicer. It ends only once `seal` has the fingerprint, so nothing can be made before."""
+        """The request for a servicer. It ends only once `seal` has the fingerprint, so nothing can be made before. One
+        that is cut has none, since it ends as quietly as one that is done: what came of it would be held against the
+        repetition."""
         async for request in self._requests:
             self._body.add(request)
             yield request
-        await seal(self._end())
+        if self._body.is_whole:
+            await seal(self._end())
 
     def _end(self) -> bytes:
         if self._sealed is None:
@@ -88,25 +91,42 @@ class Stream:
 class _Body:
     """What one stream carries: a body, a body beside other members, or typed messages."""
 
-    def __init__(self, limits: FormLimits, *, raw: bool) -> None:
+    def __init__(self, limits: FormLimits, *, raw: bool, declared_bytes: int | None) -> None:
         self._limits = limits
         self._raw = raw
+        self._declared_bytes = declared_bytes
+        self._declared_sha256 = ""
+        self._needs_proof = raw
+        self._is_closed = False
+        self._is_empty = True
         self._heads = hashlib.sha256()
         self._begun = False
         self._content: _Form | _Json | ContentDigest = ContentDigest()
 
     def add(self, message: Any) -> None:
         """Take the next message."""
-        if hasattr(message, "WhichOneof"):
+        self._is_empty = False
+        if isinstance(message, RawChunk):
+            self._content.add(message.chunk)
+        elif hasattr(message, "WhichOneof"):
             self._add_typed(message)
         else:
             self._add_body(message)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is missing, as far as the bytes so far tell; of a form and of JSON `digest` finds it out."""
+        if self._is_empty or self._is_closed or not self._needs_proof:
+            return not self._is_empty
+        assert isinstance(self._content, ContentDigest)
+        if self._declared_bytes is not None:
+            return self._content.size_bytes == self._declared_bytes
+        return self._content.is_proven(self._declared_sha256)
+
     def _add_typed(self, message: Any) -> None:
         members = message.DESCRIPTOR.fields_by_name
-        if "chunk" in members and message.HasField("chunk"):
-            self._content.add(message.chunk)
-            return
+        if "chunk" in members:
+            self._note_proof(message)
         if "content" not in members:
             self._add_head(message)
             return
@@ -116,6 +136,20 @@ class _Body:
             head.ClearField("content")
             self._add_head(head)
         self._add_body(message.content)
+
+    def _note_proof(self, message: Any) -> None:
+        """What a stream of chunks says of its end: before them how much will come, or behind them that this was all."""
+        self._needs_proof = True
+        if not message.HasField("metadata"):
+            self._is_closed = True
+            return
+        told = message.metadata
+        if told.HasField("sha256"):
+            self._declared_sha256 = told.sha256
+            self._content = ContentDigest(proves=True)
+        # A field without presence is always said.
+        if not told.DESCRIPTOR.fields_by_name["size_bytes"].has_presence or told.HasField("size_bytes"):
+            self._declared_bytes = told.size_bytes
 
     def _add_head(self, message: Any) -> None:
         self._heads.update(digest_of(message.SerializeToString(deterministic=True)))

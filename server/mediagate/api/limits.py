@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from mediagate.access.limits.admission import Limits, Use
+from mediagate.access.limits.admission import Limits
+from mediagate.access.limits.plan import Use
 from mediagate.api.call import Call
 from mediagate.core.errors import Overloaded
 from mediagate.envoy import RESERVED_SERVICES, is_watch

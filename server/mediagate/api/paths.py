@@ -16,6 +16,7 @@ from google.api import annotations_pb2
 from google.protobuf import descriptor_pool
 
 ORIGINAL_PATH = "x-envoy-original-path"
+ORIGINAL_METHOD = "x-envoy-original-method"
 """The edge sets it on transcoded calls and takes it off what clients send."""
 _VARIABLE = re.compile(r"\{([a-z_]+)(=\*\*)?\}")
 

@@ -19,7 +19,7 @@ import structlog
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf import descriptor_pool
 
-from mediagate.api.bodies import decode_http_body
+from mediagate.api.bodies import chunk_decoder, decode_http_body
 from mediagate.api.call import Call
 from mediagate.api.callers import Callers
 from mediagate.api.errors import abort, as_mediagate_error
@@ -40,6 +40,9 @@ OPEN_METHODS = frozenset(
         # Asks for a key itself, where the configuration wants one.
         "/mediagate.v1.SystemService/GetMetrics",
         "/mediagate.v1.SystemService/GetLiveliness",
+        "/mediagate.v1.PagesService/GetConsole",
+        "/mediagate.v1.PagesService/GetDocs",
+        "/mediagate.v1.PagesService/GetOpenapi",
         "/mediagate.v1.DiagnosticsService/Ping",
         "/mediagate.v1.DiagnosticsService/CountBytes",
         "/mediagate.v1.DiagnosticsService/StreamZeros",
@@ -71,10 +74,7 @@ class Pipeline:
 
     def wrap(self, method: str, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
         """The same handler, with everything around it."""
-        # Where bytes are moved, a copy less counts; the yardsticks keep the generated class.
-        takes_bodies = handler.request_streaming and _request_type(method) == HttpBody.DESCRIPTOR.full_name
-        product = method.rpartition("/")[0] != DIAGNOSTICS
-        decode = _tolerant(decode_http_body if takes_bodies and product else handler.request_deserializer)
+        decode = _tolerant(_decoder(method, handler))
         encode = _passing_bytes(handler.response_serializer)
         observer = self.observer.of(method)
         # gRPC hands over bytes and takes bytes, so that their number is known.
@@ -312,10 +312,15 @@ def _place(variables: PathVariables, call: Call, message: Any) -> None:
             variables.apply(path, message)
 
 
-def _request_type(method: str) -> str:
-    """The full name of the message that `/package.Service/Method` takes."""
-    found = descriptor_pool.Default().FindMethodByName(method.strip("/").replace("/", "."))
-    return str(found.input_type.full_name)
+def _decoder(method: str, handler: grpc.RpcMethodHandler[Any, Any]) -> Decode | None:
+    """Where bytes are moved, a copy less counts; the yardsticks keep the generated class."""
+    decode = handler.request_deserializer
+    if decode is None or not handler.request_streaming or method.rpartition("/")[0] == DIAGNOSTICS:
+        return decode
+    takes = descriptor_pool.Default().FindMethodByName(method.strip("/").replace("/", ".")).input_type
+    if takes.full_name == HttpBody.DESCRIPTOR.full_name:
+        return decode_http_body
+    return chunk_decoder(takes, decode) if "chunk" in takes.fields_by_name else decode
 
 
 def _is_repeatable(method: str) -> bool:

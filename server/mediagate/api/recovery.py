@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mediagate._gen.mediagate.v1 import files_pb2, uploads_pb2, videos_pb2
+from mediagate._gen.mediagate.v1 import batches_pb2, files_pb2, uploads_pb2, videos_pb2
 from mediagate.api import convert
+from mediagate.api.batches import BatchServicer
 from mediagate.api.call import Call
 from mediagate.api.files import FileServicer
 from mediagate.api.idempotency import Recovery
@@ -26,12 +27,13 @@ _MAKE_CHARACTERS = ("CreateCharacter", "CreateCharacterHttp")
 def recoveries(
     files: FileServicer,
     videos: VideoServicer,
+    batches: BatchServicer,
     get_upload: GetUpload,
     abandon_file: AbandonFile,
     webhooks: WebhookServicer,
 ) -> dict[str, Recovery]:
     """By full method name. Methods that answer the same when they are repeated need none."""
-    found = Found(files, videos, get_upload)
+    found = Found(files, videos, batches, get_upload)
     file = Recovery(found.file, ids.FILE, anew=True, give_up=abandon_file.run)
     part = Recovery(found.part, ids.PART, anew=True)
     return {
@@ -41,6 +43,8 @@ def recoveries(
         **{f"/mediagate.v1.UploadService/{name}": part for name in _MAKE_PARTS},
         **{f"/mediagate.v1.VideoService/{name}": Recovery(found.video, ids.VIDEO) for name in _MAKE_VIDEOS},
         **{f"/mediagate.v1.VideoService/{name}": Recovery(found.character, ids.CHARACTER) for name in _MAKE_CHARACTERS},
+        "/mediagate.v1.BatchService/CreateBatch": Recovery(found.batch, ids.BATCH),
+        "/mediagate.v1.BatchService/CancelBatch": Recovery(found.cancelled_batch),
         "/mediagate.v1.VideoService/CancelVideo": Recovery(found.cancelled_video),
         "/mediagate.v1.VideoService/DeleteVideo": Recovery(found.deleted_video),
         "/mediagate.v1.WebhookService/CreateWebhookEndpoint": Recovery(webhooks.made, ids.WEBHOOK_ENDPOINT),
@@ -51,9 +55,12 @@ def recoveries(
 class Found:
     """Answers for calls that were lost; each raises `NotFound`, or returns None, where such a call did nothing."""
 
-    def __init__(self, files: FileServicer, videos: VideoServicer, get_upload: GetUpload) -> None:
+    def __init__(
+        self, files: FileServicer, videos: VideoServicer, batches: BatchServicer, get_upload: GetUpload
+    ) -> None:
         self._files = files
         self._videos = videos
+        self._batches = batches
         self._get_upload = get_upload
 
     async def file(self, file_id: str, _request: Any, call: Call) -> files_pb2.File:
@@ -71,6 +78,15 @@ class Found:
     async def video(self, video_id: str, _request: Any, call: Call) -> videos_pb2.Video:
         """A video that was begun."""
         return await self._videos.GetVideo(videos_pb2.GetVideoRequest(video_id=video_id), call)
+
+    async def batch(self, batch_id: str, _request: Any, call: Call) -> batches_pb2.Batch:
+        """A batch that was begun."""
+        return await self._batches.GetBatch(batches_pb2.GetBatchRequest(batch_id=batch_id), call)
+
+    async def cancelled_batch(self, _: str, request: Any, call: Call) -> batches_pb2.Batch | None:
+        """A batch that was stopped."""
+        batch = await self.batch(request.batch_id, None, call)
+        return batch if batch.HasField("cancelling_at") else None
 
     async def character(self, character_id: str, _request: Any, call: Call) -> videos_pb2.Character:
         """A character that was kept."""

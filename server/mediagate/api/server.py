@@ -12,8 +12,11 @@ from grpc_reflection.v1alpha import reflection
 
 from mediagate._gen.mediagate.v1 import (
     admin_pb2_grpc,
+    batches_pb2_grpc,
+    chat_pb2_grpc,
     files_pb2_grpc,
     models_pb2_grpc,
+    pages_pb2_grpc,
     spend_pb2_grpc,
     system_pb2_grpc,
     tokens_pb2_grpc,
@@ -41,12 +44,15 @@ _ADDERS: dict[str, Callable[[Any, Any], None]] = {
     "mediagate.v1.FileService": files_pb2_grpc.add_FileServiceServicer_to_server,
     "mediagate.v1.UploadService": uploads_pb2_grpc.add_UploadServiceServicer_to_server,
     "mediagate.v1.VideoService": videos_pb2_grpc.add_VideoServiceServicer_to_server,
+    "mediagate.v1.ChatService": chat_pb2_grpc.add_ChatServiceServicer_to_server,
+    "mediagate.v1.BatchService": batches_pb2_grpc.add_BatchServiceServicer_to_server,
     "mediagate.v1.WebhookService": webhooks_pb2_grpc.add_WebhookServiceServicer_to_server,
     "mediagate.v1.AdminService": admin_pb2_grpc.add_AdminServiceServicer_to_server,
     "mediagate.v1.SpendService": spend_pb2_grpc.add_SpendServiceServicer_to_server,
     "mediagate.v1.TokenService": tokens_pb2_grpc.add_TokenServiceServicer_to_server,
     "mediagate.v1.ModelService": models_pb2_grpc.add_ModelServiceServicer_to_server,
     "mediagate.v1.UsageService": usage_pb2_grpc.add_UsageServiceServicer_to_server,
+    "mediagate.v1.PagesService": pages_pb2_grpc.add_PagesServiceServicer_to_server,
     "mediagate.v1.SystemService": system_pb2_grpc.add_SystemServiceServicer_to_server,
     "mediagate.v1.DiagnosticsService": system_pb2_grpc.add_DiagnosticsServiceServicer_to_server,
 }

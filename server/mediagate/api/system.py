@@ -67,7 +67,7 @@ def _endpoint(fares: Fares, who: Principal) -> system_pb2.DeploymentHealth:
     deployment = fares.deployment
     shown = system_pb2.DeploymentHealth(model_name=deployment.model_name)
     if who.is_admin:
-        shown.deployment, shown.account = deployment.id, deployment.video_account
+        shown.deployment, shown.account = deployment.id, deployment.model_account
         shown.model = f"{deployment.provider}/{deployment.provider_model}"
         shown.failures, shown.cooling_seconds = fares.standing.failures, round(fares.standing.cooling_s, 3)
         if fares.reason is not None:

@@ -12,7 +12,7 @@ from mediagate.routing.stores import FileStores
 from mediagate.routing.targets import PROVIDER_FIELD, Named
 
 HEADER = "custom-llm-provider"
-_PATH = re.compile(r"/([^/?]+)/v1/files(?:/.*)?")
+_PATH = re.compile(r"/([^/?]+)/v1/(?:files|batches)(?:/.*)?")
 _AZURE_PREFIX = "openai"
 
 

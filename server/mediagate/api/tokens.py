@@ -16,10 +16,10 @@ from mediagate.api.callers import QUERY
 from mediagate.api.convert import text_or_null, unix
 from mediagate.core import ids
 from mediagate.core.clock import Clock
-from mediagate.core.durations import end_of_period
 from mediagate.core.errors import InvalidField
 from mediagate.core.handles import HandleKind, Token
 from mediagate.core.limits import echo
+from mediagate.core.periods import end_of_period
 from mediagate.files.upload_terms import SettleUpload
 
 

@@ -10,13 +10,13 @@ from google.protobuf.json_format import MessageToDict
 
 from mediagate._gen.mediagate.v1 import uploads_pb2, uploads_pb2_grpc
 from mediagate.api import convert
-from mediagate.api.bodies import form_events
+from mediagate.api.bodies import RawChunk, form_events
 from mediagate.api.call import Call
-from mediagate.api.files import CHUNK_BYTES_MAX
+from mediagate.api.files import chunk_events
 from mediagate.api.pipeline import check
 from mediagate.api.targets import TargetReader
-from mediagate.core.errors import InvalidField, InvalidRequest, PayloadTooLarge
-from mediagate.core.forms import FileData, FileEnd, FileStart, FormEvent, FormLimits
+from mediagate.core.errors import InvalidField, InvalidRequest
+from mediagate.core.forms import FileEnd, FileStart, FormEvent, FormLimits
 from mediagate.core.placement import requiring
 from mediagate.files.add_part import AddPart
 from mediagate.files.cancel_upload import CancelUpload
@@ -67,9 +67,11 @@ class UploadServicer(uploads_pb2_grpc.UploadServiceServicer):
         raise InvalidRequest("The request has no body. Send multipart/form-data.")
 
     async def AddUploadPart(
-        self, requests: AsyncIterator[uploads_pb2.AddUploadPartRequest], call: Call
+        self, requests: AsyncIterator[uploads_pb2.AddUploadPartRequest | RawChunk], call: Call
     ) -> uploads_pb2.UploadPart:
         async for first in requests:
+            if isinstance(first, RawChunk):
+                break
             check(first)
             if first.WhichOneof("payload") != "metadata":
                 break
@@ -98,15 +100,15 @@ async def _bodies(
         yield request.content
 
 
-async def _chunk_events(requests: AsyncIterator[uploads_pb2.AddUploadPartRequest]) -> AsyncIterator[FormEvent]:
+async def _chunk_events(
+    requests: AsyncIterator[uploads_pb2.AddUploadPartRequest | RawChunk],
+) -> AsyncIterator[FormEvent]:
     yield FileStart("data", "data", "application/octet-stream")
     async for request in requests:
-        if request.WhichOneof("payload") != "chunk":
+        if not isinstance(request, RawChunk):
             raise InvalidField("Only chunks may follow the metadata.", param="metadata")
-        if len(request.chunk) > CHUNK_BYTES_MAX:
-            raise PayloadTooLarge(f"A chunk may have {CHUNK_BYTES_MAX} bytes.", param="chunk")
-        if request.chunk:
-            yield FileData(request.chunk)
+        for event in chunk_events(request):
+            yield event
     yield FileEnd()
 
 

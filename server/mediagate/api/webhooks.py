@@ -8,7 +8,7 @@ from typing import Any
 from mediagate._gen.mediagate.v1 import webhooks_pb2 as pb
 from mediagate._gen.mediagate.v1 import webhooks_pb2_grpc
 from mediagate.api.call import Call
-from mediagate.api.convert import number_or_null, text_or_null, unix
+from mediagate.api.convert import given, number_or_null, text_or_null, unix
 from mediagate.core.clock import Clock
 from mediagate.core.errors import NotFound
 from mediagate.core.webhooks import EMITTED, Attempt, Delivery, WebhookEndpoint
@@ -44,7 +44,7 @@ class WebhookServicer(webhooks_pb2_grpc.WebhookServiceServicer):
             name=request.name,
             url=request.url,
             event_types=request.event_types,
-            progress_interval_s=_given(request, "progress_interval_s"),
+            progress_interval_s=given(request, "progress_interval_s"),
             endpoint_id=call.object_id,
         )
         return self._endpoint(endpoint, shows_secret=True)
@@ -53,7 +53,7 @@ class WebhookServicer(webhooks_pb2_grpc.WebhookServiceServicer):
         self, request: pb.ListWebhookEndpointsRequest, call: Call
     ) -> pb.ListWebhookEndpointsResponse:
         page = await self.list_endpoints.run(
-            call.principal, after=_given(request, "after"), limit=_given(request, "limit")
+            call.principal, after=given(request, "after"), limit=given(request, "limit")
         )
         return pb.ListWebhookEndpointsResponse(
             object="list",
@@ -70,11 +70,11 @@ class WebhookServicer(webhooks_pb2_grpc.WebhookServiceServicer):
         endpoint = await self.update_endpoint.run(
             call.principal,
             request.webhook_endpoint_id,
-            name=_given(request, "name"),
-            url=_given(request, "url"),
+            name=given(request, "name"),
+            url=given(request, "url"),
             event_types=request.event_types,
-            progress_interval_s=_given(request, "progress_interval_s"),
-            enabled=_given(request, "enabled"),
+            progress_interval_s=given(request, "progress_interval_s"),
+            enabled=given(request, "enabled"),
         )
         return self._endpoint(endpoint)
 
@@ -113,9 +113,9 @@ class WebhookServicer(webhooks_pb2_grpc.WebhookServiceServicer):
         page = await self.list_deliveries.run(
             call.principal,
             request.webhook_endpoint_id,
-            after=_given(request, "after"),
-            limit=_given(request, "limit"),
-            state=_given(request, "state"),
+            after=given(request, "after"),
+            limit=given(request, "limit"),
+            state=given(request, "state"),
         )
         return pb.ListWebhookDeliveriesResponse(
             object="list",
@@ -188,8 +188,3 @@ def _attempt(attempt: Attempt) -> pb.WebhookAttempt:
         error=attempt.error,
         response=attempt.response,
     )
-
-
-def _given(request: Any, name: str) -> Any:
-    """The value of an optional member; None where it is absent."""
-    return getattr(request, name) if request.HasField(name) else None

@@ -35,6 +35,7 @@ class Policy:
     soft_budget_usd: float | None = None
     budget_period: str | None = None
     requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
     uploads_per_minute: int | None = None
     bytes_per_minute: int | None = None
     parallel_requests: int | None = None

@@ -14,6 +14,18 @@ class Stage(StrEnum):
     IMAGE = "image"
     THUMBNAIL = "thumbnail"
     TEXT_FILE = "text_file"
+    ANSWER = "answer"
+
+
+class Streams(StrEnum):
+    """What becomes of an answer that is streamed while a guardrail looks at answers."""
+
+    WINDOW = "window"
+    """It goes out in pieces, each once it is judged together with what came before it."""
+    BUFFER = "buffer"
+    """Nothing goes out before all of it is judged."""
+    PASS = "pass"  # noqa: S105 (a policy)
+    """It is not judged."""
 
 
 IMAGE_BYTES_MAX: Final = 3 << 20
@@ -24,7 +36,7 @@ IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/webp", "image/gif")
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whom and what a question is about. What is not known is empty; `object_id` is a video or a file."""
+    """Whom and what a question is about. What is not known is empty; `object_id` is a video, a file or a chat."""
 
     stage: Stage
     model: str = ""

@@ -93,7 +93,9 @@ class IdKind:
 FILE: Final = IdKind("file-", "File")
 UPLOAD: Final = IdKind("upload_", "Upload")
 PART: Final = IdKind("part_", "UploadPart")
+CHAT: Final = IdKind("chatcmpl-", "ChatCompletion")
 VIDEO: Final = IdKind("video_", "Video")
+BATCH: Final = IdKind("batch_", "Batch")
 CHARACTER: Final = IdKind("char_", "Character")
 EVENT: Final = IdKind("evt_", "Event")
 WEBHOOK_ENDPOINT: Final = IdKind("we_", "WebhookEndpoint")
@@ -102,6 +104,8 @@ TOKEN: Final = IdKind("tok_", "Token")
 USER: Final = IdKind("user_", "User")
 TEAM: Final = IdKind("team_", "Team")
 AUDIT: Final = IdKind("audit_", "AuditEvent")
+RESPONSE: Final = IdKind("resp_", "Response")
+CALL: Final = IdKind("call_", "ToolCall")
 
 FILE_ID, new_file_id, is_file_id, parse_file_id = FILE.pattern, FILE.new, FILE.matches, FILE.parse
 UPLOAD_ID, new_upload_id, is_upload_id, parse_upload_id = UPLOAD.pattern, UPLOAD.new, UPLOAD.matches, UPLOAD.parse

@@ -315,3 +315,85 @@ _STATUS: Final = {
 def status_of(phase: VideoPhase) -> VideoStatus:
     """Return OpenAI's word for a phase: `cancelled` reads `failed`, and an expired output stays `completed`."""
     return _STATUS[phase]
+
+
+class BatchPhase(StrEnum):
+    """A batch, finer than OpenAI's words."""
+
+    VALIDATING = auto()
+    """Its lines are checked and written in the provider's words, or wait for the provider. Nothing is paid for."""
+    SUBMITTING = auto()
+    """The provider is being asked: from here on it may cost money."""
+    FATE_UNKNOWN = auto()
+    """Nobody can say whether the provider has it. Looked for, and not simply submitted again."""
+    IN_PROGRESS = auto()
+    FINALIZING = auto()
+    """The provider is done; the answers are on their way to us."""
+    CANCELLING = auto()
+    """It shall stop; what was answered by then is still fetched."""
+    COMPLETED = auto()
+    FAILED = auto()
+    EXPIRED = auto()
+    CANCELLED = auto()
+
+
+class BatchEvent(StrEnum):
+    """What can happen to a batch."""
+
+    PREPARED = auto()
+    """Its lines are written down in the provider's words."""
+    SUBMIT_STARTED = auto()
+    DEFERRED = auto()
+    """The provider surely did not take it and may be asked again."""
+    LOST_CONTACT = auto()
+    """A submit whose answer says nothing about the job."""
+    ACCEPTED = auto()
+    PROGRESSED = auto()
+    ENDED = auto()
+    """The provider says that it is over, however that was: what there is is fetched."""
+    CANCEL_REQUESTED = auto()
+    COMPLETED = auto()
+    FAILED = auto()
+    EXPIRED = auto()
+    CANCELLED = auto()
+
+
+_BEFORE_SUBMIT: Final = (BatchPhase.VALIDATING,)
+_ASKED: Final = (BatchPhase.SUBMITTING, BatchPhase.FATE_UNKNOWN)
+_RUNNING: Final = (*_BEFORE_SUBMIT, *_ASKED, BatchPhase.IN_PROGRESS)
+
+BATCH_TRANSITIONS: Final[Mapping[tuple[BatchPhase, BatchEvent], BatchPhase]] = {
+    (BatchPhase.VALIDATING, BatchEvent.PREPARED): BatchPhase.VALIDATING,
+    (BatchPhase.VALIDATING, BatchEvent.SUBMIT_STARTED): BatchPhase.SUBMITTING,
+    (BatchPhase.SUBMITTING, BatchEvent.DEFERRED): BatchPhase.VALIDATING,
+    (BatchPhase.SUBMITTING, BatchEvent.LOST_CONTACT): BatchPhase.FATE_UNKNOWN,
+    (BatchPhase.FATE_UNKNOWN, BatchEvent.LOST_CONTACT): BatchPhase.FATE_UNKNOWN,
+    # Where two submits make one job, or where the provider has been asked for long enough and lists none.
+    (BatchPhase.FATE_UNKNOWN, BatchEvent.SUBMIT_STARTED): BatchPhase.SUBMITTING,
+    **{(phase, BatchEvent.ACCEPTED): BatchPhase.IN_PROGRESS for phase in _ASKED},
+    (BatchPhase.IN_PROGRESS, BatchEvent.PROGRESSED): BatchPhase.IN_PROGRESS,
+    (BatchPhase.IN_PROGRESS, BatchEvent.ENDED): BatchPhase.FINALIZING,
+    (BatchPhase.FINALIZING, BatchEvent.PROGRESSED): BatchPhase.FINALIZING,
+    (BatchPhase.FINALIZING, BatchEvent.COMPLETED): BatchPhase.COMPLETED,
+    (BatchPhase.FINALIZING, BatchEvent.EXPIRED): BatchPhase.EXPIRED,
+    (BatchPhase.FINALIZING, BatchEvent.CANCELLED): BatchPhase.CANCELLED,
+    **{(phase, BatchEvent.FAILED): BatchPhase.FAILED for phase in (*_RUNNING, BatchPhase.FINALIZING)},
+    **{(phase, BatchEvent.CANCEL_REQUESTED): BatchPhase.CANCELLING for phase in _RUNNING},
+    # A cancel comes beside what is under way, whose outcome is written down all the same.
+    (BatchPhase.CANCELLING, BatchEvent.ACCEPTED): BatchPhase.CANCELLING,
+    (BatchPhase.CANCELLING, BatchEvent.PROGRESSED): BatchPhase.CANCELLING,
+    (BatchPhase.CANCELLING, BatchEvent.ENDED): BatchPhase.CANCELLING,
+    (BatchPhase.CANCELLING, BatchEvent.CANCELLED): BatchPhase.CANCELLED,
+    # It was faster than its cancel.
+    (BatchPhase.CANCELLING, BatchEvent.COMPLETED): BatchPhase.COMPLETED,
+    (BatchPhase.CANCELLING, BatchEvent.FAILED): BatchPhase.FAILED,
+    (BatchPhase.CANCELLING, BatchEvent.EXPIRED): BatchPhase.EXPIRED,
+}
+
+BATCH_OVER: Final = frozenset({BatchPhase.COMPLETED, BatchPhase.FAILED, BatchPhase.EXPIRED, BatchPhase.CANCELLED})
+"""The phases in which nothing more is answered or paid for."""
+
+
+def batch_status_of(phase: BatchPhase) -> str:
+    """Return OpenAI's word for a phase: while nobody knows whether the provider has it, it is being validated."""
+    return "validating" if phase in _ASKED else phase.value

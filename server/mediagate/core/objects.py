@@ -113,7 +113,8 @@ class Replica:
 @dataclass(frozen=True, slots=True)
 class File:
     """A file. `sha256` is empty where a store copied it by itself and does not know it. `source` is what it was copied
-    from, `copied_bytes` how far that is while it lasts, `failure` why it cannot be done."""
+    from, `copied_bytes` how far that is while it lasts, `failure` why it cannot be done. `required` is what its places
+    must be like, by label."""
 
     id: str
     owner_id: str
@@ -129,6 +130,7 @@ class File:
     copied_bytes: int | None = None
     failure: str | None = None
     end_user: str | None = None
+    required: Mapping[str, str] | None = None
     replicas: tuple[Replica, ...] = ()
 
 

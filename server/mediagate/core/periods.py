@@ -1,12 +1,14 @@
-"""Periods of budgets: `30s`, `1m`, `1h`, `1d`, `1w`, `30d`, `1mo`, all of them in UTC.
+"""Periods as callers write them: `30s`, `1m`, `1h`, `1d`, `1w`, `30d`, `1mo`. Budgets have one after the other, keys
+and tokens live for one.
 
-Windows lie on a fixed grid and not behind each other, so that every process, and a clock that was wrong for a while,
-comes to the same one: days begin at midnight, weeks on Monday, months on the first, and what is counted in several of
-them is counted from Monday, 1 January 2024.
+Windows of budgets are in UTC. They lie on a fixed grid and not behind each other, so that every process, and a clock
+that was wrong for a while, comes to the same one: days begin at midnight, weeks on Monday, months on the first, and
+what is counted in several of them is counted from Monday, 1 January 2024.
 """
 
 from __future__ import annotations
 
+import calendar
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -61,11 +63,34 @@ def parse_period(text: str | None, *, param: str = "budget_period") -> Period:
     """The period that a text stands for; `NEVER` for none. Raises `InvalidField(param)` for what is no period."""
     if text is None:
         return NEVER
-    match = _PERIOD.fullmatch(text)
-    if match is None:
+    period = _read(text)
+    if period is None:
         raise InvalidField(
             f"'{param}' is not a period: '{echo(text)}'. Write it like 30s, 15m, 1h, 1d, 1w, 30d or 1mo.", param=param
         )
+    return period
+
+
+def end_of_period(start: datetime, text: str) -> datetime:
+    """When a period that begins at `start` is over; a month of the calendar ends on the last day of one that is
+    shorter. Raises `ValueError` for what is no period and beyond the year 9999."""
+    period = _read(text)
+    if period is None:
+        raise ValueError(f"not a period: {text}")
+    try:
+        if not period.months:
+            return start + timedelta(seconds=period.seconds)
+        year, month = divmod(start.month - 1 + period.months, 12)
+        year, month = start.year + year, month + 1
+        return start.replace(year=year, month=month, day=min(start.day, calendar.monthrange(year, month)[1]))
+    except (OverflowError, ValueError):
+        raise ValueError(f"a period that ends in no year that there is: {text}") from None
+
+
+def _read(text: str) -> Period | None:
+    match = _PERIOD.fullmatch(text)
+    if match is None:
+        return None
     count, unit = int(match[1]), match[2]
     return Period(text, months=count) if unit == "mo" else Period(text, seconds=count * _UNIT_S[unit])
 

@@ -49,7 +49,7 @@ class Window:
 
     def stored(self, now_s: float) -> dict[str, Any]:
         """As JSON."""
-        return {"at": now_s, "pieces": [[round(piece.until_s, 3), piece.amount] for piece in self._pieces]}
+        return {"at": now_s, "pieces": [[piece.until_s, piece.amount] for piece in self._pieces]}
 
     @property
     def used(self) -> int:
@@ -68,7 +68,9 @@ class Window:
             minute = 0 if self.limit == 0 else min(before // self.limit, DEBT_MINUTES_MAX - 1)
             last = self.limit == 0 or minute == DEBT_MINUTES_MAX - 1
             part = left if last else min(left, (minute + 1) * self.limit - before)
-            taken.append(self._add(Piece(now_s + WINDOW_S * (minute + 1), part)))
+            # Rounded here, not where it is stored: or a piece near the end of a second would be in another one there,
+            # and what is given back would not find it.
+            taken.append(self._add(Piece(round(now_s + WINDOW_S * (minute + 1), 3), part)))
             before, left = before + part, left - part
         return tuple(taken)
 

@@ -155,6 +155,7 @@ class SpendGroup(StrEnum):
     USERS = "users"
     TEAMS = "teams"
     PROVIDERS = "providers"
+    DAYS = "days"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,7 @@ class SpendFilter:
 
 @dataclass(frozen=True, slots=True)
 class SpendTotal:
-    """What one key, model, user, team or provider came to. `id` is None for what has none, such as the master key."""
+    """What one key, model, user, team, provider or day came to. `id` is None for what has none, as the master key."""
 
     id: str | None
     usd: Decimal

@@ -19,16 +19,19 @@ FILE_PROCESSED: Final = "file.processed"
 FILE_FAILED: Final = "file.failed"
 FILE_DELETED: Final = "file.deleted"
 FILE_EXPIRED: Final = "file.expired"
+BATCH_COMPLETED: Final = "batch.completed"
+BATCH_FAILED: Final = "batch.failed"
+BATCH_EXPIRED: Final = "batch.expired"
+BATCH_CANCELLED: Final = "batch.cancelled"
 BUDGET_SOFT_LIMIT_REACHED: Final = "budget.soft_limit_reached"
 
 EMITTED: Final = (
     *(VIDEO_COMPLETED, VIDEO_FAILED, VIDEO_PROGRESS),
     *(FILE_CREATED, FILE_PROCESSED, FILE_FAILED, FILE_DELETED, FILE_EXPIRED),
+    *(BATCH_COMPLETED, BATCH_FAILED, BATCH_EXPIRED, BATCH_CANCELLED),
     BUDGET_SOFT_LIMIT_REACHED,
 )
 """The types of events that this gateway emits."""
-# OpenAI's clients ask for these together with those of videos; an endpoint may, though nothing emits them.
-SUBSCRIBABLE: Final = (*EMITTED, "batch.completed", "batch.failed", "batch.expired", "batch.cancelled")
 
 HANDLE_PREFIX: Final = "whsec_"
 SECRETS_MAX: Final = 8

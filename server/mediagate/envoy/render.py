@@ -16,6 +16,17 @@ from string import Template
 from typing import Any, Final
 
 from mediagate.envoy import ORIGINS_MAX, RESERVED_SERVICES, SLOW_METHODS, is_watch
+from mediagate.envoy.rest_routes import (
+    any_of,
+    content_routes,
+    home_routes,
+    raw_body_routes,
+    route_lines,
+    seconds,
+    small_body_routes,
+    upload_paths,
+    wrong_method_routes,
+)
 
 HERE: Final = Path(__file__).resolve().parent
 TEMPLATE: Final = HERE / "envoy.yaml.tmpl"
@@ -24,10 +35,6 @@ ORIGIN_LUA: Final = HERE / "origin.lua"
 DESCRIPTORS: Final = HERE / "api.binpb"
 ROUTES: Final = HERE / "routes.json"
 
-FILTER_OFF: Final = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": True}
-FILTER_ON: Final = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {}}
-DECISION_FILTER: Final = "envoy.filters.http.ext_authz"
-NOWHERE: Final = {"cluster": "nowhere", "cluster_not_found_response_code": "NOT_FOUND"}
 MIB: Final = 1 << 20
 # Debian and Alpine, Red Hat, macOS.
 SYSTEM_CA_FILES: Final = (
@@ -50,6 +57,7 @@ OVERLOADED_DETAILS: Final = (
 # What the browser may send: our own headers, gRPC-Web's, and all that OpenAI's SDKs add.
 CORS_REQUEST_HEADERS: Final = (
     "authorization, api-key, content-type, accept, idempotency-key, last-event-id, range, if-range, if-none-match, "
+    "prefer, custom-llm-provider, x-mediagate-user, x-mediagate-placement, "
     "openai-organization, openai-project, x-grpc-web, x-user-agent, grpc-timeout, x-stainless-lang, "
     "x-stainless-package-version, x-stainless-os, x-stainless-arch, x-stainless-runtime, x-stainless-runtime-version, "
     "x-stainless-async, x-stainless-retry-count, x-stainless-timeout, x-stainless-read-timeout, "
@@ -59,10 +67,13 @@ CORS_REPLY_HEADERS: Final = (
     "x-request-id, openai-processing-ms, openai-poll-after-ms, openai-version, openai-organization, retry-after, "
     "retry-after-ms, x-should-retry, idempotent-replayed, x-mediagate-deployment, "
     "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
+    "x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, "
+    "x-mediagate-chat-id, x-mediagate-cost-usd, x-litellm-response-cost, "
+    "x-mediagate-input-tokens, x-mediagate-output-tokens, "
     "x-ratelimit-limit-uploads, x-ratelimit-remaining-uploads, x-ratelimit-reset-uploads, "
     "x-ratelimit-limit-bytes, x-ratelimit-remaining-bytes, x-ratelimit-reset-bytes, "
     "content-range, content-length, content-disposition, accept-ranges, etag, allow, "
-    "grpc-status, grpc-message, grpc-status-details-bin"
+    "grpc-status, grpc-message, grpc-status-details-bin, x-http-status, x-openai-error"
 )
 # A path and query whose escapes are well-formed and stand for UTF-8 without NUL. What else arrives would be a protobuf
 # string that Python cannot decode.
@@ -114,6 +125,8 @@ class EdgeSettings:
     # Body and reply of a unary call. A page of 10,000 files is about 4 MB.
     json_request_max_bytes: int = 2 * MIB
     json_response_max_bytes: int = 16 * MIB
+    # Body of a chat, which may hold files as base64.
+    raw_request_max_bytes: int = 31 * MIB
     # How many proxies before this one may be believed about `x-forwarded-for`.
     trusted_proxies: int = 0
     connections_max: int = 10_000
@@ -139,6 +152,8 @@ class EdgeSettings:
     trusted_ca_file: str = field(default_factory=lambda: trusted_ca_file())
     # Most requests that the servers together have at once, but for those that always pass; None for no bound.
     requests_in_flight_max: int | None = None
+    # Whether there is a console, to which `/` leads.
+    console: bool = False
 
 
 def render_config(settings: EdgeSettings) -> str:
@@ -167,6 +182,7 @@ def render_config(settings: EdgeSettings) -> str:
         "descriptor_file": str(DESCRIPTORS),
         "services": routes["services"],
         "json_request_max_bytes": settings.json_request_max_bytes,
+        "unary_request_max_bytes": max(settings.json_request_max_bytes, settings.raw_request_max_bytes),
         "json_response_max_bytes": settings.json_response_max_bytes,
         "cors_origins": [origin_match(origin) for origin in settings.cors_allowed_origins],
         "cors_request_headers": CORS_REQUEST_HEADERS,
@@ -194,22 +210,16 @@ def render_config(settings: EdgeSettings) -> str:
         "endpoints": [{"endpoint": {"address": address(target)}} for target in settings.api_targets],
     }
     template = Template(TEMPLATE.read_text())
+    bounds: Any = {"max_bytes": settings.json_request_max_bytes, "timeout_s": settings.small_body_timeout_s}
     return template.substitute(
         {name: json.dumps(value) for name, value in values.items()},
         tracing=f"tracing: {json.dumps(tracing(settings.traces))}" if settings.traces else "",
         traces_cluster=f"- {json.dumps(traces_cluster(settings.traces, settings))}" if settings.traces else "",
-        content_routes=route_lines(content_routes(routes["paths"], settings)),
-        small_body_routes=route_lines(small_body_routes(routes["paths"], settings)),
+        content_routes=route_lines(content_routes(routes["paths"], **bounds) if settings.content_by_decision else []),
+        raw_body_routes=route_lines(raw_body_routes(routes, **{**bounds, "max_bytes": settings.raw_request_max_bytes})),
+        small_body_routes=route_lines(small_body_routes(routes["paths"], **bounds)),
         wrong_method_routes=route_lines(wrong_method_routes(routes["paths"])),
-    )
-
-
-def upload_paths(routes: dict[str, Any], method: str) -> str:
-    """The paths whose bodies are streamed with this method."""
-    return "|".join(
-        path["regex"]
-        for path in routes["paths"]
-        if method in path["methods"] and path["regex"] not in routes["json_body_paths"]
+        home_routes=route_lines(home_routes() if settings.console else []),
     )
 
 
@@ -287,81 +297,6 @@ def traces_cluster(to: TracesTo, settings: EdgeSettings) -> dict[str, Any]:
     return cluster
 
 
-def route_lines(routes: list[dict[str, Any]]) -> str:
-    """Routes as items of the template's list, one on each line."""
-    return "\n              ".join(f"- {json.dumps(route)}" for route in routes)
-
-
-def content_routes(paths: list[dict[str, Any]], settings: EdgeSettings) -> list[dict[str, Any]]:
-    """The routes of files' and videos' content, with the filters by which the server is asked first; none where it is
-    not."""
-    content = [path for path in paths if path["regex"].endswith(("/files/[^/]+/content", "/videos/[^/]+/content"))]
-    if not settings.content_by_decision:
-        return []
-    return [
-        {
-            **route,
-            "name": "content_by_decision",
-            "typed_per_filter_config": {
-                **route["typed_per_filter_config"],
-                DECISION_FILTER: FILTER_ON,
-            },
-        }
-        for route in small_body_routes(content, settings)
-    ]
-
-
-def small_body_routes(paths: list[dict[str, Any]], settings: EdgeSettings) -> list[dict[str, Any]]:
-    """One route for each method, with all paths that take it; bodies are read whole, within limits."""
-    methods = sorted({method for path in paths for method in path["methods"]})
-    return [
-        {
-            "name": "small_body",
-            "match": {
-                "safe_regex": {"regex": "|".join(path["regex"] for path in paths if method in path["methods"])},
-                "headers": [{"name": ":method", "string_match": {"exact": method}}],
-            },
-            "route": {
-                **NOWHERE,
-                "max_stream_duration": {"max_stream_duration": seconds(settings.small_body_timeout_s)},
-            },
-            "typed_per_filter_config": {
-                "envoy.filters.http.buffer": {
-                    "@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute",
-                    "buffer": {"max_request_bytes": settings.json_request_max_bytes},
-                }
-            },
-        }
-        for method in methods
-    ]
-
-
-def wrong_method_routes(paths: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Refusals with 405 and `allow`, one for each set of methods that some path takes."""
-    patterns = [(re.compile(path["regex"]), path["methods"]) for path in paths]
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for path in paths:
-        # `/v1/videos/edits` is also a `/v1/videos/{video_id}`, so it takes the methods of both.
-        sample = path["regex"].replace("[^/]+", "x").replace(".+", "x").replace("\\", "")
-        methods = {method for pattern, allowed in patterns if pattern.fullmatch(sample) for method in allowed}
-        groups.setdefault(tuple(sorted(methods)), []).append(path["regex"])
-    # The path with the most methods is the most exact one, so it must be asked before those that it also matches.
-    ordered = sorted(groups.items(), key=lambda group: (-len(group[0]), group[0]))
-    return [
-        {
-            "name": "wrong_method",
-            "match": {"safe_regex": {"regex": "|".join(regexes)}},
-            "route": NOWHERE,
-            "response_headers_to_add": [
-                {"header": {"key": "x-http-status", "value": "405"}},
-                {"header": {"key": "allow", "value": ", ".join(methods)}},
-            ],
-            "typed_per_filter_config": {"envoy.filters.http.grpc_json_transcoder": FILTER_OFF},
-        }
-        for methods, regexes in ordered
-    ]
-
-
 def trusted_ca_file() -> str:
     """The certificate authorities that this machine trusts; where it names none, those that Python's clients bring."""
     named = os.environ.get("SSL_CERT_FILE", "")
@@ -371,16 +306,6 @@ def trusted_ca_file() -> str:
     from certifi import where
 
     return where()
-
-
-def any_of(methods: list[str]) -> str:
-    """A regular expression for exactly these paths."""
-    return "|".join(re.escape(method) for method in methods)
-
-
-def seconds(value: float) -> str:
-    """A protobuf duration as JSON prints it."""
-    return f"{value:.3f}s"
 
 
 def origin_match(origin: str) -> dict[str, Any]:

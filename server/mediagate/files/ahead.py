@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 DEPTH = 4
 
 
-async def ahead(chunks: AsyncIterator[bytes], depth: int = DEPTH) -> AsyncIterator[bytes]:
+async def ahead(chunks: AsyncIterator[bytes], depth: int = DEPTH) -> AsyncGenerator[bytes]:
     """Yield `chunks`, with up to `depth` of them fetched in advance. Raises what they raise, where it stood."""
     queue: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue(depth)
 

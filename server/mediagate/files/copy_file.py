@@ -26,6 +26,7 @@ from mediagate.core.placement import PLACEMENT, Required, required_of, requiring
 from mediagate.core.storage import MadeBy, Quota, quotas_of
 from mediagate.core.webhooks import FILE_FAILED
 from mediagate.files.ahead import ahead
+from mediagate.files.copy_news import tell
 from mediagate.files.facts import FileFacts, Placement
 from mediagate.files.find_source import FindSource, Source
 from mediagate.files.intake import IncomingFile, Intake
@@ -290,6 +291,7 @@ class CopyFile:
         why = failure.message if isinstance(failure, MediagateError) else "The copy could not be made."
         async with self.intake.db.transaction() as tx:
             if await FileRepository(tx.connection).fail(file_id, why):
+                await tell(tx, file_id)
                 await emit_about_files(tx, [file_id], [FILE_FAILED], now=self.clock.now())
 
     async def _copy(self, file: File, request: CopyRequest, *, anew: bool) -> File:

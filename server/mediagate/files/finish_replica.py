@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
 from mediagate.core.clock import Clock
-from mediagate.core.errors import InvalidRequest, MediagateError, Unavailable
+from mediagate.core.errors import InvalidField, InvalidRequest, MediagateError, Unavailable, Unsupported
 from mediagate.core.lifecycle import REPLICA_TRANSITIONS, FileState, ReplicaEvent, ReplicaState, advance
 from mediagate.core.objects import File, Replica
 from mediagate.files.ahead import ahead
+from mediagate.files.copy_news import tell
+from mediagate.files.find_source import ready_uris
 from mediagate.files.open_content import OpenContent
 from mediagate.files.tasks import BYTES_QUEUE, FOLLOW_REPLICA, REPAIR_REPLICA, replica_lock
 from mediagate.files.webhooks import settle_and_announce
 from mediagate.providers.base import Content
-from mediagate.providers.files import BlobWriter, NewFile, ObjectState, StoredBlob
+from mediagate.providers.files import CopiesObjects, NewFile, ObjectState, RegistersObjects, StoredBlob
 from mediagate.routing.placement import satisfies
 from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database
@@ -23,6 +27,7 @@ from mediagate.store.files import FileLookup, FileRepository
 from mediagate.store.replicas import ReplicaRepository
 
 log = structlog.get_logger(__name__)
+Undo = Callable[[], Awaitable[None]]
 FOLLOW_S = 2
 FOLLOW_S_MAX = 60
 
@@ -80,7 +85,7 @@ class RepairReplica:
 
     async def run(self, file_id: str, account: str) -> None:
         """Write the copy, which the file may lose meanwhile. Raises what the stores raise; `Unavailable` where no copy
-        can be read at the moment."""
+        can be read at the moment, `InvalidField` where none ever is."""
         if not await self._may_hold(file_id, account):
             return
         file = await self.files.any(file_id)
@@ -97,18 +102,25 @@ class RepairReplica:
                     return
         else:
             return
-        try:
-            content = await self.open_content.of(file)
-        except MediagateError:
-            raise Unavailable("No copy of the file can be read at the moment.", file_id=file_id) from None
-        try:
-            blob, writer = await self._write(file, account, content)
-        except InvalidRequest as refused:
-            log.warning("replica_refused", account=account, file_id=file_id, code=refused.code)
-            failed = advance(REPLICA_TRANSITIONS, ReplicaState.WRITING, ReplicaEvent.REFUSED)
-            async with self.db.transaction() as tx:
-                await ReplicaRepository(tx.connection).move(file_id, account, ReplicaState.WRITING, failed)
-            return
+        made = await self._copied(file, account)
+        if made is None:
+            content = await self._source(file)
+            try:
+                made = await self._piped(file, account, content)
+            except InvalidRequest as refused:
+                await self._refused(file_id, account, refused)
+                return
+        await self._settle(replica, *made)
+
+    async def _refused(self, file_id: str, account: str, refused: InvalidRequest) -> None:
+        log.warning("replica_refused", account=account, file_id=file_id, code=refused.code)
+        failed = advance(REPLICA_TRANSITIONS, ReplicaState.WRITING, ReplicaEvent.REFUSED)
+        async with self.db.transaction() as tx:
+            await ReplicaRepository(tx.connection).move(file_id, account, ReplicaState.WRITING, failed)
+            await tell(tx, file_id, account, refused)
+
+    async def _settle(self, replica: Replica, blob: StoredBlob, undo: Undo) -> None:
+        file_id, account = replica.file_id, replica.account
         event = ReplicaEvent.COMMITTED if blob.ready else ReplicaEvent.ACCEPTED
         ready = Replica(
             file_id,
@@ -130,7 +142,40 @@ class RepairReplica:
                 )
         if not kept:
             # The file was deleted meanwhile, and with it the row that would have removed this.
-            await writer.abort()
+            await undo()
+
+    async def _copied(self, file: File, account: str) -> tuple[StoredBlob, Undo] | None:
+        """Have the store take the file from where it lies in the same cloud; None where it cannot."""
+        provider = self.stores.account(account)
+        for uri in ready_uris(file):
+            try:
+                if isinstance(provider, RegistersObjects) and provider.registers(uri):
+                    found = await provider.register(uri)
+                    ready = found.state is ObjectState.READY
+                    blob = StoredBlob(found.ref, file.size_bytes, ready=ready, expires_at=found.expires_at)
+                elif isinstance(provider, CopiesObjects) and provider.copies(uri):
+                    blob = await provider.copy(uri, _new(file), _unheard)
+                else:
+                    continue
+            except (FileNotFoundError, MediagateError) as error:
+                log.info("copied_by_hand", account=account, file_id=file.id, error=type(error).__name__)
+                continue
+            if blob.size_bytes == file.size_bytes:
+                return blob, partial(provider.delete, blob.ref)
+            await provider.delete(blob.ref)
+        return None
+
+    async def _source(self, file: File) -> Content:
+        try:
+            return await self.open_content.of(file)
+        except Unsupported:
+            raise InvalidField(
+                f"No copy of file {file.id} can be read back from where it lies. Upload it to a store as well, such as "
+                "'local', to use it elsewhere.",
+                code="no_readable_copy",
+            ) from None
+        except MediagateError:
+            raise Unavailable("No copy of the file can be read at the moment.", file_id=file.id) from None
 
     async def _may_hold(self, file_id: str, account: str) -> bool:
         """Whether the account is still as the file requires its places to be. A copy that waits for one that is not
@@ -143,16 +188,23 @@ class RepairReplica:
         log.error("replica_misplaced", account=account, file_id=file_id, required=required)
         return False
 
-    async def _write(self, file: File, account: str, content: Content) -> tuple[StoredBlob, BlobWriter]:
-        new = NewFile(file.id, file.filename, file.content_type, file.purpose, file.size_bytes)
-        writer = await self.stores.account(account).create(new)
+    async def _piped(self, file: File, account: str, content: Content) -> tuple[StoredBlob, Undo]:
+        writer = await self.stores.account(account).create(_new(file))
         try:
             async for chunk in ahead(content.read(0, content.size_bytes)):
                 await writer.write(chunk)
-            return await writer.commit(), writer
+            return await writer.commit(), writer.abort
         except BaseException:
             await writer.abort()
             raise
+
+
+def _new(file: File) -> NewFile:
+    return NewFile(file.id, file.filename, file.content_type, file.purpose, file.size_bytes)
+
+
+async def _unheard(_: int) -> None:
+    """Nobody asks how far it is."""
 
 
 async def enqueue_unfinished(db: Database, *, limit: int) -> None:

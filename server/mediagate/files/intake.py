@@ -27,6 +27,7 @@ from mediagate.core.objects import File, Principal, Replica
 from mediagate.core.placement import Required
 from mediagate.core.storage import END_USER, MadeBy, Quota, quotas_of
 from mediagate.core.webhooks import FILE_DELETED
+from mediagate.files.copy_news import tell
 from mediagate.files.digest import Digest
 from mediagate.files.ends import end_of, settle_replicas
 from mediagate.files.facts import FileFacts, Placement
@@ -316,6 +317,7 @@ class IncomingFile:
             expires_at=end_of(self._began_at, facts.life_s, replicas),
             source=facts.source,
             end_user=facts.end_user or self._who.end_user,
+            required=self._placement.required or None,
             replicas=replicas,
         )
         await self._steps.run(self._publish(file, also))
@@ -346,6 +348,9 @@ class IncomingFile:
                     raise _stood_still()
                 await settle_replicas(tx, file.replicas, self._intake.clock.now())
                 await announce_new(tx, file, now=self._intake.clock.now())
+                if self._made_by is None:
+                    # Promised before: somebody may wait for it.
+                    await tell(tx, file.id)
                 if also is not None:
                     await also(tx)
         except MediagateError:

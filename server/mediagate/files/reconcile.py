@@ -16,7 +16,7 @@ import structlog
 from mediagate.core import ids
 from mediagate.core.clock import Clock
 from mediagate.core.errors import Unsupported
-from mediagate.core.lifecycle import REPLICA_TRANSITIONS, ReplicaEvent, ReplicaState, advance
+from mediagate.core.lifecycle import ReplicaState
 from mediagate.core.objects import Replica
 from mediagate.files.tasks import BYTES_QUEUE, REPAIR_REPLICA, replica_lock
 from mediagate.providers.files import FileOperation, FileProvider, ProviderFile
@@ -164,10 +164,9 @@ class Reconcile:
 
     async def mark_lost(self, replica: Replica) -> None:
         """Say that the store does not have a copy that was ready, and have it made anew where that is possible."""
-        lost = advance(REPLICA_TRANSITIONS, ReplicaState.READY, ReplicaEvent.MISSING)
         async with self.db.transaction() as tx:
             rows = ReplicaRepository(tx.connection)
-            if not await rows.move(replica.file_id, replica.account, ReplicaState.READY, lost):
+            if not await rows.lose(replica):
                 return
             log.warning("replica_lost", account=replica.account, file_id=replica.file_id)
             others = [other for other in await rows.of(replica.file_id) if other.state is ReplicaState.READY]

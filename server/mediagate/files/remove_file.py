@@ -17,6 +17,7 @@ from mediagate.files.tasks import DROP_PARTS, REMOVE_REPLICA, replica_lock
 from mediagate.providers.files import DeletesMany, FileProvider
 from mediagate.routing.stores import FileStores
 from mediagate.store.database import Database, Transaction
+from mediagate.store.file_sweep import FileSweep
 from mediagate.store.files import FileRepository
 from mediagate.store.replicas import ReplicaRepository
 from mediagate.store.uploads import UploadRepository
@@ -144,7 +145,7 @@ class SweepFiles:
         """Handle one batch of each kind; returns how many were found, so that the caller can go on until none are."""
         now = self.clock.now()
         async with self.db.transaction() as tx:
-            files = FileRepository(tx.connection)
+            files = FileSweep(tx.connection)
             over = await files.entomb_expired(now=now, limit=BATCH)
             await emit_about_files(tx, over, [FILE_EXPIRED], now=now)
             # A receiver that was only slow meets the tombstone, and takes back what it writes after this.
@@ -171,7 +172,7 @@ class ResumeRemovals:
     async def run(self) -> None:
         """Handle one batch of each kind."""
         async with self.db.reading() as connection:
-            files = await FileRepository(connection).deleting(limit=BATCH)
+            files = await FileSweep(connection).deleting(limit=BATCH)
             uploads = await UploadRepository(connection).with_leftover_parts(limit=BATCH)
         if files:
             await self.remove_replicas.all_of(files)

@@ -7,6 +7,7 @@ from datetime import datetime
 from mediagate.core.lifecycle import file_status_of
 from mediagate.core.objects import File, Replica
 from mediagate.core.webhooks import FILE_CREATED, FILE_FAILED, FILE_PROCESSED
+from mediagate.files.copy_news import tell
 from mediagate.store.database import Transaction
 from mediagate.store.files import FileRepository
 from mediagate.store.replicas import ReplicaRepository
@@ -28,6 +29,7 @@ async def settle_and_announce(tx: Transaction, replica: Replica, *, now: datetim
     rows = ReplicaRepository(tx.connection)
     before = {one.account: one.state for one in await rows.of(replica.file_id)}
     kept = await rows.settle(replica, now=now)
+    await tell(tx, replica.file_id, replica.account)
     if kept and finished:
         status = file_status_of({**before, replica.account: replica.state}.values())
         if status != file_status_of(before.values()) and status != "uploaded":

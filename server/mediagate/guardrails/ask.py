@@ -20,6 +20,7 @@ _NAMES = {
     Stage.IMAGE: "picture",
     Stage.THUMBNAIL: "video",
     Stage.TEXT_FILE: "file",
+    Stage.ANSWER: "answer",
 }
 
 
@@ -77,7 +78,7 @@ def first_block(found: Sequence[Outcome]) -> Outcome | None:
     return min(stops, key=lambda outcome: ranks[outcome.said], default=None)
 
 
-def refusal(outcome: Outcome, param: str) -> MediagateError:
+def refusal(outcome: Outcome, param: str | None) -> MediagateError:
     """What a caller is told."""
     if outcome.said == "failed":
         return Unavailable(

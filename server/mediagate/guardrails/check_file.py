@@ -15,13 +15,11 @@ from typing import Final
 from mediagate.core.guardrails import Stage, Subject, Verdict
 from mediagate.core.objects import Principal
 from mediagate.guardrails.ask import ask_one, first_block, refusal
+from mediagate.guardrails.check_text import OVERLAP_CHARS, PIECE_CHARS, PIECES_AT_ONCE
 from mediagate.guardrails.decode_text import TextDecoder, is_text
 from mediagate.guardrails.outcomes import Outcome
 from mediagate.guardrails.rules import NO_GUARDRAILS, Guardrails, JudgesText, Rule, RunningScan, ScansText
 
-PIECE_CHARS: Final = 16_000
-OVERLAP_CHARS: Final = 256
-PIECES_AT_ONCE: Final = 4
 FAILURES_MAX: Final = 3
 SCAN_BYTES: Final = 1 << 18
 UNKNOWN: Final = "application/octet-stream"

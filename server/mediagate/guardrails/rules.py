@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from mediagate.core.access import allows
 from mediagate.core.errors import InvalidField, ProviderRefused
-from mediagate.core.guardrails import Picture, Stage, Subject, Verdict
+from mediagate.core.guardrails import Picture, Stage, Streams, Subject, Verdict
 from mediagate.core.limits import echo
 from mediagate.core.objects import Principal
 from mediagate.guardrails.outcomes import Outcomes
@@ -75,6 +75,7 @@ class Rule:
     timeout_s: float = 10.0
     file_bytes_max: int = 16 << 20
     blocks_oversize: bool = True
+    streams: Streams = Streams.WINDOW
 
     def applies(self, stage: Stage, models: Iterable[str]) -> bool:
         """Whether it looks at this; for a file, which is for no model, `models` is empty."""

@@ -9,17 +9,29 @@ from typing import Any, TypeVar
 import procrastinate
 import psycopg
 from procrastinate.exceptions import ConnectorException
+from procrastinate.manager import get_channel_for_queues
+
+from mediagate.store.database import Database
+from mediagate.store.listener import Listener
 
 T = TypeVar("T")
 ATTEMPTS = 3
 WAIT_S = 0.5
+# As the engine's trigger says it.
+SOME_JOB = '{"type": "job_inserted", "job_id": 0}'
 
 
 class PatientConnector(procrastinate.PsycopgConnector):
     """Asks again where the database went away; one broken connection would end a worker and everything it runs.
 
-    Every query of the engine may be repeated: at worst a job is fetched that nobody runs, which the rescue finds.
+    Every query of the engine may be repeated: at worst a job is fetched that nobody runs, which the rescue finds. Its
+    notifications come by the connection that hears all others.
     """
+
+    def __init__(self, db: Database, **pool: Any) -> None:
+        super().__init__(conninfo=db.url, **pool)
+        self._db = db
+        self._said: list[tuple[frozenset[str], asyncio.Queue[tuple[str, str]]]] = []
 
     async def execute_query_async(self, query: Any, **arguments: Any) -> None:
         """Execute, waiting out a restart of the database."""
@@ -34,14 +46,37 @@ class PatientConnector(procrastinate.PsycopgConnector):
         return await _patiently(lambda: super(PatientConnector, self).execute_query_all_async(query, **arguments))
 
     async def listen_notify(self, on_notification: Any, channels: Any) -> None:
-        """Listen until cancelled. What was said while the connection was away is found by polling."""
-        while True:
-            try:
-                await super().listen_notify(on_notification, channels)
-            except ConnectorException as error:
-                if not _is_absence(error):
-                    raise
-            await asyncio.sleep(WAIT_S)
+        """Listen until cancelled."""
+        said: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+
+        def hears(channel: str) -> Listener:
+            async def look() -> None:
+                said.put_nowait((channel, SOME_JOB))
+
+            def take(payload: str) -> None:
+                said.put_nowait((channel, payload))
+
+            return self._db.listener(channel, on_payload=take, on_reconnect=look)
+
+        listeners = [hears(channel) for channel in channels]
+        self._said.append((frozenset(channels), said))
+        try:
+            for listener in listeners:
+                await listener.start()
+            while True:
+                channel, payload = await said.get()
+                await on_notification(channel=channel, payload=payload)
+        finally:
+            self._said.remove((frozenset(channels), said))
+            for listener in listeners:
+                await listener.close()
+
+    def wake(self, queue: str) -> None:
+        """Have the workers of a queue look for a job."""
+        (channel,) = get_channel_for_queues(queues=[queue])
+        for channels, said in self._said:
+            if channel in channels:
+                said.put_nowait((channel, SOME_JOB))
 
 
 async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:

@@ -18,6 +18,7 @@ from procrastinate.utils import utcnow
 
 log = structlog.get_logger(__name__)
 HEARTBEAT_S = 1.0
+LOOK_S = 2.0
 STALLED_S = 6.0
 PRUNED_S = 60.0
 # As one value: with ten thousand videos in hand, a row for each is a tenth of the process's time (measured).
@@ -25,6 +26,7 @@ _OURS = (
     "SELECT coalesce(array_agg(id), '{}') AS ids FROM procrastinate_jobs"
     " WHERE status = 'doing' AND worker_id = ANY(%(workers)s)"
 )
+_BEAT = "SELECT procrastinate_update_heartbeat_v1(id) FROM unnest(%(workers)s::bigint[]) AS id"
 
 
 class DeclaredDead(Exception):
@@ -38,7 +40,7 @@ class Registered(Protocol):
 
 
 class Rescue:
-    """Looks every other second, on behalf of the workers of this process."""
+    """Looks every other second, on behalf of the workers of this process, and is the heartbeat of all of them."""
 
     def __init__(
         self, manager: JobManager, connector: BaseAsyncConnector, workers: Sequence[Registered], running: Set[int]
@@ -50,6 +52,15 @@ class Rescue:
         self._running = running
         self._idle: set[int] = set()
 
+    async def beat(self) -> None:
+        """Say every second that the workers are alive, until cancelled. A look may be slower than that."""
+        while True:
+            try:
+                await self._beat(self._ours())
+            except Exception as error:
+                log.warning("heartbeat_failed", error=type(error).__name__)
+            await asyncio.sleep(HEARTBEAT_S)
+
     async def run(self) -> None:
         """Look until cancelled. Raises `DeclaredDead`."""
         while True:
@@ -59,13 +70,12 @@ class Rescue:
                 raise
             except Exception as error:
                 log.warning("rescue_failed", error=type(error).__name__)
-            await asyncio.sleep(HEARTBEAT_S * 2)
+            await asyncio.sleep(LOOK_S)
 
     async def _look(self) -> None:
-        ours = [worker.worker_id for worker in self._workers if worker.worker_id is not None]
+        ours = self._ours()
         # First of all, so that a process that slept does not take itself for dead.
-        for worker_id in ours:
-            await self._manager.update_heartbeat(worker_id)
+        await self._beat(ours)
         if ours:
             await self._check_ours(ours)
         for job in await self._manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_S):
@@ -73,6 +83,13 @@ class Rescue:
                 log.warning("job_rescued", task=job.task_name)
                 await self._manager.retry_job(job)
         await self._manager.prune_stalled_workers(PRUNED_S)
+
+    def _ours(self) -> list[int]:
+        return [worker.worker_id for worker in self._workers if worker.worker_id is not None]
+
+    async def _beat(self, ours: Sequence[int]) -> None:
+        if ours:
+            await self._connector.execute_query_async(_BEAT, workers=list(ours))
 
     async def _check_ours(self, ours: Sequence[int]) -> None:
         before = set(self._running)

@@ -1,4 +1,4 @@
-"""The jobs that track videos: durable like every job, and thousands at once in one process.
+"""The jobs that track videos and batches: durable like every job, and thousands at once in one process.
 
 They are the job engine's by their rows, so that what rescues a dead process's jobs rescues these; its worker is not
 used for them, because it keeps a task with some ten kilobytes of frames for each job that runs (measured).
@@ -15,10 +15,9 @@ from procrastinate.connector import BaseAsyncConnector
 from procrastinate.jobs import Status
 from procrastinate.manager import JobManager
 
+from mediagate.jobs.due import LOOK_S
 from mediagate.jobs.rescue import DeclaredDead
-from mediagate.videos.rounds import Rounds
-from mediagate.videos.tasks import TRACKING_QUEUE
-from mediagate.videos.track_video import TrackVideo
+from mediagate.videos.rounds import Look, Rounds
 
 log = structlog.get_logger(__name__)
 VIDEOS_MAX = 10_000
@@ -26,10 +25,9 @@ FETCHED_MAX = 20
 # While so many look, others are fetched slowly: a new one costs far more than one that waits for its next look.
 LOOKING_MAX = 100
 PAUSE_S = 0.1
-LOOK_FOR_JOBS_S = 1.0
 SHUTDOWN_S = 15.0
 _FETCH = (
-    "SELECT (job).id, (job).args->>'video_id' AS video_id, (job).args->>'traceparent' AS traceparent FROM ("
+    "SELECT (job).id, (job).args->>%(argument)s AS object_id, (job).args->>'traceparent' AS traceparent FROM ("
     " SELECT procrastinate_fetch_job_v2(ARRAY[%(queue)s]::varchar[], %(worker)s) AS job"
     " FROM generate_series(1, %(most)s)) AS fetched WHERE (job).id IS NOT NULL"
 )
@@ -40,18 +38,28 @@ _HAND_OVER = (
 
 
 class TrackingJobs:
-    """Takes the jobs of the queue `tracking` and holds each until its video needs no more tracking."""
+    """Takes the jobs of one queue and holds each until what it tracks needs no more tracking."""
 
     def __init__(
-        self, manager: JobManager, connector: BaseAsyncConnector, track_video: TrackVideo, running: set[int]
+        self,
+        manager: JobManager,
+        connector: BaseAsyncConnector,
+        look: Look,
+        running: set[int],
+        *,
+        queue: str,
+        argument: str,
     ) -> None:
-        """`running` is kept up to date: the ids of the jobs that this process runs."""
+        """`argument` of a job is the id of what it tracks. `running` is kept up to date: the ids of the jobs that this
+        process runs."""
         self.worker_id: int | None = None
         self._manager = manager
         self._connector = connector
         self._running = running
         self._jobs: dict[str, int] = {}
-        self._rounds = Rounds(track_video.look, self._over)
+        self._rounds = Rounds(look, self._over)
+        self._queue = queue
+        self._argument = argument
         self._news = asyncio.Event()
         self._stopping = False
         self._dead = False
@@ -69,14 +77,14 @@ class TrackingJobs:
         """Run until `stop`. Raises `DeclaredDead`."""
         self.worker_id = await self._manager.register_worker()
         listening = asyncio.create_task(
-            self._manager.listen_for_jobs(on_notification=self._notified, queues=[TRACKING_QUEUE])
+            self._manager.listen_for_jobs(on_notification=self._notified, queues=[self._queue])
         )
         try:
             while not self._stopping:
                 self._news.clear()
                 await self._take_patiently()
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_FOR_JOBS_S):
+                    async with asyncio.timeout(LOOK_S):
                         await self._news.wait()
         finally:
             listening.cancel()
@@ -103,10 +111,10 @@ class TrackingJobs:
         while not self._stopping and (room := VIDEOS_MAX - len(self._rounds)) > 0:
             most = min(most, room)
             rows = await self._connector.execute_query_all_async(
-                _FETCH, queue=TRACKING_QUEUE, worker=self.worker_id, most=most
+                _FETCH, queue=self._queue, argument=self._argument, worker=self.worker_id, most=most
             )
             for row in rows:
-                await self._begin(row["id"], row["video_id"], row["traceparent"])
+                await self._begin(row["id"], row["object_id"], row["traceparent"])
             if len(rows) < most:
                 return
             most = FETCHED_MAX

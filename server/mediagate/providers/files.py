@@ -231,6 +231,21 @@ class CopiesObjects(Protocol):
         ...
 
 
+@runtime_checkable
+class RegistersObjects(Protocol):
+    """A provider that can be told of an object in a store of its cloud, and then names it like a file of its own. No
+    byte moves: what was registered can be read as long as the object is there."""
+
+    def registers(self, uri: str) -> bool:
+        """Whether the account has what it needs to register `uri`."""
+        ...
+
+    async def register(self, uri: str) -> ProviderFile:
+        """The file that now stands for the object; it may have to be waited for, like any other. Raises
+        `FileNotFoundError` where the object is not there for the account, and as a create does."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RetentionPlan:
     """What the bucket's life-cycle rules say of our prefix, and what they should say. `rules` is the provider's own
@@ -271,6 +286,29 @@ class ServesDirectly(Protocol):
 
     async def origin(self, ref: str, *, method: str) -> Origin:
         """Where and how. Cheap: it is asked for every download. `method` is GET or HEAD, which a signature covers."""
+        ...
+
+
+@runtime_checkable
+class SignsLinks(Protocol):
+    """A store that makes URLs which open one object for a while, to whoever has them."""
+
+    @property
+    def signs_links(self) -> bool:
+        """Whether this account can, as far as it is known."""
+        ...
+
+    async def signed_link(self, ref: str, life_s: float) -> str:
+        """A URL for GET, made without asking the store. It may live less long than asked, where credentials end."""
+        ...
+
+
+@runtime_checkable
+class NamesUris(Protocol):
+    """A store whose models read an object by another name than its `ref`."""
+
+    def uri_of(self, ref: str) -> str:
+        """That name. Raises `FileNotFoundError` for what is no `ref`."""
         ...
 
 

@@ -37,7 +37,7 @@ from mediagate.providers.multipart_body import MultipartBody
 PAGES_MAX: Final = 1000
 # How far a provider's clock may be behind ours.
 SKEW: Final = timedelta(hours=1)
-_REF: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
+REF: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 
 class FormFiles(ABC):
@@ -177,6 +177,6 @@ class FormFiles(ABC):
 
     def path_of(self, ref: str) -> str:
         """Where a file is. Raises `FileNotFoundError` for what cannot be an id, and could name another path."""
-        if _REF.fullmatch(ref) is None:
+        if REF.fullmatch(ref) is None:
             raise FileNotFoundError(f"{self.spec.title} does not have it")
         return f"{self.path}/{ref}"

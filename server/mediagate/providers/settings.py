@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import math
+from typing import Final, TypedDict
 
 from mediagate.providers.account import Account
 from mediagate.providers.http import SILENCE_S
+
+# OpenAI's own clients wait as long.
+CHAT_SILENCE_S: Final = 600.0
+CHATS_MAX: Final = 2_000
+
+
+class ChatOptions(TypedDict):
+    """Options of `ProviderHttp`."""
+
+    silence_s: float
+    connections_max: int
 
 
 def key_of(account: Account, *names: str) -> str:
@@ -22,16 +34,23 @@ def root_of(account: Account, name: str, default: str) -> str:
     return (account.api_base or account.env(name) or default).rstrip("/").removesuffix("/v1")
 
 
-def silence_of(account: Account) -> float:
-    """How long a server may be silent, in seconds. Raises `ValueError` where that is no positive number."""
+def silence_of(account: Account, usual_s: float = SILENCE_S) -> float:
+    """How long a server may be silent, in seconds: `usual_s` where the account does not say. Raises `ValueError` where
+    that is no positive number."""
     given = account.option("timeout")
     try:
-        seconds = SILENCE_S if given is None else float(given)
+        seconds = usual_s if given is None else float(given)
     except ValueError:
         seconds = 0.0
     if not (math.isfinite(seconds) and seconds > 0):
         raise ValueError("timeout must be a number of seconds above zero")
     return seconds
+
+
+def chat_options(account: Account) -> ChatOptions:
+    """How an account is called whose models are asked: one may think for minutes before its first byte, and every chat
+    under way holds a connection. Raises as `silence_of` does."""
+    return {"silence_s": silence_of(account, CHAT_SILENCE_S), "connections_max": CHATS_MAX}
 
 
 def life_within(life_s: int | None, least_s: int, most_s: int) -> int | None:

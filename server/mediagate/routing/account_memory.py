@@ -16,7 +16,8 @@ from typing import Any, Final
 import structlog
 
 from mediagate.providers.account import Account
-from mediagate.providers.registry import FILE_PROVIDERS, VIDEO_PROVIDERS
+from mediagate.providers.registry import CHAT_PROVIDERS, FILE_PROVIDERS, VIDEO_PROVIDERS
+from mediagate.routing.model_accounts import ChatAccounts
 from mediagate.routing.stores import LOCAL, FileStores
 from mediagate.routing.video_accounts import VideoAccounts
 from mediagate.store.account_memory import AccountMemory, SealedAccount
@@ -39,13 +40,14 @@ class RecallAccounts:
     db: Database
     stores: FileStores
     makers: VideoAccounts
+    chats: ChatAccounts
     master_key: str | None
     environ: Mapping[str, str]
 
     async def run(self, now: datetime) -> None:
         """Write down the accounts there are, and bring back those that are gone from the configuration. Raises what the
         driver raises."""
-        current = {**self.makers.accounts, **self.stores.accounts}
+        current = {**self.chats.accounts, **self.makers.accounts, **self.stores.accounts}
         named = {account_id: account for account_id, account in current.items() if account.provider != LOCAL}
         async with self.db.reading() as connection:
             known = await AccountMemory(connection).all()
@@ -61,6 +63,7 @@ class RecallAccounts:
         everybody = [*named.values(), *gone]
         self.stores.retire(account for account in everybody if account.provider in FILE_PROVIDERS)
         self.makers.retire(account for account in everybody if account.provider in VIDEO_PROVIDERS)
+        self.chats.retire(account for account in everybody if account.provider in CHAT_PROVIDERS)
         lost = sorted({row.id for row in known} - set(named) - set(opened))
         if lost:
             log.error("accounts_sealed_with_another_key", accounts=lost)

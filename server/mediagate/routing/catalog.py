@@ -19,20 +19,23 @@ MODE = "video_generation"
 class Deployment:
     """One way to serve a public model: a model of one provider through one account. `id` is stable across restarts. A
     `*` at the end of `model_name` stands for any text, which a `*` at the end of `provider_model` repeats. `account`
-    has its files, `video_account` makes its videos; `info` is what the configuration says of the model. `weight` is its
-    share of those with its name, a lower `order` goes first; `rpm` and `parallel_max` are its own limits."""
+    has its files, `model_account` answers and makes its videos; `info` is what the configuration says of the model.
+    `weight` is its share of those with its name, a lower `order` goes first; `rpm`, `tpm` and `parallel_max` are its
+    own limits; `drops_settings` leaves out what its provider has no word for."""
 
     id: str
     model_name: str
     provider: str
     provider_model: str
     account: str = "local"
-    video_account: str = "local"
+    model_account: str = "local"
     info: Mapping[str, Any] = field(default_factory=dict)
     weight: float | None = None
     order: int | None = None
     rpm: int | None = None
+    tpm: int | None = None
     parallel_max: int | None = None
+    drops_settings: bool = False
 
     def named(self, name: str) -> Deployment:
         """The same with what `name` has in the place of the `*`."""
@@ -195,7 +198,7 @@ class ModelCatalog:
             source.model,
             source.provider,
             source.provider_model,
-            video_account=source.account,
+            model_account=source.account,
             info={"mode": MODE},
         )
         # An account that the configuration no longer has takes nothing new.
@@ -204,7 +207,7 @@ class ModelCatalog:
             if (
                 model is not None
                 and deployment.provider_model == source.provider_model
-                and (deployment.video_account == source.account)
+                and (deployment.model_account == source.account)
             ):
                 return deployment, model
         return self.video(source.model)
@@ -230,6 +233,14 @@ class ModelCatalog:
         if model is None and spec.any_model is not None and deployment.info.get("mode") == MODE:
             model = replace(spec.any_model, name=deployment.provider_model)
         return None if model is None else told(model, deployment.info)
+
+    def makes_videos(self, deployment: Deployment) -> bool:
+        """Whether a deployment is a video model, maybe one that was shut down. A pattern stands for no one model."""
+        spec = self._spec(deployment.provider)
+        if deployment.info.get("mode") == MODE:
+            return True
+        known = () if spec is None else (*spec.models, *spec.shut_down)
+        return deployment.provider_model in known
 
     def _spec(self, provider: str) -> VideoSpec | None:
         try:

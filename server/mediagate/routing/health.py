@@ -53,4 +53,4 @@ class ReadHealth:
     def _is_complete(self, deployment: Deployment) -> bool:
         # One that makes no videos has no account for them.
         makes_videos = self.catalog.deployment(deployment.id, deployment.model_name) is not None
-        return not makes_videos or self.catalog.is_usable(deployment.video_account)
+        return not makes_videos or self.catalog.is_usable(deployment.model_account)

@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from mediagate.core.retry_budget import RetryBudget
-from mediagate.routing.catalog import ModelCatalog
+from mediagate.routing.catalog import Deployment, ModelCatalog
 from mediagate.routing.rules import RoutingRules, Strategy
 from mediagate.routing.strategies import Candidate, ranked
 from mediagate.store.database import Database
@@ -92,13 +92,27 @@ class Router:
         others = [candidate for candidate in known if candidate not in ready]
         others.sort(
             key=lambda one: (
-                not self._catalog.is_usable(one.deployment.video_account),
+                not self._catalog.is_usable(one.deployment.model_account),
                 self._cooling_s(one.deployment.id, seen),
                 one.busy,
             )
         )
         best = ranked(ready, self.rules.strategy, self._draw, latency_buffer=self.rules.latency_buffer)
         return best, others
+
+    async def order_chats(
+        self, candidates: Sequence[Candidate], is_usable: Callable[[Deployment], bool]
+    ) -> list[Candidate]:
+        """Those whose accounts are complete, the best first; behind them those that cool down, and then the rest."""
+        if len(candidates) < 2:
+            return list(candidates)
+        seen = await self._look()
+        usable = [one for one in candidates if is_usable(one.deployment)]
+        ready = [one for one in usable if self._cooling_s(one.deployment.id, seen) <= 0]
+        best = ranked(ready, self.rules.strategy, self._draw, latency_buffer=self.rules.latency_buffer)
+        cooling = [one for one in usable if one not in ready]
+        cooling.sort(key=lambda one: self._cooling_s(one.deployment.id, seen))
+        return [*best, *cooling, *(one for one in candidates if one not in usable)]
 
     async def is_cooling(self, deployment_id: str) -> bool:
         """Whether a deployment gets nothing new."""
@@ -159,13 +173,13 @@ class Router:
         self._changes += 1
         self._seen = None
 
-    def listener(self, database_url: str) -> Listener:
+    def listener(self, db: Database) -> Listener:
         """What hears of changes; to be started and closed with the process."""
 
         async def forget_all() -> None:
             self.forget()
 
-        return Listener(database_url, ROUTING_CHANNEL, on_payload=self.forget, on_reconnect=forget_all)
+        return db.listener(ROUTING_CHANNEL, on_payload=self.forget, on_reconnect=forget_all)
 
     async def _look(self) -> _Seen:
         seen = self._seen
@@ -216,11 +230,11 @@ class Router:
 
     def _why_not(self, candidate: Candidate, seen: _Seen) -> str | None:
         deployment = candidate.deployment
-        if not self._catalog.is_usable(deployment.video_account):
+        if not self._catalog.is_usable(deployment.model_account):
             return NOT_CONFIGURED
         if self._cooling_s(deployment.id, seen) > 0:
             return COOLING
-        line = self._catalog.line_of(deployment.id, deployment.video_account)
+        line = self._catalog.line_of(deployment.id, deployment.model_account)
         # Those that wait count too: who waits in one line would only wait in another.
         of_all = (
             sum(seen.loads.get(line.name, (0, 0))) if line.of == "deployment" else seen.at_accounts.get(line.name, 0)

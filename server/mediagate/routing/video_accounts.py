@@ -1,80 +1,27 @@
-"""The accounts that make videos, and the provider behind each."""
+"""The accounts that make videos."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
-import structlog
-
-from mediagate.core.errors import ProviderRefused
 from mediagate.providers.account import Account
 from mediagate.providers.base import VideoProvider
 from mediagate.providers.registry import build_videos, video_spec
+from mediagate.routing.model_accounts import ModelAccounts
 
-log = structlog.get_logger(__name__)
 
-
-class VideoAccounts(Mapping[str, VideoProvider]):
-    """Every account by its id. A provider is built when it is first used, once.
-
-    Looking one up raises `KeyError` where nobody knows it any more, `ProviderRefused` where it lacks what the provider
-    needs. Retired ones can be looked up and are otherwise not there: they serve the videos that they have.
-    """
+class VideoAccounts(ModelAccounts[VideoProvider]):
+    """Every one by its id, and how many videos it may have."""
 
     def __init__(
         self, accounts: Sequence[Account], *, build: Callable[[Account], VideoProvider] = build_videos
     ) -> None:
-        self._accounts = {account.id: account for account in accounts}
-        self._retired: dict[str, Account] = {}
-        self._build = build
-        self._built: dict[str, VideoProvider] = {}
-        self._lacking: dict[str, ProviderRefused] = {}
-
-    @property
-    def accounts(self) -> Mapping[str, Account]:
-        """Every account, in the order of the configuration."""
-        return self._accounts
-
-    def retire(self, accounts: Iterable[Account]) -> None:
-        """Keep accounts that the configuration no longer has; those that it has stay as they are."""
-        self._retired.update({account.id: account for account in accounts if account.id not in self._accounts})
-
-    def __contains__(self, account_id: object) -> bool:
-        return account_id in self._accounts
-
-    def __getitem__(self, account_id: str) -> VideoProvider:
-        provider = self._built.get(account_id)
-        if provider is None and account_id in self._lacking:
-            raise self._lacking[account_id].with_traceback(None)
-        if provider is None:
-            account = self._accounts.get(account_id) or self._retired[account_id]
-            try:
-                provider = self._built[account_id] = self._build(account)
-            except ValueError as error:
-                log.error("account_incomplete", account=account_id, provider=account.provider, missing=str(error))
-                lacking = self._lacking[account_id] = ProviderRefused(
-                    f"The account '{account_id}' cannot make videos: {error}. The gateway's operator has to add it.",
-                    code="provider_not_configured",
-                    account=account_id,
-                )
-                raise lacking from None
-        return provider
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._accounts)
-
-    def __len__(self) -> int:
-        return len(self._accounts)
+        super().__init__(accounts, build=build, purpose="make videos")
 
     def parallel_max(self, account_id: str) -> int | None:
         """How many videos the account may have at the same time: what the configuration says, else the provider."""
-        account = self._accounts.get(account_id) or self._retired.get(account_id)
+        account = self.known(account_id)
         if account is None:
             return None
         given = account.option("max_parallel_requests")
         return int(given) if given and given.isdigit() and int(given) else video_spec(account.provider).parallel_max
-
-    async def close(self) -> None:
-        """Close every provider that was built."""
-        for provider in self._built.values():
-            await provider.close()

@@ -17,6 +17,7 @@ class AdjustSpend:
     """Moves a reservation; who calls need not be there, the budgets are those of the key, user and team by now."""
 
     rules: BudgetRules = field(default_factory=BudgetRules)
+    price_keys: str = "'output_cost_per_second'"
 
     async def run(
         self,
@@ -36,9 +37,10 @@ class AdjustSpend:
         rolled back, and the request stay where it was.
         """
         ledger = LedgerRepository(tx.connection)
-        held = await ledger.held(ref)
-        if held is None:
+        found = await ledger.held([ref])
+        if not found:
             return False
+        (held,) = found
         charge = replace(
             held.charge,
             usd=usd,
@@ -49,7 +51,7 @@ class AdjustSpend:
         )
         counts_for_provider = provider in self.rules.providers
         limits = self.rules.limits(await ledger.scopes(charge), provider)
-        ReserveSpend(self.rules).require_price(charge, limits)
+        ReserveSpend(self.rules, self.price_keys).require_price(charge, limits)
         movements = _movements(held, charge, counts_for_provider=counts_for_provider)
         if movements:
             await ledger.lock(movements)

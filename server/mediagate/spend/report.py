@@ -24,7 +24,7 @@ class ListSpend:
 
 @dataclass(frozen=True, slots=True)
 class TotalSpend:
-    """Sums by key, model, user, team or provider, the dearest first."""
+    """Sums by key, model, user, team or provider, the dearest first; or by day, the newest first."""
 
     db: Database
 

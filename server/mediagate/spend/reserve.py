@@ -11,21 +11,32 @@ import structlog
 
 from mediagate.core.access import Scope
 from mediagate.core.errors import InsufficientQuota, InvalidField
-from mediagate.core.spend import ZERO, Budget, BudgetKind, Charge, Limit, Payer
+from mediagate.core.spend import ZERO, Budget, BudgetKind, Charge, Limit
 from mediagate.core.webhooks import BUDGET_SOFT_LIMIT_REACHED
 from mediagate.spend.limits import BudgetRules
+from mediagate.spend.together import Together
 from mediagate.store.database import Transaction
-from mediagate.store.ledger import LedgerRepository, Movement
+from mediagate.store.ledger import LedgerRepository, Movement, Reserved
 from mediagate.webhooks.emit import Occurrence, emit
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """What is to be held for a request. `scopes` are the policies whose budgets count."""
+
+    charge: Charge
+    scopes: Sequence[Scope]
+
+
+@dataclass(frozen=True, slots=True)
 class ReserveSpend:
-    """Reserves once for each `ref`, and never more than a budget has left, whoever else reserves meanwhile."""
+    """Reserves once for each `ref`, and never more than a budget has left, whoever else reserves meanwhile.
+    `price_keys` is what an operator has to say of a model without a price."""
 
     rules: BudgetRules = field(default_factory=BudgetRules)
+    price_keys: str = "'output_cost_per_second'"
 
     async def run(self, tx: Transaction, charge: Charge, scopes: Sequence[Scope]) -> None:
         """Call it last in a transaction: until this ends, others who share a budget wait.
@@ -33,19 +44,28 @@ class ReserveSpend:
         Raises `InsufficientQuota` where a hard budget does not have so much left, and `InvalidField` with the code
         `price_unknown` where nobody knows the price and there is a hard budget; `tx` must then be rolled back.
         """
-        limits = self.rules.limits(scopes, charge.provider)
-        self.require_price(charge, limits)
-        ledger = LedgerRepository(tx.connection)
-        counts_for_provider = charge.provider in self.rules.providers
-        provider = (Payer(BudgetKind.PROVIDER, charge.provider),) if counts_for_provider else ()
-        movements = [Movement(payer, held_usd=charge.usd or ZERO) for payer in (*charge.payers, *provider)]
+        await self.run_all(tx, [Hold(charge, scopes)])
+
+    async def run_all(self, tx: Transaction, holds: Sequence[Hold]) -> None:
+        """The same for several requests, of which all are held or, where that raises, none: who knows which of them
+        there is room for has to ask for each."""
+        ledger, together = LedgerRepository(tx.connection), Together(self.rules)
+        reserved = []
+        for hold in holds:
+            charge = hold.charge
+            self.require_price(charge, self.rules.limits(hold.scopes, charge.provider))
+            counts_for_provider = together.add(charge, charge.usd or ZERO, hold.scopes)
+            reserved.append(Reserved(charge, counts_for_provider))
         at = None
-        if movements:
+        if together.usd:
+            movements = [Movement(payer, held_usd=together.usd[payer]) for payer in together.payers]
             at = await ledger.lock(movements)
-            budgets = await ledger.move(movements, at, limits)
-            require_within(charge, budgets)
-            await tell_soft(tx, ledger, charge, budgets, at)
-        await ledger.reserve(charge, at, counts_for_provider=counts_for_provider)
+            budgets = await ledger.move(movements, at, together.budgets)
+            for budget in budgets:
+                require_within(together.charge_of(budget.limit.payer), [budget])
+            for budget in budgets:
+                await tell_soft(tx, ledger, together.charge_of(budget.limit.payer), [budget], at)
+        await ledger.reserve(reserved, at)
 
     def require_price(self, charge: Charge, limits: Sequence[Limit]) -> None:
         """Raises `InvalidField` where a hard budget could not be kept."""
@@ -54,7 +74,7 @@ class ReserveSpend:
             return
         raise InvalidField(
             f"No price is known for the model '{charge.model}', so the budget of this {hard.payer.kind.value} cannot "
-            "be kept. The gateway's operator can set one: 'output_cost_per_second' in the model's 'model_info', 0 "
+            f"be kept. The gateway's operator can set one: {self.price_keys} in the model's 'model_info', 0 "
             "for one that costs nothing.",
             param="model",
             code="price_unknown",

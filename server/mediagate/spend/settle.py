@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -11,12 +12,22 @@ from mediagate.core import ids
 from mediagate.core.errors import InvalidField, StateConflict
 from mediagate.core.limits import echo
 from mediagate.core.objects import Principal
-from mediagate.core.spend import USD_MAX, SpendFilter, SpendRecord, amount
+from mediagate.core.spend import USD_MAX, Payer, SpendFilter, SpendRecord, amount
 from mediagate.spend.report import ListSpend
+from mediagate.spend.together import in_order
 from mediagate.store.database import Database, Transaction
 from mediagate.store.ledger import LedgerRepository, Movement
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a request came to, in US dollars, and why."""
+
+    ref: str
+    usd: float | Decimal
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +39,36 @@ class SettleSpend:
 
         False where the request is settled, or never reserved anything: then nothing changes.
         """
+        return ref in await self.run_all(tx, [Settlement(ref, usd, reason)])
+
+    async def run_all(self, tx: Transaction, settlements: Sequence[Settlement]) -> set[str]:
+        """The same for several requests. Returns those that were reserved until now."""
         ledger = LedgerRepository(tx.connection)
-        held = await ledger.held(ref)
-        if held is None:
-            return False
-        charged = _amount(ref, usd)
-        movements = [Movement(payer, -held.usd, charged) for payer in held.payers]
-        if movements:
-            await ledger.lock(movements)
-            await ledger.move(movements, held.reserved_at, ())
-        await ledger.settle(held, charged, reason)
-        return True
+        held = {one.charge.ref: one for one in await ledger.held([one.ref for one in settlements])}
+        # Of two ends of the same request the first counts.
+        wanted = {one.ref: one for one in reversed(settlements) if one.ref in held}
+        if not wanted:
+            return set()
+        charged = {ref: _amount(ref, one.usd) for ref, one in wanted.items()}
+        moved = [
+            (Movement(payer, -held[ref].usd, usd), held[ref].reserved_at)
+            for ref, usd in charged.items()
+            for payer in held[ref].payers
+        ]
+        if moved:
+            await ledger.lock(_sums(movement for movement, _ in moved))
+            await ledger.move_each(moved)
+        await ledger.settle([(held[ref], charged[ref], wanted[ref].reason) for ref in wanted])
+        return set(wanted)
+
+
+def _sums(movements: Iterable[Movement]) -> list[Movement]:
+    """One for each payer, in the order in which they are locked."""
+    sums: dict[Payer, Movement] = {}
+    for one in movements:
+        before = sums.get(one.payer, Movement(one.payer))
+        sums[one.payer] = Movement(one.payer, before.held_usd + one.held_usd, before.spent_usd + one.spent_usd)
+    return [sums[payer] for payer in in_order(sums)]
 
 
 def _amount(ref: str, usd: float | Decimal) -> Decimal:

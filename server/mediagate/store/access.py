@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -52,6 +52,12 @@ class KeyRepository:
         row = (await self._connection.execute(query.limit(1).with_for_update() if locked else query.limit(1))).first()
         return None if row is None else _key(row)
 
+    async def hold(self, key_ids: Iterable[str]) -> list[ApiKey]:
+        """Those that there are, which nobody else changes until the transaction ends. They are taken in the order of
+        their ids, however they were named, so that two who take several never wait for each other."""
+        query = select(KEY).where(KEY.c.id.in_(list(key_ids))).order_by(KEY.c.id).with_for_update()
+        return [_key(row) for row in (await self._connection.execute(query)).all()]
+
     async def has_alias(self, alias: str, *, but: str) -> bool:
         """Whether another key than `but` has the alias."""
         query = select(KEY.c.id).where(KEY.c.alias == alias, KEY.c.id != but)
@@ -65,11 +71,12 @@ class KeyRepository:
         """Delete a key."""
         await self._connection.execute(delete(KEY).where(KEY.c.id == key_id))
 
-    async def remove_of(self, kind: ScopeKind, holder_id: str) -> list[str]:
-        """Delete every key of a user or a team; returns their ids."""
+    async def remove_of(self, kind: ScopeKind, holder_ids: Iterable[str]) -> None:
+        """Delete every key of users or teams."""
         column = KEY.c.team_id if kind is ScopeKind.TEAM else KEY.c.user_id
-        rows = await self._connection.execute(delete(KEY).where(column == holder_id).returning(KEY.c.id))
-        return sorted(rows.scalars().all())
+        theirs = column.in_(list(holder_ids))
+        await self._connection.execute(select(KEY.c.id).where(theirs).order_by(KEY.c.id).with_for_update())
+        await self._connection.execute(delete(KEY).where(theirs))
 
     async def page(
         self,

@@ -21,6 +21,8 @@ WHERE NOT (m.id = ANY(CAST(:kept AS text[])))
     SELECT 1 FROM video v WHERE v.account = m.id AND (
       v.ended_at IS NULL OR v.deleted_at IS NOT NULL
       OR (v.phase = 'ready' AND (v.expires_at IS NULL OR v.expires_at > :now))))
+  AND NOT EXISTS (
+    SELECT 1 FROM batch b WHERE m.id IN (b.account, b.file_account) AND (b.ended_at IS NULL OR b.cleaned_at IS NULL))
   AND NOT EXISTS (SELECT 1 FROM file_replica r WHERE r.account = m.id AND r.state <> 'deleted')
 RETURNING m.id
 """

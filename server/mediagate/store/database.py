@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,6 +12,8 @@ from psycopg_pool import AsyncConnectionPool
 from sqlalchemy import Select, text
 from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from mediagate.store.listener import Ear, Listener
 
 VIDEO_CHANNEL = "mediagate_video"
 """NOTIFY channel; the payload is `VIDEO_ID SEQ`."""
@@ -44,13 +46,15 @@ class Transaction:
         queue: str = "default",
         lock: str | None = None,
         delay_s: int | None = None,
+        priority: int = 0,
         **arguments: Any,
     ) -> None:
-        """Enqueue a job that exists exactly if this transaction commits. Jobs of one `lock` run one at a time."""
+        """Enqueue a job that exists exactly if this transaction commits. Jobs of one `lock` run one at a time; one of a
+        higher `priority` goes before those that wait."""
         raw = await self.connection.get_raw_connection()
         schedule: Mapping[str, Any] = {"schedule_in": {"seconds": delay_s}} if delay_s else {}
         await self._queue.configure_task(
-            task, queue=queue, lock=lock, connection=raw.driver_connection, **schedule
+            task, queue=queue, lock=lock, priority=priority, connection=raw.driver_connection, **schedule
         ).defer_async(**arguments)
 
     async def notify(self, channel: str, payload: str) -> None:
@@ -85,6 +89,7 @@ class Database:
             open=False,
             kwargs={"autocommit": True, "prepare_threshold": 0, "application_name": "mediagate look-up"},
         )
+        self._ear = Ear(database_url)
         self._queue = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=database_url))
 
     @asynccontextmanager
@@ -115,6 +120,13 @@ class Database:
             cursor = await connection.execute(statement, parameters)
             return await cursor.fetchall()
 
+    def listener(
+        self, channel: str, *, on_payload: Callable[[str], None], on_reconnect: Callable[[], Awaitable[None]]
+    ) -> Listener:
+        """What hears a channel, to be started and closed. `on_reconnect` runs after every connection but the first:
+        what was said meanwhile was not heard."""
+        return self._ear.listener(channel, on_payload=on_payload, on_reconnect=on_reconnect)
+
     async def ping(self) -> None:
         """Raises whatever the driver raises when the database does not answer."""
         async with self.reading() as connection:
@@ -122,5 +134,6 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
+        await self._ear.close()
         await self._direct.close()
         await self._engine.dispose()

@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    TextClause,
     any_,
     bindparam,
     delete,
@@ -18,7 +17,6 @@ from sqlalchemy import (
     null,
     or_,
     select,
-    text,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
@@ -30,7 +28,7 @@ from mediagate.core.storage import MadeBy
 from mediagate.store.batching import Batched
 from mediagate.store.database import Database, compiled
 from mediagate.store.owners import visible_to
-from mediagate.store.replicas import REPLICA, REPLICA_COLUMNS, ReplicaRepository, no_job, one_of, replica_of
+from mediagate.store.replicas import REPLICA, REPLICA_COLUMNS, ReplicaRepository, one_of, replica_of
 from mediagate.store.tables import FileRow, table
 
 FILE = table(FileRow)
@@ -52,6 +50,7 @@ _COLUMNS = (
     FILE.c.copied_bytes,
     FILE.c.failure,
     FILE.c.end_user,
+    FILE.c.required,
 )
 _VISIBLE_SQL: ColumnElement[bool] = literal_column("file.state IN ('processed', 'copying', 'failed')")
 # A file comes once for each of its replicas: one round trip, and one moment for both.
@@ -62,13 +61,6 @@ _FIND = compiled(
     .order_by(FILE.c.id, REPLICA.c.account)
 )
 _STATE = [column.name for column in _COLUMNS].index("state")
-
-
-def _no_replica_job() -> TextClause:
-    return text(
-        "NOT EXISTS (SELECT 1 FROM file_replica r JOIN procrastinate_jobs j ON j.lock = r.file_id || '/' || r.account"
-        " WHERE r.file_id = file.id AND j.status IN ('todo', 'doing'))"
-    )
 
 
 def _file(row: Sequence[Any], replicas: Sequence[Replica] = ()) -> File:
@@ -189,15 +181,6 @@ class FileRepository:
             .values(state=FileState.FAILED.value, failure=failure, options=null(), lease_expires_at=None)
         )
         return result.rowcount == 1
-
-    async def adrift(self, *, now: datetime, limit: int) -> list[str]:
-        """Promised files that nobody copies, and for which no job is waiting or running."""
-        query = (
-            select(FILE.c.id)
-            .where(FILE.c.state == FileState.COPYING.value, FILE.c.lease_expires_at <= now, no_job("file.id"))
-            .limit(limit)
-        )
-        return [row.id for row in (await self._connection.execute(query)).all()]
 
     async def finish(self, file: File) -> bool:
         """Turn a file that was being received into `file`; False where its lease ran out meanwhile."""
@@ -330,39 +313,6 @@ class FileRepository:
             .values(state=FileState.DELETING.value)
         )
         return result.rowcount == 1
-
-    async def entomb_expired(self, *, now: datetime, limit: int) -> list[str]:
-        """Tombstones for up to `limit` files whose time is over; safe to run in many processes at once. What is not
-        processed has a job or an owner to end it."""
-        due = (
-            select(FILE.c.id)
-            .where(FILE.c.state == FileState.PROCESSED.value, FILE.c.expires_at <= now)
-            .order_by(FILE.c.expires_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        statement = update(FILE).where(FILE.c.id.in_(due)).values(state=FileState.DELETING.value).returning(FILE.c.id)
-        return [row.id for row in (await self._connection.execute(statement)).all()]
-
-    async def entomb_leaseless(self, *, now: datetime, limit: int) -> list[str]:
-        """Tombstones for up to `limit` files whose bytes stopped coming: nobody holds their lease any more."""
-        due = (
-            select(FILE.c.id)
-            .where(FILE.c.state == FileState.RECEIVING.value, FILE.c.lease_expires_at <= now)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        statement = update(FILE).where(FILE.c.id.in_(due)).values(state=FileState.DELETING.value).returning(FILE.c.id)
-        return [row.id for row in (await self._connection.execute(statement)).all()]
-
-    async def deleting(self, *, limit: int) -> list[str]:
-        """Files with a tombstone whose bytes may still be there, and for which no job is waiting or running."""
-        query = (
-            select(FILE.c.id)
-            .where(FILE.c.state == FileState.DELETING.value, no_job("file.id"), _no_replica_job())
-            .limit(limit)
-        )
-        return [row.id for row in (await self._connection.execute(query)).all()]
 
     async def purge(self, file_ids: Sequence[str]) -> None:
         """Forget those of these files that have a tombstone and no replica any more."""

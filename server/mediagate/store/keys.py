@@ -21,7 +21,7 @@ SELECT key.hash, key.id, key.user_id, key.team_id, key.is_admin, key.uses_provid
 FROM api_key AS key
 LEFT JOIN team ON team.id = key.team_id
 LEFT JOIN access_user AS holder ON holder.id = key.user_id
-WHERE key.hash = ANY(%(hashes)s::bytea[])
+WHERE key.hash = ANY(%(hashes)s::bytea[]) AND team.deleted_at IS NULL AND holder.deleted_at IS NULL
 """
 
 

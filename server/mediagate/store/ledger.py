@@ -43,6 +43,18 @@ _MOVE: Final = text(
     " AND budget.starts_at <= :at AND (budget.ends_at IS NULL OR budget.ends_at > :at)"
     f" RETURNING {_WINDOW_COLUMNS}"
 )
+_MOVE_EACH: Final = text(
+    "UPDATE budget_window AS budget"
+    " SET reserved_usd = budget.reserved_usd + sums.held, spent_usd = budget.spent_usd + sums.spent"
+    " FROM (SELECT found.kind, found.id, found.period, found.starts_at, sum(moved.held) AS held,"
+    " sum(moved.spent) AS spent FROM budget_window AS found JOIN unnest(CAST(:kinds AS text[]), CAST(:ids AS text[]),"
+    " CAST(:held AS numeric[]), CAST(:spent AS numeric[]), CAST(:times AS timestamptz[]))"
+    " AS moved(kind, id, held, spent, time) ON found.kind = moved.kind AND found.id = moved.id"
+    " AND found.starts_at <= moved.time AND (found.ends_at IS NULL OR found.ends_at > moved.time)"
+    " GROUP BY found.kind, found.id, found.period, found.starts_at) AS sums"
+    " WHERE budget.kind = sums.kind AND budget.id = sums.id AND budget.period = sums.period"
+    " AND budget.starts_at = sums.starts_at"
+)
 _OWN: Final = {
     BudgetKind.TEAM: "spend.team_id = :id",
     BudgetKind.USER: "spend.user_id = :id",
@@ -64,25 +76,51 @@ _OPEN: Final = (
     " FROM ({sums}) AS sums"
     f" RETURNING {_WINDOW_COLUMNS}"
 )
+_KNOWN: Final = text("SELECT ref FROM spend WHERE ref = ANY(CAST(:refs AS text[]))")
+_TEXTS: Final = (
+    *("ref", "owner_id", "key_id", "user_id", "team_id", "end_user"),
+    *("model", "deployment", "provider", "account"),
+)
 _RESERVE: Final = text(
-    "WITH made AS (INSERT INTO spend (ref, owner_id, key_id, user_id, team_id, end_user, model, deployment, provider,"
-    " account, state, estimate_usd, held_usd, charged_usd, provider_counts, reason, entries, reserved_at)"
-    " VALUES (:ref, :owner_id, :key_id, :user_id, :team_id, :end_user, :model, :deployment, :provider, :account,"
-    " 'reserved', :usd, :held, 0, :provider_counts, 'created', 1, coalesce(:at, clock_timestamp()))"
+    # Names of columns alone.
+    "WITH made AS (INSERT INTO spend"  # noqa: S608
+    f" ({', '.join(_TEXTS)}, state, estimate_usd, held_usd, charged_usd, provider_counts, reason, entries, reserved_at)"
+    f" SELECT {', '.join(f'one.{name}' for name in _TEXTS)}, 'reserved', one.estimate, coalesce(one.estimate, 0), 0,"
+    " one.counts, 'created', 1, coalesce(:at, clock_timestamp())"
+    f" FROM unnest({', '.join(f'CAST(:{name} AS text[])' for name in _TEXTS)}, CAST(:estimate AS numeric[]),"
+    f" CAST(:counts AS boolean[])) AS one({', '.join(_TEXTS)}, estimate, counts)"
     " RETURNING ref, held_usd, reason, provider, reserved_at)"
     " INSERT INTO ledger_entry (ref, seq, kind, held_usd, spent_usd, reason, provider, time)"
     " SELECT ref, 1, 'reserved', held_usd, 0, reason, provider, reserved_at FROM made"
 )
+_RECORD: Final = text(
+    # Names of columns alone.
+    "WITH made AS (INSERT INTO spend"  # noqa: S608
+    f" ({', '.join(_TEXTS)}, state, estimate_usd, held_usd, charged_usd, provider_counts, reason, entries,"
+    " reserved_at, settled_at)"
+    f" SELECT {', '.join(f'one.{name}' for name in _TEXTS)}, CASE WHEN one.usd > 0 THEN 'charged' ELSE 'released' END,"
+    " one.estimate, 0, one.usd, one.counts, one.reason, 1, coalesce(:at, clock_timestamp()),"
+    " coalesce(:at, clock_timestamp())"
+    f" FROM unnest({', '.join(f'CAST(:{name} AS text[])' for name in _TEXTS)}, CAST(:estimate AS numeric[]),"
+    " CAST(:usd AS numeric[]), CAST(:counts AS boolean[]), CAST(:reason AS text[]))"
+    f" AS one({', '.join(_TEXTS)}, estimate, usd, counts, reason) ON CONFLICT (ref) DO NOTHING"
+    " RETURNING ref, state, charged_usd, reason, provider, settled_at)"
+    " INSERT INTO ledger_entry (ref, seq, kind, held_usd, spent_usd, reason, provider, time)"
+    " SELECT ref, 1, state, 0, charged_usd, reason, provider, settled_at FROM made"
+)
 _HELD: Final = text(
     "SELECT ref, owner_id, key_id, user_id, team_id, end_user, model, deployment, provider, account, estimate_usd,"
-    " held_usd, provider_counts, reserved_at FROM spend WHERE ref = :ref AND state = 'reserved' FOR UPDATE"
+    " held_usd, provider_counts, reserved_at FROM spend WHERE ref = ANY(CAST(:refs AS text[])) AND state = 'reserved'"
+    " ORDER BY ref FOR UPDATE"
 )
 _SETTLE: Final = text(
-    "WITH settled AS (UPDATE spend SET state = :state, charged_usd = :usd, held_usd = 0, reason = :reason,"
-    " entries = entries + 1, settled_at = clock_timestamp() WHERE ref = :ref"
-    " RETURNING ref, entries, state, reason, provider, settled_at)"
+    "WITH settled AS (UPDATE spend SET state = CASE WHEN one.usd > 0 THEN 'charged' ELSE 'released' END,"
+    " charged_usd = one.usd, held_usd = 0, reason = one.reason, entries = entries + 1, settled_at = clock_timestamp()"
+    " FROM unnest(CAST(:refs AS text[]), CAST(:usd AS numeric[]), CAST(:held AS numeric[]), CAST(:reasons AS text[]))"
+    " AS one(ref, usd, held, reason) WHERE spend.ref = one.ref"
+    " RETURNING spend.ref, entries, state, one.held AS held, one.usd AS usd, spend.reason, provider, settled_at)"
     " INSERT INTO ledger_entry (ref, seq, kind, held_usd, spent_usd, reason, provider, time)"
-    " SELECT ref, entries, state, -CAST(:held AS numeric), :usd, reason, provider, settled_at FROM settled"
+    " SELECT ref, entries, state, -held, usd, reason, provider, settled_at FROM settled"
 )
 _ADJUST: Final = text(
     "WITH adjusted AS (UPDATE spend SET model = :model, deployment = :deployment, provider = :provider,"
@@ -119,6 +157,24 @@ class Movement:
     spent_usd: Decimal = ZERO
 
 
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """A request for which its `usd` is held."""
+
+    charge: Charge
+    counts_for_provider: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A request that is over and for which nothing was held."""
+
+    charge: Charge
+    usd: Decimal
+    reason: str
+    counts_for_provider: bool
+
+
 class LedgerRepository:
     """Moves money through one connection; all of it is true together with the rest of its transaction."""
 
@@ -151,6 +207,11 @@ class LedgerRepository:
             budgets.append(_budget(limit, row))
         return budgets
 
+    async def move_each(self, movements: Sequence[tuple[Movement, datetime]]) -> None:
+        """Move the sums of every window that holds the time beside a movement, of payers who are locked."""
+        values = _arrays([movement for movement, _ in movements])
+        await self._connection.execute(_MOVE_EACH, {**values, "times": [at for _, at in movements]})
+
     async def _opened(self, limit: Limit, window: Window, movement: Movement) -> Any:
         statement = text(_OPEN.format(sums=_SUMS.format(own=_OWN[limit.payer.kind])))
         values = {**_window(limit, window), "held": movement.held_usd, "spent": movement.spent_usd}
@@ -161,29 +222,49 @@ class LedgerRepository:
         values = _window(budget.limit, Window(budget.starts_at, budget.resets_at))
         await self._connection.execute(_SOFT, {**values, "at": at})
 
-    async def reserve(self, charge: Charge, at: datetime | None, *, counts_for_provider: bool) -> None:
-        """Write down what is held for a request, from now on where `at` is None. A `ref` that has a row raises."""
-        values = _charged(charge)
-        await self._connection.execute(
-            _RESERVE, {**values, "held": charge.usd or ZERO, "at": at, "provider_counts": counts_for_provider}
-        )
+    async def reserve(self, requests: Sequence[Reserved], at: datetime | None) -> None:
+        """Write down what is held for requests, from now on where `at` is None. A `ref` that has a row raises."""
+        charges = [one.charge for one in requests]
+        counts = [one.counts_for_provider for one in requests]
+        await self._connection.execute(_RESERVE, {**_columns(charges), "counts": counts, "at": at})
 
-    async def held(self, ref: str) -> Held | None:
-        """What is reserved for a request, locked; None where it is settled, or was never reserved."""
-        row = (await self._connection.execute(_HELD, {"ref": ref})).first()
-        if row is None:
-            return None
-        names = (
-            *("ref", "owner_id", "key_id", "user_id", "team_id", "end_user"),
-            *("model", "deployment", "provider", "account"),
-        )
-        charge = Charge(**{name: getattr(row, name) for name in names}, usd=row.estimate_usd)
-        return Held(charge, row.held_usd, row.provider_counts, row.reserved_at)
+    async def known(self, refs: Sequence[str]) -> set[str]:
+        """Those of these requests that have a row."""
+        return set((await self._connection.execute(_KNOWN, {"refs": list(refs)})).scalars())
 
-    async def settle(self, held: Held, usd: Decimal, reason: str) -> None:
-        """Write down what a request came to, once."""
-        state = "charged" if usd else "released"
-        values = {"ref": held.charge.ref, "state": state, "usd": usd, "held": held.usd, "reason": reason}
+    async def record(self, requests: Sequence[Settled], at: datetime | None) -> None:
+        """Write down requests that are over, as of `at`, now where that is None. The sums of their payers have been
+        moved."""
+        values = _columns([one.charge for one in requests])
+        values |= {
+            "usd": [one.usd for one in requests],
+            "counts": [one.counts_for_provider for one in requests],
+            "reason": [one.reason for one in requests],
+            "at": at,
+        }
+        await self._connection.execute(_RECORD, values)
+
+    async def held(self, refs: Sequence[str]) -> list[Held]:
+        """What is reserved for requests, locked; not of those that are settled, or were never reserved."""
+        rows = (await self._connection.execute(_HELD, {"refs": list(refs)})).all()
+        return [
+            Held(
+                Charge(**{name: getattr(row, name) for name in _TEXTS}, usd=row.estimate_usd),
+                row.held_usd,
+                row.provider_counts,
+                row.reserved_at,
+            )
+            for row in rows
+        ]
+
+    async def settle(self, requests: Sequence[tuple[Held, Decimal, str]]) -> None:
+        """Write down what requests came to, and why, once."""
+        values = {
+            "refs": [held.charge.ref for held, _, _ in requests],
+            "usd": [usd for _, usd, _ in requests],
+            "held": [held.usd for held, _, _ in requests],
+            "reasons": [reason for _, _, reason in requests],
+        }
         await self._connection.execute(_SETTLE, values)
 
     async def adjust(self, held: Held, charge: Charge, reason: str, *, counts_for_provider: bool) -> None:
@@ -238,6 +319,11 @@ def _arrays(movements: Sequence[Movement]) -> dict[str, Any]:
         "held": [movement.held_usd for movement in movements],
         "spent": [movement.spent_usd for movement in movements],
     }
+
+
+def _columns(charges: Sequence[Charge]) -> dict[str, Any]:
+    values: dict[str, Any] = {name: [getattr(charge, name) for charge in charges] for name in _TEXTS}
+    return {**values, "estimate": [charge.usd for charge in charges]}
 
 
 def _charged(charge: Charge) -> dict[str, Any]:

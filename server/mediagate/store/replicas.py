@@ -10,7 +10,7 @@ from sqlalchemy import Column, ColumnElement, TextClause, any_, bindparam, delet
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mediagate.core.lifecycle import FileState, ReplicaState
+from mediagate.core.lifecycle import REPLICA_TRANSITIONS, FileState, ReplicaEvent, ReplicaState, advance
 from mediagate.core.objects import Replica
 from mediagate.store.tables import FileRow, ReplicaRow, table
 
@@ -25,6 +25,10 @@ REPLICA_COLUMNS = (
     REPLICA.c.expires_at,
 )
 _REPLICA_LOCK = "file_replica.file_id || '/' || file_replica.account"
+_AWAITED = text(
+    "SELECT 1 FROM procrastinate_jobs"
+    " WHERE lock = :lock AND (status = 'doing' OR (status = 'todo' AND priority > 0)) LIMIT 1"
+)
 _HALF = (ReplicaState.WRITING.value, ReplicaState.PENDING.value)
 
 
@@ -95,6 +99,23 @@ class ReplicaRepository:
         )
         return result.rowcount == 1
 
+    async def lose(self, replica: Replica) -> bool:
+        """Mark a copy that was found missing. False where it is marked already, or another by now: made anew meanwhile,
+        of which who missed the old one knows nothing."""
+        lost = advance(REPLICA_TRANSITIONS, replica.state, ReplicaEvent.MISSING)
+        result = await self._connection.execute(
+            update(REPLICA)
+            .where(
+                REPLICA.c.file_id == replica.file_id,
+                REPLICA.c.account == replica.account,
+                REPLICA.c.state == replica.state.value,
+                REPLICA.c.ref.is_not_distinct_from(replica.ref),
+                REPLICA.c.expires_at.is_not_distinct_from(replica.expires_at),
+            )
+            .values(state=lost.value)
+        )
+        return result.rowcount == 1
+
     async def of(self, file_id: str) -> list[Replica]:
         """Every copy of a file, whatever its state."""
         query = select(*REPLICA_COLUMNS).where(REPLICA.c.file_id == file_id).order_by(REPLICA.c.account)
@@ -114,6 +135,33 @@ class ReplicaRepository:
         query = select(*REPLICA_COLUMNS).where(REPLICA.c.file_id == file_id, REPLICA.c.account == account)
         row = (await self._connection.execute(query)).first()
         return None if row is None else replica_of(row)
+
+    async def of_readable(self, file_id: str, account: str) -> Replica | None:
+        """One copy of a file that is readable, whatever the state of the copy."""
+        query = (
+            select(*REPLICA_COLUMNS)
+            .join(FILE, FILE.c.id == REPLICA.c.file_id)
+            .where(
+                REPLICA.c.file_id == file_id,
+                REPLICA.c.account == account,
+                FILE.c.state == FileState.PROCESSED.value,
+            )
+        )
+        row = (await self._connection.execute(query)).first()
+        return None if row is None else replica_of(row)
+
+    async def forget_half(self, file_id: str, account: str) -> None:
+        """Forget a copy that was to be made, and was not."""
+        await self._connection.execute(
+            delete(REPLICA).where(
+                REPLICA.c.file_id == file_id, REPLICA.c.account == account, REPLICA.c.state.in_(_HALF)
+            )
+        )
+
+    async def is_awaited(self, lock: str) -> bool:
+        """Whether a job of this lock runs, or waits with a priority."""
+        found = await self._connection.execute(_AWAITED, {"lock": lock})
+        return found.first() is not None
 
     async def remove(self, file_id: str, account: str) -> None:
         """Forget a copy that is gone."""

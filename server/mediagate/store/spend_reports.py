@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, func, null, select
+from sqlalchemy import ColumnElement, Select, func, literal_column, null, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediagate.core.objects import Page
@@ -15,12 +15,15 @@ from mediagate.store.tables_money import SpendRow
 
 SPEND: Final = table(SpendRow)
 KEY: Final = table(ApiKeyRow)
+# Written out: a bound value would make the column that is shown another one than the column that is grouped by.
+_DAY: Final = func.to_char(func.timezone(literal_column("'UTC'"), SPEND.c.reserved_at), literal_column("'YYYY-MM-DD'"))
 _GROUPS: Final[dict[SpendGroup, tuple[ColumnElement[Any], Any]]] = {
     SpendGroup.KEYS: (SPEND.c.key_id, KEY),
     SpendGroup.MODELS: (SPEND.c.model, None),
     SpendGroup.USERS: (SPEND.c.user_id, table(AccessUserRow)),
     SpendGroup.TEAMS: (SPEND.c.team_id, table(TeamRow)),
     SpendGroup.PROVIDERS: (SPEND.c.provider, None),
+    SpendGroup.DAYS: (_DAY, None),
 }
 _EQUAL: Final = ("ref", "owner_id", "key_id", "user_id", "team_id", "end_user", "model", "provider", "state")
 
@@ -35,35 +38,40 @@ class SpendReports:
         """The newest requests first, behind the one with the id `after`."""
         conditions = _conditions(wanted)
         if after is not None:
-            conditions.append(SPEND.c.ref < after)
+            # Ids of one kind sort by time, those of several do not.
+            before = select(SPEND.c.reserved_at, SPEND.c.ref).where(SPEND.c.ref == after).scalar_subquery()
+            conditions.append(tuple_(SPEND.c.reserved_at, SPEND.c.ref) < before)
         query = (
             select(SPEND, KEY.c.alias.label("key_alias"))
             .outerjoin(KEY, KEY.c.id == SPEND.c.key_id)
             .where(*conditions)
-            .order_by(SPEND.c.ref.desc())
+            .order_by(SPEND.c.reserved_at.desc(), SPEND.c.ref.desc())
             .limit(limit + 1)
         )
         rows = (await self._connection.execute(query)).all()
         return Page(tuple(_record(row) for row in rows[:limit]), has_more=len(rows) > limit)
 
     async def totals(self, wanted: SpendFilter, group: SpendGroup, *, limit: int) -> list[SpendTotal]:
-        """The dearest first. What has no key, user or team is one of them, without an id."""
+        """The dearest first, days the newest first. What has no key, user or team is one of them, without an id."""
         column, named = _GROUPS[group]
+        spent = func.sum(SPEND.c.charged_usd)
+        days = group is SpendGroup.DAYS
         sums = (
             select(
                 column.label("id"),
-                func.sum(SPEND.c.charged_usd).label("usd"),
+                spent.label("usd"),
                 func.sum(SPEND.c.held_usd).label("held"),
                 func.count().label("requests"),
             )
             .where(*_conditions(wanted))
             .group_by(column)
-            .order_by(func.sum(SPEND.c.charged_usd).desc(), column)
+            .order_by(*([column.desc()] if days else [spent.desc(), column]))
             .limit(limit)
             .subquery()
         )
         alias: Any = null() if named is None else named.c.alias
-        query: Select[Any] = select(sums, alias.label("alias")).order_by(sums.c.usd.desc(), sums.c.id)
+        order = (sums.c.id.desc(),) if days else (sums.c.usd.desc(), sums.c.id)
+        query: Select[Any] = select(sums, alias.label("alias")).order_by(*order)
         if named is not None:
             query = query.select_from(sums.outerjoin(named, named.c.id == sums.c.id))
         rows = (await self._connection.execute(query)).all()

@@ -5,20 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, Table, text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TEXT
+from sqlalchemy import BigInteger, Column, Index, Table, text
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlmodel import Field, SQLModel
 
-# Ids are compared byte by byte, whatever the database's locale: their order is the order of lists.
-ID: Any = TEXT(collation="C")
-
-
-def _time(*, nullable: bool = False) -> Any:
-    return Field(default=None, sa_type=DateTime(timezone=True), nullable=nullable)
-
-
-def _json() -> Any:
-    return Field(default=None, sa_column=Column(JSONB, nullable=True))
+from mediagate.store.columns import ID, json_column, time_column
 
 
 class FileRow(SQLModel, table=True):
@@ -61,11 +52,11 @@ class FileRow(SQLModel, table=True):
     content_type: str = ""
     state: str
     internal: bool = False
-    created_at: datetime = _time()
-    expires_at: datetime | None = _time(nullable=True)
-    lease_expires_at: datetime | None = _time(nullable=True)
+    created_at: datetime = time_column()
+    expires_at: datetime | None = time_column(nullable=True)
+    lease_expires_at: datetime | None = time_column(nullable=True)
     source: str | None = None
-    options: dict[str, Any] | None = _json()
+    options: dict[str, Any] | None = json_column()
     copied_bytes: int | None = Field(default=None, sa_type=BigInteger)
     failure: str | None = None
     key_id: str | None = Field(default=None, sa_type=ID)
@@ -73,7 +64,7 @@ class FileRow(SQLModel, table=True):
     team_id: str | None = Field(default=None, sa_type=ID)
     end_user: str | None = None
     reserved_bytes: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default="0"))
-    required: dict[str, str] | None = _json()
+    required: dict[str, str] | None = json_column()
 
 
 class ReplicaRow(SQLModel, table=True):
@@ -91,8 +82,8 @@ class ReplicaRow(SQLModel, table=True):
     provider: str
     ref: str | None = None
     state: str
-    expires_at: datetime | None = _time(nullable=True)
-    seen_at: datetime = _time()
+    expires_at: datetime | None = time_column(nullable=True)
+    seen_at: datetime = time_column()
 
 
 class UploadRow(SQLModel, table=True):
@@ -108,8 +99,8 @@ class UploadRow(SQLModel, table=True):
     mime_type: str
     purpose: str
     state: str
-    created_at: datetime = _time()
-    expires_at: datetime = _time()
+    created_at: datetime = time_column()
+    expires_at: datetime = time_column()
     file_expires_after_s: int | None = None
     file_id: str | None = None
     part_ids: list[str] | None = Field(default=None, sa_column=Column(ARRAY(TEXT), nullable=True))
@@ -120,7 +111,7 @@ class UploadRow(SQLModel, table=True):
     team_id: str | None = Field(default=None, sa_type=ID)
     end_user: str | None = None
     reserved_bytes: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default="0"))
-    required: dict[str, str] | None = _json()
+    required: dict[str, str] | None = json_column()
 
 
 class UploadPartRow(SQLModel, table=True):
@@ -132,7 +123,7 @@ class UploadPartRow(SQLModel, table=True):
     upload_id: str = Field(sa_type=ID, foreign_key="upload.id", ondelete="CASCADE", index=True)
     size_bytes: int = Field(sa_type=BigInteger)
     ref: str
-    created_at: datetime = _time()
+    created_at: datetime = time_column()
 
 
 class VideoRow(SQLModel, table=True):
@@ -178,42 +169,42 @@ class VideoRow(SQLModel, table=True):
     width: int
     height: int
     seq: int
-    created_at: datetime = _time()
-    deadline_at: datetime = _time()
+    created_at: datetime = time_column()
+    deadline_at: datetime = time_column()
     progress: int = 0
     progress_source: str | None = None
     position: int | None = None
-    eta: dict[str, Any] | None = _json()
+    eta: dict[str, Any] | None = json_column()
     provider_ref: str | None = None
     attempts: int = 0
-    submit_started_at: datetime | None = _time(nullable=True)
-    render_started_at: datetime | None = _time(nullable=True)
-    completed_at: datetime | None = _time(nullable=True)
-    ended_at: datetime | None = _time(nullable=True)
-    expires_at: datetime | None = _time(nullable=True)
-    cancel_requested_at: datetime | None = _time(nullable=True)
-    deleted_at: datetime | None = _time(nullable=True)
-    cancellation: dict[str, Any] | None = _json()
+    submit_started_at: datetime | None = time_column(nullable=True)
+    render_started_at: datetime | None = time_column(nullable=True)
+    completed_at: datetime | None = time_column(nullable=True)
+    ended_at: datetime | None = time_column(nullable=True)
+    expires_at: datetime | None = time_column(nullable=True)
+    cancel_requested_at: datetime | None = time_column(nullable=True)
+    deleted_at: datetime | None = time_column(nullable=True)
+    cancellation: dict[str, Any] | None = json_column()
     source_video_id: str | None = None
     image_file_id: str | None = None
     source_file_id: str | None = None
-    failure: dict[str, Any] | None = _json()
-    output: dict[str, Any] | None = _json()
+    failure: dict[str, Any] | None = json_column()
+    output: dict[str, Any] | None = json_column()
     end_user: str | None = None
     audio: bool | None = None
-    extra: dict[str, Any] | None = _json()
-    characters: list[str] | None = _json()
-    start_by: datetime | None = _time(nullable=True)
-    cancel_at: datetime | None = _time(nullable=True)
-    hold: dict[str, Any] | None = _json()
+    extra: dict[str, Any] | None = json_column()
+    characters: list[str] | None = json_column()
+    start_by: datetime | None = time_column(nullable=True)
+    cancel_at: datetime | None = time_column(nullable=True)
+    hold: dict[str, Any] | None = json_column()
     max_cost_usd: float | None = None
     estimate_usd: float | None = None
     cost_usd: float | None = None
     cost_source: str | None = None
     archive_file_id: str | None = None
-    required: dict[str, str] | None = _json()
-    guardrails: list[str] | None = _json()
-    route: dict[str, Any] | None = _json()
+    required: dict[str, str] | None = json_column()
+    guardrails: list[str] | None = json_column()
+    route: dict[str, Any] | None = json_column()
 
 
 class VideoPictureRow(SQLModel, table=True):
@@ -234,7 +225,7 @@ class AccountMemoryRow(SQLModel, table=True):
     id: str = Field(primary_key=True)
     provider: str
     sealed: bytes
-    updated_at: datetime = _time()
+    updated_at: datetime = time_column()
 
 
 class VideoEventRow(SQLModel, table=True):
@@ -244,9 +235,9 @@ class VideoEventRow(SQLModel, table=True):
 
     video_id: str = Field(primary_key=True, sa_type=ID, foreign_key="video.id", ondelete="CASCADE")
     seq: int = Field(primary_key=True)
-    time: datetime = _time()
+    time: datetime = time_column()
     type: str
-    payload: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
+    payload: dict[str, Any] = json_column(nullable=False)
 
 
 class GatewayRow(SQLModel, table=True):
@@ -266,7 +257,7 @@ class CharacterRow(SQLModel, table=True):
     owner_id: str
     name: str
     file_id: str
-    created_at: datetime = _time()
+    created_at: datetime = time_column()
     end_user: str | None = None
 
 
@@ -293,13 +284,13 @@ class WebhookEndpointRow(SQLModel, table=True):
     url: str
     event_types: list[str] = Field(sa_column=Column(ARRAY(TEXT), nullable=False))
     secret: str
-    old_secrets: list[dict[str, Any]] = Field(sa_column=Column(JSONB, nullable=False))
+    old_secrets: list[dict[str, Any]] = json_column(nullable=False)
     progress_interval_s: float
     failures: int
     disabled_reason: str | None = None
-    created_at: datetime = _time()
-    updated_at: datetime = _time()
-    wake_at: datetime | None = _time(nullable=True)
+    created_at: datetime = time_column()
+    updated_at: datetime = time_column()
+    wake_at: datetime | None = time_column(nullable=True)
 
 
 class WebhookEventRow(SQLModel, table=True):
@@ -313,7 +304,7 @@ class WebhookEventRow(SQLModel, table=True):
     type: str
     data_id: str
     body: bytes
-    created_at: datetime = _time()
+    created_at: datetime = time_column()
 
 
 class WebhookDeliveryRow(SQLModel, table=True):
@@ -333,11 +324,11 @@ class WebhookDeliveryRow(SQLModel, table=True):
     state: str
     attempts: int
     tries: int
-    started_at: datetime = _time()
-    next_attempt_at: datetime | None = _time(nullable=True)
+    started_at: datetime = time_column()
+    next_attempt_at: datetime | None = time_column(nullable=True)
     claimed_by: int | None = Field(default=None, sa_type=BigInteger)
-    claimed_until: datetime | None = _time(nullable=True)
-    log: list[dict[str, Any]] = Field(sa_column=Column(JSONB, nullable=False))
+    claimed_until: datetime | None = time_column(nullable=True)
+    log: list[dict[str, Any]] = json_column(nullable=False)
 
 
 class IdempotencyRow(SQLModel, table=True):
@@ -355,10 +346,10 @@ class IdempotencyRow(SQLModel, table=True):
     state: str
     fingerprint: bytes | None = None
     reply: bytes | None = None
-    reply_headers: list[list[str]] | None = _json()
-    lease_expires_at: datetime = _time()
-    created_at: datetime = _time()
-    expires_at: datetime = _time()
+    reply_headers: list[list[str]] | None = json_column()
+    lease_expires_at: datetime = time_column()
+    created_at: datetime = time_column()
+    expires_at: datetime = time_column()
 
 
 def table(model: type[SQLModel]) -> Table:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Index, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
 
-from mediagate.store.tables import ID, _time
+from mediagate.store.columns import ID, json_column, time_column
 
 
 class TeamRow(SQLModel, table=True):
@@ -21,12 +20,12 @@ class TeamRow(SQLModel, table=True):
     id: str = Field(primary_key=True, sa_type=ID)
     alias: str | None = None
     is_blocked: bool = False
-    policy: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-    info: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-    created_at: datetime = _time()
-    updated_at: datetime = _time()
+    policy: dict[str, Any] = json_column(nullable=False)
+    info: dict[str, Any] = json_column(nullable=False)
+    created_at: datetime = time_column()
+    updated_at: datetime = time_column()
     version: int
-    deleted_at: datetime | None = _time(nullable=True)
+    deleted_at: datetime | None = time_column(nullable=True)
 
 
 class AccessUserRow(SQLModel, table=True):
@@ -38,12 +37,12 @@ class AccessUserRow(SQLModel, table=True):
     alias: str | None = None
     email: str | None = None
     is_blocked: bool = False
-    policy: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-    info: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-    created_at: datetime = _time()
-    updated_at: datetime = _time()
+    policy: dict[str, Any] = json_column(nullable=False)
+    info: dict[str, Any] = json_column(nullable=False)
+    created_at: datetime = time_column()
+    updated_at: datetime = time_column()
     version: int
-    deleted_at: datetime | None = _time(nullable=True)
+    deleted_at: datetime | None = time_column(nullable=True)
 
 
 class ApiKeyRow(SQLModel, table=True):
@@ -67,11 +66,11 @@ class ApiKeyRow(SQLModel, table=True):
     is_admin: bool = False
     uses_providers: bool = False
     is_blocked: bool = False
-    policy: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-    info: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-    created_at: datetime = _time()
-    updated_at: datetime = _time()
-    expires_at: datetime | None = _time(nullable=True)
+    policy: dict[str, Any] = json_column(nullable=False)
+    info: dict[str, Any] = json_column(nullable=False)
+    created_at: datetime = time_column()
+    updated_at: datetime = time_column()
+    expires_at: datetime | None = time_column(nullable=True)
     version: int
 
 
@@ -82,10 +81,10 @@ class AuditRow(SQLModel, table=True):
     __table_args__ = (Index("audit_log_of_object", "object_id", "id"),)
 
     id: str = Field(primary_key=True, sa_type=ID)
-    time: datetime = _time()
+    time: datetime = time_column()
     actor_key_id: str | None = None
     action: str
     object_kind: str
     object_id: str
-    changes: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    changes: dict[str, Any] = json_column(nullable=False)
     request_id: str | None = None

@@ -5,15 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, DateTime, Index, LargeBinary, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Column, Index, LargeBinary, text
 from sqlmodel import Field, SQLModel
 
-from mediagate.store.tables import ID
-
-
-def _time(*, nullable: bool = False) -> Any:
-    return Field(default=None, sa_type=DateTime(timezone=True), nullable=nullable)
+from mediagate.store.columns import ID, json_column, time_column
 
 
 class TokenRow(SQLModel, table=True):
@@ -34,16 +29,16 @@ class TokenRow(SQLModel, table=True):
     owner_id: str
     kind: str
     hint: str
-    created_at: datetime = _time()
-    expires_at: datetime = _time()
+    created_at: datetime = time_column()
+    expires_at: datetime = time_column()
     end_user: str | None = None
     key_id: str | None = Field(default=None, sa_type=ID, foreign_key="api_key.id", ondelete="CASCADE")
     object_id: str | None = Field(default=None, sa_type=ID)
-    terms: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB, nullable=True))
-    revoked_at: datetime | None = _time(nullable=True)
-    used_at: datetime | None = _time(nullable=True)
+    terms: dict[str, Any] | None = json_column()
+    revoked_at: datetime | None = time_column(nullable=True)
+    used_at: datetime | None = time_column(nullable=True)
     made_id: str | None = Field(default=None, sa_type=ID)
     master_mark: bytes | None = None
     room_id: str | None = Field(default=None, sa_type=ID)
     claim: str | None = None
-    claimed_until: datetime | None = _time(nullable=True)
+    claimed_until: datetime | None = time_column(nullable=True)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, DateTime, Index
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
-from mediagate.store.tables import ID
+from mediagate.store.columns import ID, json_column, time_column
 
 
 class LimitStateRow(SQLModel, table=True):
@@ -22,8 +21,8 @@ class LimitStateRow(SQLModel, table=True):
     scope: str = Field(primary_key=True, sa_type=ID)
     measure: str = Field(primary_key=True, sa_type=ID)
     version: int
-    state: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-    updated_at: datetime = Field(sa_type=DateTime(timezone=True), nullable=False)
+    state: dict[str, Any] = json_column(nullable=False)
+    updated_at: datetime = time_column()
 
 
 class LimitHolderRow(SQLModel, table=True):
@@ -32,4 +31,4 @@ class LimitHolderRow(SQLModel, table=True):
     __tablename__ = "limit_holder"
 
     id: str = Field(primary_key=True, sa_type=ID)
-    expires_at: datetime = Field(sa_type=DateTime(timezone=True), nullable=False)
+    expires_at: datetime = time_column()

@@ -9,11 +9,7 @@ from typing import Any
 from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Identity, Index, Numeric, text
 from sqlmodel import Field, SQLModel
 
-from mediagate.store.tables import ID
-
-
-def _time(*, nullable: bool = False) -> Any:
-    return Field(default=None, sa_type=DateTime(timezone=True), nullable=nullable)
+from mediagate.store.columns import ID, time_column
 
 
 def _usd(*, nullable: bool = False) -> Any:
@@ -30,12 +26,12 @@ class SpendRow(SQLModel, table=True):
 
     __tablename__ = "spend"
     __table_args__ = (
-        Index("spend_of_owner", "owner_id", "ref"),
+        Index("spend_of_owner", "owner_id", "reserved_at", "ref"),
         Index("spend_of_key", "key_id", "reserved_at", postgresql_where=text("key_id IS NOT NULL")),
         Index("spend_of_user", "user_id", "reserved_at", postgresql_where=text("user_id IS NOT NULL")),
         Index("spend_of_team", "team_id", "reserved_at", postgresql_where=text("team_id IS NOT NULL")),
         Index("spend_of_provider", "provider", "reserved_at"),
-        Index("spend_at", "reserved_at"),
+        Index("spend_at", "reserved_at", "ref"),
         Index("spend_held", "ref", postgresql_where=text("state = 'reserved'")),
         CheckConstraint("held_usd >= 0 AND charged_usd >= 0", name="spend_not_negative"),
     )
@@ -57,8 +53,8 @@ class SpendRow(SQLModel, table=True):
     provider_counts: bool
     reason: str
     entries: int
-    reserved_at: datetime = _time()
-    settled_at: datetime | None = _time(nullable=True)
+    reserved_at: datetime = time_column()
+    settled_at: datetime | None = time_column(nullable=True)
 
 
 class LedgerEntryRow(SQLModel, table=True):
@@ -77,7 +73,7 @@ class LedgerEntryRow(SQLModel, table=True):
     spent_usd: Decimal = _usd()
     reason: str
     provider: str
-    time: datetime = _time()
+    time: datetime = time_column()
 
 
 class BudgetScopeRow(SQLModel, table=True):
@@ -101,11 +97,11 @@ class BudgetWindowRow(SQLModel, table=True):
     id: str = Field(primary_key=True, sa_type=ID)
     period: str = Field(primary_key=True)
     starts_at: datetime = Field(primary_key=True, sa_type=DateTime(timezone=True))
-    ends_at: datetime | None = _time(nullable=True)
+    ends_at: datetime | None = time_column(nullable=True)
     spent_usd: Decimal = _usd()
     reserved_usd: Decimal = _usd()
     forgiven_usd: Decimal = _usd()
-    soft_limit_at: datetime | None = _time(nullable=True)
+    soft_limit_at: datetime | None = time_column(nullable=True)
 
 
 class BudgetResetRow(SQLModel, table=True):
@@ -119,4 +115,4 @@ class BudgetResetRow(SQLModel, table=True):
     id: str = Field(sa_type=ID)
     usd: Decimal = _usd()
     actor_key_id: str | None = None
-    time: datetime = _time()
+    time: datetime = time_column()

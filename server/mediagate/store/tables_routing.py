@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
-from mediagate.store.tables import _time
+from mediagate.store.columns import time_column
 
 
 class DeploymentHealthRow(SQLModel, table=True):
@@ -19,8 +19,8 @@ class DeploymentHealthRow(SQLModel, table=True):
 
     deployment: str = Field(primary_key=True)
     failures: int
-    failed_since: datetime = _time()
-    cooling_until: datetime | None = _time(nullable=True)
+    failed_since: datetime = time_column()
+    cooling_until: datetime | None = time_column(nullable=True)
     reason: str
 
 
@@ -32,4 +32,4 @@ class DeploymentSubmitRow(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True, sa_type=sa.BigInteger)
     deployment: str
-    at: datetime = _time()
+    at: datetime = time_column()

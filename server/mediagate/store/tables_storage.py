@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Identity, Index
 from sqlmodel import Field, SQLModel
 
-from mediagate.store.tables import ID
+from mediagate.store.columns import ID
 
 
 class StorageUsageRow(SQLModel, table=True):

@@ -37,7 +37,7 @@ FROM access_token AS token
 LEFT JOIN api_key AS key ON key.id = token.key_id
 LEFT JOIN team ON team.id = key.team_id
 LEFT JOIN access_user AS holder ON holder.id = key.user_id
-WHERE token.hash = ANY(%(hashes)s::bytea[])
+WHERE token.hash = ANY(%(hashes)s::bytea[]) AND team.deleted_at IS NULL AND holder.deleted_at IS NULL
 """
 _OF_KEY = 11
 

@@ -172,15 +172,17 @@ class VideoRepository:
         return bool((await self._connection.execute(query, {"id": file_id})).scalar_one())
 
     async def unused_inputs(self, *, before: datetime, limit: int) -> list[str]:
-        """Inputs kept before a time for which no video and no character came to be, and copies and pictures that no
-        video has."""
+        """Inputs kept before a time for which no video and no character came to be, copies and pictures that no video
+        has, and what no batch that runs needs."""
         query = text(
             "SELECT f.id FROM file f WHERE f.internal AND f.state = 'processed' AND f.created_at < :before"
             " AND NOT EXISTS (SELECT 1 FROM video v WHERE v.image_file_id = f.id)"
             " AND NOT EXISTS (SELECT 1 FROM video v WHERE v.source_file_id = f.id)"
             " AND NOT EXISTS (SELECT 1 FROM video v WHERE v.archive_file_id = f.id)"
             " AND NOT EXISTS (SELECT 1 FROM video_picture p WHERE p.file_id = f.id)"
-            " AND NOT EXISTS (SELECT 1 FROM character c WHERE c.file_id = f.id) LIMIT :limit"
+            " AND NOT EXISTS (SELECT 1 FROM character c WHERE c.file_id = f.id)"
+            " AND NOT EXISTS (SELECT 1 FROM batch b WHERE b.copy_id = f.id AND b.ended_at IS NULL)"
+            " AND NOT EXISTS (SELECT 1 FROM batch b WHERE b.index_id = f.id AND b.ended_at IS NULL) LIMIT :limit"
         )
         return [row.id for row in (await self._connection.execute(query, {"before": before, "limit": limit})).all()]
 

@@ -76,7 +76,7 @@ class Child:
         output = self.log.open() if self.log else None
         try:
             self.process = spawn(
-                held_command(self.spec) if self._held else self.spec.argv,
+                command_of(self.spec, held=self._held),
                 env=environment(self.spec.secrets),
                 stdin=subprocess.PIPE if self._held else subprocess.DEVNULL,
                 output=output,
@@ -158,7 +158,7 @@ class OneShot:
         self.output, said_to = os.pipe()
         os.set_blocking(self.output, False)
         self._process = spawn(
-            held_command(spec) if held else spec.argv,
+            command_of(spec, held=held),
             env=environment(spec.secrets),
             stdin=subprocess.PIPE,
             output=said_to,
@@ -205,10 +205,14 @@ def environment(secrets: bool) -> dict[str, str]:
     return {"MALLOC_ARENA_MAX": "2", **mine}
 
 
-def held_command(spec: ChildSpec) -> list[str]:
-    """The command that imports now and runs the spec's Python program when its input says so."""
+def command_of(spec: ChildSpec, *, held: bool) -> list[str]:
+    """The command that runs a spec's program. Where the spec says what to import, that comes first; with `held` the
+    program runs when its input says so."""
+    if not spec.preload:
+        return spec.argv
     python, dash_m, *program = spec.argv
-    return [python, dash_m, "mediagate.supervisor.preload", ",".join(spec.preload), *program]
+    when = "held" if held else "now"
+    return [python, dash_m, "mediagate.supervisor.preload", when, ",".join(spec.preload), *program]
 
 
 def let_go(process: subprocess.Popen[bytes], given: bytes = b"\n") -> None:

@@ -102,6 +102,13 @@ def master_key(data_dir: Path) -> str:
     return made
 
 
+def keep_url(data_dir: Path, url: str) -> None:
+    """Tell the shell where the gateway of this data directory answers."""
+    scratch = data_dir / "url.new"
+    scratch.write_text(f"{url}\n")
+    scratch.replace(data_dir / "url")
+
+
 def package_dir(name: str) -> Path:
     """Where an installed package lies, without importing it."""
     package = find_spec(name)

@@ -22,7 +22,7 @@ class ChildSpec:
     argv: list[str]
     # Only our own Python processes get the MEDIAGATE_ variables: Envoy and PostgreSQL need no secret.
     secrets: bool = False
-    # Modules that a `python -m` program can import before its turn comes.
+    # Modules that a `python -m` program imports first, maybe before its turn comes; see preload.py.
     preload: list[str] = field(default_factory=list)
     # The socket that it makes once it serves.
     socket: str | None = None

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from mediagate.config import ConfigError, Settings
+from mediagate.config_sections import Server
 from mediagate.supervisor import StartError, places, postgres, probes
 from mediagate.supervisor.plan import PLAN_VARIABLE, ChildSpec, Plan
 from mediagate.supervisor.processes import kill_remembered
@@ -29,7 +30,8 @@ DATABASE_ANSWERS_WITHIN_S: Final = 5
 # A form around a file: its headers and boundaries, beside the fields that the config bounds.
 FORM_OVERHEAD_BYTES: Final = 1024 * 1024
 # The heavy part of what each program imports; see preload.py.
-API_IMPORTS: Final = ("mediagate.services", "mediagate.api.server")
+API_IMPORTS: Final = ("mediagate.services", "mediagate.api.server", "uvloop")
+WORKER_IMPORTS: Final = ("mediagate.composition", "mediagate.jobs.tasks", "uvloop")
 MIGRATE_IMPORTS: Final = ("alembic.command", "sqlalchemy.dialects.postgresql.psycopg", "mediagate.store.database")
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9._~+/=-]+")
 
@@ -51,6 +53,7 @@ def prepare_dev(settings: Settings, host: str, port: int) -> Start:
     port_lock = places.lock_port(host, port) if port else None
     port = places.check_port(host, port)
     key = settings.master_key.get_secret_value() if settings.master_key else places.master_key(data_dir)
+    places.keep_url(data_dir, _url(host, port))
     if settings.database_url:
         embedded = None
         database_url = settings.database_url.get_secret_value()
@@ -66,13 +69,13 @@ def prepare_dev(settings: Settings, host: str, port: int) -> Start:
         migrate=_migrate(),
         schema=_schema_name(),
         servers=apis,
-        background=[ChildSpec("worker", _python("mediagate.app", "worker"), secrets=True)],
+        background=[_worker()],
         envoy=_envoy(settings.config, run_dir, host, port, len(apis)),
         envoy_admin=_admin_socket(run_dir),
         postgres=embedded,
         ready_http=(host, port),
         began=time.monotonic() - time.process_time(),
-        ready_message=_ready_for_dev(_url(host, port), key, data_dir),
+        ready_message=_ready_for_dev(_url(host, port), key, data_dir, settings.config.server),
         drain_s=settings.config.server.drain_s,
         shutdown_s=settings.config.server.shutdown_s,
         lock_fds=[lock for lock in (data_lock, port_lock) if lock is not None],
@@ -211,6 +214,10 @@ def _api(name: str, address: str) -> ChildSpec:
     return ChildSpec(name, command, secrets=True, preload=list(API_IMPORTS), socket=socket)
 
 
+def _worker() -> ChildSpec:
+    return ChildSpec("worker", _python("mediagate.app", "worker"), secrets=True, preload=list(WORKER_IMPORTS))
+
+
 def _envoy(config: Config, run_dir: Path, host: str, port: int, api_count: int) -> ChildSpec:
     from mediagate.envoy.render import EdgeSettings, TracesTo, envoy_arguments, render_config
 
@@ -226,10 +233,12 @@ def _envoy(config: Config, run_dir: Path, host: str, port: int, api_count: int) 
         max_request_bytes=max(limits.file_bytes_max, limits.part_bytes_max)
         + limits.form_field_bytes_max
         + FORM_OVERHEAD_BYTES,
+        raw_request_max_bytes=config.chat.body_bytes_max,
         concurrency=config.server.envoy_concurrency,
         content_by_decision=_has_other_stores(config),
         traces=TracesTo(otlp.host, otlp.port, otlp.is_tls, otlp.headers, otlp.share) if otlp else None,
         requests_in_flight_max=limits.requests_in_flight_max and limits.requests_in_flight_max * api_count,
+        console=config.server.console,
     )
     path = run_dir / "envoy.yaml"
     # It may hold a collector's token.
@@ -259,7 +268,7 @@ def _url(host: str, port: int) -> str:
     return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
 
 
-def _ready_for_dev(url: str, key: str, data_dir: Path) -> str:
+def _ready_for_dev(url: str, key: str, data_dir: Path, server: Server) -> str:
     bearer = f"Authorization: Bearer {key}"
     header = f'"{bearer}"' if _PLAIN_KEY.fullmatch(key) else shlex.quote(bearer)
     if Path("README.md").is_file():
@@ -267,8 +276,10 @@ def _ready_for_dev(url: str, key: str, data_dir: Path) -> str:
     else:
         upload = f"echo hello | curl {url}/v1/files -H {header} -F purpose=user_data -F 'file=@-;filename=hello.txt'"
     video = f'curl {url}/v1/videos -H {header} -F prompt="A paper boat on a river"'
+    pages = f"  console  {url}/console\n" if server.console else ""
+    pages += f"  API      {url}/docs\n" if server.docs else ""
     return (
-        f"mediagate is ready after {{seconds}} s.\n\n  URL  {url}\n  key  {key}\n\n"
+        f"mediagate is ready after {{seconds}} s.\n\n  URL      {url}\n  key      {key}\n{pages}\n"
         f"Store a file:\n  {upload}\n\nMake a video:\n  {video}\n\n"
         f"Logs are in {data_dir / 'logs'}. Ctrl-C stops everything."
     )

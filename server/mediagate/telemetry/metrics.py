@@ -65,8 +65,12 @@ _call_seconds = _histogram(
 )
 _orphans = _counter("mediagate_orphans_found_total", "Objects in a backend that no row stands for.", "backend")
 _ended = _counter("mediagate_videos_ended_total", "Videos that came to their end.", "provider", "phase")
+_batches = _counter("mediagate_batches_ended_total", "Batches that came to their end.", "provider", "phase")
 _spent = _counter(
-    "mediagate_spend_usd_total", "US dollars charged for videos, at the moment that each ended.", "provider", "model"
+    "mediagate_spend_usd_total",
+    "US dollars charged, at the moment that each video or batch ended.",
+    "provider",
+    "model",
 )
 _jobs = _counter("mediagate_jobs_run_total", "Jobs that were run.", "task", "outcome")
 _webhooks = _counter("mediagate_webhook_attempts_total", "Attempts to deliver a webhook.", "outcome")
@@ -111,8 +115,13 @@ def video_ended(provider: str, phase: str) -> None:
     _ended.of(provider, phase).inc()
 
 
+def batch_ended(provider: str, phase: str) -> None:
+    """A batch ended in this phase."""
+    _batches.of(provider, phase).inc()
+
+
 def charged(provider: str, model: str, usd: float) -> None:
-    """A provider charges for a video."""
+    """A provider charges for a video or a batch."""
     if usd > 0:
         _spent.of(provider, model).inc(usd)
 

@@ -147,7 +147,7 @@ class Fate:
                 current,
                 PhaseEvent.DEFERRED,
                 deployment=to.id,
-                account=to.video_account,
+                account=to.model_account,
                 provider=to.provider,
                 provider_model=to.provider_model,
                 deadline_at=current.created_at + timedelta(seconds=move.deadline_s),

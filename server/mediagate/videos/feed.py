@@ -17,7 +17,6 @@ import structlog
 from mediagate.core.errors import RateLimited, Unavailable
 from mediagate.core.objects import Principal, Video, VideoEvent
 from mediagate.store.database import VIDEO_CHANNEL, Database
-from mediagate.store.listener import Listener
 from mediagate.store.videos import EventLookup, VideoLookup
 
 log = structlog.get_logger(__name__)
@@ -186,7 +185,7 @@ class VideoFeed:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
-        self._listener = Listener(db.url, VIDEO_CHANNEL, on_payload=self._on_payload, on_reconnect=self._on_reconnect)
+        self._listener = db.listener(VIDEO_CHANNEL, on_payload=self._on_payload, on_reconnect=self._on_reconnect)
 
     async def start(self) -> None:
         """Begin to listen."""

@@ -38,7 +38,9 @@ class GetVideo:
         give_up_at = clock() + wait_s
         with self.feed.subscribe(video_id) as subscription, suppress(Unavailable):
             video = await self.run(who, video_id)
-            subscription.seq = seen = video.seq if after_seq is None else after_seq
+            # Of a video that is over there is nothing newer, so every event is worth a look.
+            subscription.seq = video.seq
+            seen = video.seq if after_seq is None else after_seq
             while video.phase not in OVER and video.seq <= seen and (left_s := give_up_at - clock()) > 0:
                 await subscription.next(left_s)
                 video = await self.run(who, video_id)

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from mediagate.core.errors import InvalidField, Unavailable
-from mediagate.core.guardrails import IMAGE_BYTES_MAX, IMAGE_TYPES, Picture, Stage, Subject
+from mediagate.core.errors import InvalidField
+from mediagate.core.guardrails import Picture, Stage, Subject
 from mediagate.core.limits import echo
-from mediagate.core.objects import File, Principal
-from mediagate.files.open_content import OpenContent
-from mediagate.files.spool import Spool
+from mediagate.core.objects import Principal
+from mediagate.files.get_file import GetFile
+from mediagate.files.read_picture import ReadPicture
 from mediagate.guardrails.ask import refusal
 from mediagate.guardrails.check_picture import CheckPicture
 from mediagate.guardrails.check_text import CheckText
 from mediagate.guardrails.rules import Guardrails
-from mediagate.media.containers import BadVideo
-from mediagate.media.tools import NotLookedInto, VideoTools
 from mediagate.videos.plan_video import VideoDraft
 
-# What is held of pictures is bounded by this.
-AT_ONCE: Final = 4
-READ_S_MAX: Final = 30.0
 _ADDRESS: Final = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*://|data:)", re.IGNORECASE)
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_=\s-]{512,}\Z")
 
@@ -51,10 +44,8 @@ class GuardRequest:
     """Checks the texts of a request, and the picture that it starts from."""
 
     guardrails: Guardrails
-    open_file: OpenContent
-    tools: VideoTools
-    spool_dir: Path
-    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    get_file: GetFile
+    read_picture: ReadPicture
 
     async def run(self, who: Principal, draft: VideoDraft, model: str, video_id: str) -> Sequence[str] | None:
         """The names that policies and the request have added, for whoever looks at the finished video; None for none.
@@ -82,7 +73,7 @@ class GuardRequest:
             said = "\n".join([draft.prompt, *(text for _, text in _texts(draft.extra))])
             await CheckText(self.guardrails.outcomes).run(texts, subject, said, param="prompt")
         if pictures and draft.image_file_id is not None:
-            async with self._slots:
+            async with self.read_picture.slots:
                 picture = await self._picture(who, draft.image_file_id)
                 about = Subject(Stage.IMAGE, *_of(subject))
                 outcome = await CheckPicture(self.guardrails.outcomes).run(pictures, about, picture)
@@ -91,34 +82,8 @@ class GuardRequest:
         return names or None
 
     async def _picture(self, who: Principal, file_id: str) -> Picture | None:
-        """The picture as guardrails take it; None for one that no program can show. Raises `Unavailable` where it
-        cannot be read now."""
-        try:
-            async with asyncio.timeout(READ_S_MAX):
-                file = await self.open_file.get_file.run(who, file_id)
-                return await self._read(file)
-        except BadVideo:
-            return None
-        except (OSError, NotLookedInto) as error:
-            raise Unavailable(
-                "The content of 'input_reference' cannot be read at the moment. Try again later.",
-                param="input_reference",
-            ) from error
-
-    async def _read(self, file: File) -> Picture:
-        content = await self.open_file.of(file)
-        if file.content_type in IMAGE_TYPES and file.size_bytes <= IMAGE_BYTES_MAX:
-            data = b"".join([chunk async for chunk in content.read(0, content.size_bytes)])
-            if len(data) != file.size_bytes:
-                raise OSError(f"{len(data)} of {file.size_bytes} bytes came")
-            return Picture(data, file.content_type)
-        spool = Spool(self.spool_dir)
-        try:
-            async for chunk in content.read(0, content.size_bytes):
-                await spool.write(chunk)
-            return Picture(await self.tools.shrink(spool.fileno()), "image/jpeg")
-        finally:
-            spool.close()
+        file = await self.get_file.run(who, file_id)
+        return await self.read_picture.of_file(file, "input_reference")
 
 
 def _of(subject: Subject) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ class VideoPlaces:
 
     def require_maker(self, plan: Plan, required: Mapping[str, str]) -> None:
         """Raises `InvalidField` where the account that would make the video is not as `required` says."""
-        maker = plan.deployment.video_account
+        maker = plan.deployment.model_account
         if required:
             require(self.makers.get(maker), maker, required, "the request for this video")
 

@@ -137,11 +137,11 @@ class Reroute:
 
         async def adjust(tx: Transaction) -> None:
             held = None if usd is None else amount(usd)
-            await self.adjust.run(tx, video.id, held, deployment=to.id, provider=to.provider, account=to.video_account)
+            await self.adjust.run(tx, video.id, held, deployment=to.id, provider=to.provider, account=to.model_account)
 
         if not await self.fate.moved(video, Move(to, why, deadline_s, route, bill, adjust)):
             return False
-        self.router.took(to.id, to.video_account)
+        self.router.took(to.id, to.model_account)
         log.info("video_moved", video_id=video.id, before=video.deployment, after=to.id, reason=why)
         return True
 

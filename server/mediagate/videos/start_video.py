@@ -66,14 +66,14 @@ class StartVideo:
         """What would be committed. Changes nothing; raises as `run` does, but for budgets."""
         routed = await self.route.run(who, draft)
         plan, deployment = routed.plan, routed.plan.deployment
-        spec = self.catalog.provider(deployment.video_account).spec
+        spec = self.catalog.provider(deployment.model_account).spec
         now = self.clock.now()
         video = Video(
             id=video_id or ids.new_video_id(),
             owner_id=who.owner_id,
             model=routed.model,
             deployment=deployment.id,
-            account=deployment.video_account,
+            account=deployment.model_account,
             provider=deployment.provider,
             provider_model=deployment.provider_model,
             kind=draft.kind.value,

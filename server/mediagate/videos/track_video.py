@@ -9,11 +9,11 @@ included, is waited out: a video is never without its tracker, and never runs pa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
 import structlog
 
@@ -30,7 +30,6 @@ from mediagate.providers.base import (
     ProviderBusy,
     SubmitRefused,
     VideoProvider,
-    VideoSpec,
 )
 from mediagate.routing.catalog import ModelCatalog
 from mediagate.routing.router import Router
@@ -55,12 +54,12 @@ from mediagate.videos.fate import (
 from mediagate.videos.finish_video import Finishes
 from mediagate.videos.journal import Journal
 from mediagate.videos.line import LOOK_AGAIN_S, Line
+from mediagate.videos.provider_call import NOBODY, answer
 from mediagate.videos.provider_request import InputLost, MakeRequest
 from mediagate.videos.reroute import Reroute
 from mediagate.videos.tasks import TRACK_VIDEO
 
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
 BACKOFF_S_MAX = 30.0
 BUSY_S_MAX = 60.0
 SOON_S = 0.02
@@ -161,7 +160,7 @@ class TrackVideo:
             return self.catalog.provider(video.account)
         except (KeyError, ProviderRefused) as error:
             if self._end_of(video) is not None or (video.cancel_requested_at and video.provider_ref is None):
-                return _Nobody()
+                return NOBODY
             raise FateUnknown("the account is not configured any more") from error
 
     async def _step(self, video: Video, provider: VideoProvider, run: Run) -> float | None:
@@ -178,7 +177,7 @@ class TrackVideo:
             if video.submit_started_at is not None:
                 return await self._submit_again(video, provider)
             return await self._submit(video, provider, run)
-        status = await _answer(provider.poll(video.provider_ref), ANSWER_S_MAX)
+        status = await answer(provider.poll(video.provider_ref), ANSWER_S_MAX)
         log.debug("video_polled", video_id=video.id, state=status.state.value)
         await self._apply(video, provider, status)
         return status.poll_after_s if status.state in RUNNING_EVENTS else SOON_S
@@ -226,7 +225,7 @@ class TrackVideo:
                 return SOON_S
             if not video.attempts:
                 budget.ask()
-            ref = await _answer(provider.submit(request), SUBMIT_S_MAX)
+            ref = await answer(provider.submit(request), SUBMIT_S_MAX)
         except Exception as error:
             return await self._not_taken(written or video, error, run)
         await self._accepted(written, provider, ref)
@@ -261,7 +260,7 @@ class TrackVideo:
             current = await self.fate.submitting(video)
             if current is None:
                 return SOON_S
-            ref = await _answer(provider.submit(request), SUBMIT_S_MAX)
+            ref = await answer(provider.submit(request), SUBMIT_S_MAX)
         except (SubmitRefused, FileNotFoundError, InputLost, ProviderBusy) as error:
             raise FateUnknown("the attempt before this one has no known outcome") from error
         await self._accepted(current, provider, ref)
@@ -295,7 +294,7 @@ class TrackVideo:
                 await asyncio.sleep(OWN_BACKOFF_S)
         if not wanted:
             with suppress(FateUnknown):
-                await _answer(provider.cancel(ref), ANSWER_S_MAX)
+                await answer(provider.cancel(ref), ANSWER_S_MAX)
 
     async def _apply(self, video: Video, provider: VideoProvider, status: JobStatus) -> None:
         if status.state is JobState.FAILED:
@@ -327,7 +326,7 @@ class TrackVideo:
             # A submit without a known outcome may run on, and there is nothing by which to stop it.
             await self.fate.cancelled(video, stopped="provider" if video.submit_started_at is None else "local_only")
             return True
-        stopped = await _answer(provider.cancel(video.provider_ref), ANSWER_S_MAX)
+        stopped = await answer(provider.cancel(video.provider_ref), ANSWER_S_MAX)
         if stopped:
             status = await self._last_word(video.provider_ref, provider)
             await self.fate.cancelled(video, stopped="provider", charged=costs(status), status=status)
@@ -337,7 +336,7 @@ class TrackVideo:
         """What the provider says of a job that it has stopped, which may cost all the same; None where it says
         nothing."""
         with suppress(FateUnknown):
-            status = await _answer(provider.poll(ref), ANSWER_S_MAX)
+            status = await answer(provider.poll(ref), ANSWER_S_MAX)
             return None if status.state in RUNNING_EVENTS else status
         return None
 
@@ -357,9 +356,9 @@ class TrackVideo:
         if why is START_TIMEOUT and not provider.spec.cancels:
             return False
         try:
-            stopped = await _answer(provider.cancel(video.provider_ref), ANSWER_S_MAX)
+            stopped = await answer(provider.cancel(video.provider_ref), ANSWER_S_MAX)
             if not stopped:
-                status = await _answer(provider.poll(video.provider_ref), ANSWER_S_MAX)
+                status = await answer(provider.poll(video.provider_ref), ANSWER_S_MAX)
                 if status.state not in RUNNING_EVENTS:
                     # It finished in the last moment: a late success is delivered.
                     await self._apply(video, provider, status)
@@ -375,35 +374,3 @@ class TrackVideo:
             # What the provider cannot stop, it goes on to make and to charge for.
             await self.fate.fail(video, replace(why, charged=not stopped))
         return True
-
-
-class _Nobody:
-    """Stands for a provider that the configuration no longer has, once it is too late to wait for it."""
-
-    spec = VideoSpec(name="nobody", title="", source="", models={})
-
-    async def _unknown(self, *_: object) -> NoReturn:
-        raise FateUnknown("the account is not configured any more")
-
-    submit = poll = cancel = delete = open = _unknown
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
-
-async def _answer(call: Awaitable[T], within_s: float) -> T:
-    """Wait for a provider, but not for ever.
-
-    Raises `SubmitRefused`, `ProviderBusy`, what reading an input raises, and `FateUnknown` for whatever else it raises:
-    an adapter that stumbles over an answer has learnt nothing about the job either.
-    """
-    try:
-        async with asyncio.timeout(within_s):
-            return await call
-    except (SubmitRefused, ProviderBusy, FateUnknown, InputLost):
-        raise
-    except TimeoutError as error:
-        raise FateUnknown("the provider did not answer in time") from error
-    except Exception as error:
-        log.warning("provider_call_failed", error=type(error).__name__, exc_info=True)
-        raise FateUnknown("the call to the provider failed") from error

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from mediagate.access.limits.exchange import Exchange, States
+from mediagate.access.limits.plan import Limited, Plan, ScopeMeters, Use
 from mediagate.access.limits.rate import Pieces, RateMeter
 from mediagate.access.limits.refusals import Measure
 from mediagate.access.limits.slots import Holder, SlotMeter
-from mediagate.core.access import Scope
+from mediagate.access.limits.taking import Taking
+from mediagate.access.limits.tokens import TokensTaken
 from mediagate.core.errors import RateLimited
 from mediagate.core.objects import Principal
 from mediagate.core.rates import duration_text
@@ -30,127 +30,19 @@ a tenth of what GetFile takes (measured)."""
 Headers = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
-    """What a call uses. `is_request` unless it has been counted already; `moves_bytes` for content in either direction,
-    `declared_bytes` where its length is known beforehand; `holds` a slot, which watching does not."""
-
-    is_request: bool = True
-    is_upload: bool = False
-    is_transfer: bool = False
-    moves_bytes: bool = False
-    declared_bytes: int | None = None
-    holds: bool = True
-
-    @property
-    def kind(self) -> tuple[bool, ...]:
-        """All but the length."""
-        return self.is_request, self.is_upload, self.is_transfer, self.moves_bytes, self.holds
-
-
-@dataclass(frozen=True, slots=True)
-class _Scoped:
-    """The meters of one scope, None where it has no such limit."""
-
-    requests: RateMeter | None
-    uploads: RateMeter | None
-    bytes: RateMeter | None
-    slots: SlotMeter | None
-    upload_slots: SlotMeter | None
-
-    @property
-    def has_any(self) -> bool:
-        return any((self.requests, self.uploads, self.bytes, self.slots, self.upload_slots))
-
-    def slots_of(self, use: Use) -> list[SlotMeter]:
-        """The slots that a call needs here."""
-        needed = (self.slots if use.holds else None, self.upload_slots if use.is_transfer else None)
-        return [slot for slot in needed if slot is not None]
-
-    def counts_of(self, use: Use) -> list[RateMeter]:
-        """What counts a call here."""
-        needed = (self.requests if use.is_request else None, self.uploads if use.is_upload else None)
-        return [rate for rate in needed if rate is not None]
-
-    def bytes_of(self, use: Use) -> list[RateMeter]:
-        """What counts its bytes."""
-        return [self.bytes] if use.moves_bytes and self.bytes is not None else []
-
-
-@dataclass(frozen=True, slots=True)
-class _Needs:
-    """The meters of all scopes that calls of one kind need."""
-
-    slots: tuple[SlotMeter, ...]
-    counts: tuple[RateMeter, ...]
-    bytes: tuple[RateMeter, ...]
-
-    def take(self, amount: int, now_s: float) -> bool:
-        """Take everything at once where all of it is held here: nearly always, under large limits."""
-        for slot in self.slots:
-            if not slot.has_free:
-                return False
-        for rate in self.counts:
-            if not rate.holds(1, now_s):
-                return False
-        for rate in self.bytes:
-            if not rate.holds(amount, now_s):
-                return False
-        for slot in self.slots:
-            slot.use()
-        for rate in self.counts:
-            rate.use(1, now_s)
-        for rate in self.bytes:
-            rate.use(amount, now_s)
-        return True
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """The meters of one caller, the key's first, the team's last: what the key refuses costs the team nothing."""
-
-    scopes: tuple[Scope, ...] = ()
-    scoped: tuple[_Scoped, ...] = ()
-    requests: tuple[RateMeter, ...] = ()
-    uploads: tuple[RateMeter, ...] = ()
-    bytes: tuple[RateMeter, ...] = ()
-    needs: dict[tuple[bool, ...], _Needs] = field(default_factory=dict)
-
-    def needs_of(self, use: Use) -> _Needs:
-        """Everything that a call needs."""
-        found = self.needs.get(use.kind)
-        if found is None:
-            found = self.needs[use.kind] = _Needs(
-                tuple(slot for scoped in self.scoped for slot in scoped.slots_of(use)),
-                tuple(rate for scoped in self.scoped for rate in scoped.counts_of(use)),
-                tuple(rate for scoped in self.scoped for rate in scoped.bytes_of(use)),
-            )
-        return found
-
-    @classmethod
-    def of(cls, scopes: tuple[Scope, ...], scoped: Iterable[_Scoped]) -> _Plan:
-        limited = tuple(one for one in scoped if one.has_any)
-        return cls(
-            scopes,
-            limited,
-            tuple(one.requests for one in limited if one.requests),
-            tuple(one.uploads for one in limited if one.uploads),
-            tuple(one.bytes for one in limited if one.bytes),
-        )
-
-
 class Admission:
     """A call that was let in. To be released when it ends, however it ends; once more does no harm."""
 
-    __slots__ = ("_charged", "_moved", "_plan", "_slots", "_step", "_taken", "_use")
+    __slots__ = ("_charged", "_moved", "_plan", "_slots", "_step", "_taken", "_tokens", "_use")
 
-    def __init__(self, plan: _Plan, use: Use) -> None:
+    def __init__(self, plan: Plan, use: Use) -> None:
         self._plan = plan
         self._use = use
         self._slots: tuple[SlotMeter, ...] = ()
         self._taken: tuple[tuple[RateMeter, Pieces], ...] = ()
         self._charged = use.declared_bytes or 0
         self._moved = 0
+        self._tokens: TokensTaken | None = None
         self._step = STEP_BYTES_MIN
         if use.moves_bytes and plan.bytes:
             self._step = max(STEP_BYTES_MIN, min(meter.limit for meter in plan.bytes) // 100)
@@ -176,6 +68,18 @@ class Admission:
         for meter in self._plan.bytes:
             meter.charge(amount)
 
+    async def take_tokens(self, amount: int) -> None:
+        """Count so many tokens, the key's first: about what a chat will come to. Raises `RateLimited` where nothing is
+        left, and then counts none; `Unavailable` where that cannot be known."""
+        if self._plan.tokens:
+            self._tokens = TokensTaken(amount)
+            await self._tokens.take(self._plan.tokens)
+
+    def tokens_were(self, amount: int) -> None:
+        """What the chat has come to, in place of what was counted beforehand; once more does no harm."""
+        if self._tokens is not None:
+            self._tokens.correct(amount)
+
     def headers(self) -> Headers:
         """The nearest limits of this call, as response headers."""
         headers = _headers("requests", self._plan.requests, far=FAR)
@@ -183,6 +87,8 @@ class Admission:
             headers += _headers("uploads", self._plan.uploads, far=FAR)
         if self._use.moves_bytes:
             headers += _headers("bytes", self._plan.bytes)
+        if self._tokens is not None:
+            headers += _headers("tokens", self._plan.tokens)
         return headers
 
     def release(self) -> None:
@@ -205,7 +111,7 @@ class _Free(Admission):
     __slots__ = ()
 
     def __init__(self) -> None:
-        super().__init__(_Plan(), Use())
+        super().__init__(Plan(), Use())
 
 
 FREE: Final[Admission] = _Free()
@@ -217,7 +123,7 @@ class Limits:
     def __init__(self, states: States, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.exchange = Exchange(states, monotonic)
         self._holder = Holder(self.exchange, self._assert_slots)
-        self._plans: OrderedDict[str, _Plan] = OrderedDict()
+        self._plans: OrderedDict[str, Plan] = OrderedDict()
         self._rates: dict[StateKey, RateMeter] = {}
         self._slots: dict[StateKey, SlotMeter] = {}
         self._pruned_s = monotonic()
@@ -227,26 +133,43 @@ class Limits:
         `Unavailable` where that cannot be known."""
         if not who.scopes:
             return FREE
-        plan = self._plan(who)
+        plan = self._plan(who.key_id or who.owner_id, who.scopes)
         if not plan.scoped:
             return FREE
-        admission, needs = Admission(plan, use), plan.needs_of(use)
+        admission = Admission(plan, use)
+        await self._let_in(admission, plan, use)
+        return admission
+
+    async def admit_chat(self, limited: tuple[Limited], tokens: int) -> Admission:
+        """Count one chat of about so many tokens under the limits of something that is no caller. The same tuple each
+        time, or its meters are made anew. Raises as `admit` does."""
+        plan = self._plan(f"{limited[0].kind}:{limited[0].id}", limited)
+        admission = Admission(plan, Use())
+        await admission.take_tokens(tokens)
+        try:
+            await self._let_in(admission, plan, Use())
+        except BaseException:
+            admission.tokens_were(0)
+            raise
+        return admission
+
+    async def _let_in(self, admission: Admission, plan: Plan, use: Use) -> None:
+        needs = plan.needs_of(use)
         if needs.take(use.declared_bytes or 0, self.exchange.monotonic()):
             admission.has(needs.slots, tuple((rate, rate.lease) for rate in needs.bytes))
-            return admission
+            return
         try:
             await self._take(admission, plan, use)
         except RateLimited as error:
             error.headers = admission.headers()
             raise
-        return admission
 
     def has_parallel_limit(self, who: Principal) -> bool:
         """Whether it matters when a call of this caller ends."""
         return any(scope.policy.parallel_requests is not None for scope in who.scopes)
 
-    async def _take(self, admission: Admission, plan: _Plan, use: Use) -> None:
-        taking = _Taking(use)
+    async def _take(self, admission: Admission, plan: Plan, use: Use) -> None:
+        taking = Taking(use)
         try:
             for scoped in plan.scoped:
                 if scoped.slots_of(use):
@@ -255,30 +178,30 @@ class Limits:
         except BaseException:
             taking.undo()
             raise
-        taking.hand_over(admission)
+        admission.has(taking.slots, taking.bytes)
 
-    def _plan(self, who: Principal) -> _Plan:
+    def _plan(self, id_: str, scopes: tuple[Limited, ...]) -> Plan:
         """The meters of a caller; made anew when its policies have been read anew and may have changed."""
-        id_ = who.key_id or who.owner_id
         plan = self._plans.get(id_)
-        if plan is None or plan.scopes is not who.scopes:
+        if plan is None or plan.scopes is not scopes:
             self._prune()
-            plan = self._plans[id_] = _Plan.of(who.scopes, map(self._meters, reversed(who.scopes)))
+            plan = self._plans[id_] = Plan.of(scopes, map(self._meters, reversed(scopes)))
             self._plans.move_to_end(id_)
             if len(self._plans) > PLANS_MAX:
                 self._plans.popitem(last=False)
         return plan
 
-    def _meters(self, scope: Scope) -> _Scoped:
-        return _Scoped(
+    def _meters(self, scope: Limited) -> ScopeMeters:
+        return ScopeMeters(
             self._rate_meter(scope, Measure.REQUESTS),
             self._rate_meter(scope, Measure.UPLOADS),
             self._rate_meter(scope, Measure.BYTES),
+            self._rate_meter(scope, Measure.TOKENS),
             self._slot_meter(scope, Measure.PARALLEL_REQUESTS),
             self._slot_meter(scope, Measure.PARALLEL_UPLOADS),
         )
 
-    def _rate_meter(self, scope: Scope, measure: Measure) -> RateMeter | None:
+    def _rate_meter(self, scope: Limited, measure: Measure) -> RateMeter | None:
         limit = getattr(scope.policy, measure.value)
         if limit is None:
             return None
@@ -289,7 +212,7 @@ class Limits:
         meter.limit = int(limit)
         return meter
 
-    def _slot_meter(self, scope: Scope, measure: Measure) -> SlotMeter | None:
+    def _slot_meter(self, scope: Limited, measure: Measure) -> SlotMeter | None:
         limit = getattr(scope.policy, measure.value)
         if limit is None:
             return None
@@ -325,70 +248,6 @@ class Limits:
         """Give everything back."""
         await self.exchange.idle()
         await self._holder.close()
-
-
-class _Taking:
-    """What one call takes, scope by scope: what a scope refuses has cost those behind it nothing."""
-
-    def __init__(self, use: Use) -> None:
-        self._use = use
-        self._slots: list[tuple[SlotMeter, asyncio.Future[None] | None]] = []
-        self._counted: list[tuple[RateMeter, int, Pieces | asyncio.Future[Pieces]]] = []
-
-    async def take(self, scoped: _Scoped) -> None:
-        """Take everything of one scope: slots first, since who waits for one must not use up what others may have.
-        Raises `RateLimited`."""
-        amount = self._use.declared_bytes or 0
-        rates = [(rate, 1) for rate in scoped.counts_of(self._use)]
-        rates += [(rate, amount) for rate in scoped.bytes_of(self._use)]
-        for rate, _ in rates:
-            rate.require()
-        slots = [(slot, slot.take()) for slot in scoped.slots_of(self._use)]
-        self._slots += slots
-        await _all(future for _, future in slots)
-        counted = []
-        for rate, units in rates:
-            counted.append((rate, units, rate.take(units)))
-            self._counted.append(counted[-1])
-        await _all(answer for _, _, answer in counted)
-
-    def undo(self) -> None:
-        """Give back what was taken before a refusal, or before the caller went away."""
-        for slot, future in self._slots:
-            if future is None or _has_come(future):
-                slot.release()
-        for rate, amount, answer in self._counted:
-            if not isinstance(answer, asyncio.Future):
-                rate.give_back(answer, amount)
-            elif _has_come(answer):
-                rate.give_back(answer.result(), amount)
-
-    def hand_over(self, admission: Admission) -> None:
-        """Leave it to the call, which has begun."""
-        admission.has(
-            tuple(slot for slot, _ in self._slots),
-            tuple(
-                (rate, answer.result() if isinstance(answer, asyncio.Future) else answer)
-                for rate, amount, answer in self._counted
-                if amount and rate.key[1] == Measure.BYTES
-            ),
-        )
-
-
-async def _all(waits: Iterable[object]) -> None:
-    """Wait for what is not held here. Raises the first refusal."""
-    futures = [wait for wait in waits if isinstance(wait, asyncio.Future)]
-    if futures:
-        await asyncio.wait(futures, return_when=asyncio.FIRST_EXCEPTION)
-    refusals = [future.exception() for future in futures if future.done()]
-    for refusal in refusals:
-        if refusal is not None:
-            raise refusal
-
-
-def _has_come(future: asyncio.Future[Any]) -> bool:
-    """Whether what was waited for is ours; what is still waited for is not wanted any longer."""
-    return not future.cancel() and not future.cancelled() and future.exception() is None
 
 
 def _headers(name: str, meters: Sequence[RateMeter], *, far: float = math.inf) -> Headers:

@@ -17,6 +17,7 @@ class Measure(StrEnum):
     """What is limited, as the member of `Policy` is named."""
 
     REQUESTS = "requests_per_minute"
+    TOKENS = "tokens_per_minute"
     UPLOADS = "uploads_per_minute"
     BYTES = "bytes_per_minute"
     PARALLEL_REQUESTS = "parallel_requests"

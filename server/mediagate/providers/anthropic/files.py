@@ -11,13 +11,13 @@ import httpx
 from mediagate.providers import http, http_failures
 from mediagate.providers.account import Account
 from mediagate.providers.answers import Tree, at_rfc3339, marked_file, reading
+from mediagate.providers.anthropic.account import headers_of, root_of_account
 from mediagate.providers.anthropic.spec import FILES
 from mediagate.providers.base import Content
 from mediagate.providers.files import FileOperation, NewFile, Origin, ProviderFile, marked_name, unsupported
 from mediagate.providers.form_files import PAGES_MAX, FormFiles
-from mediagate.providers.settings import key_of, life_within, root_of, silence_of
+from mediagate.providers.settings import life_within, silence_of
 
-VERSION: Final = "2023-06-01"
 PAGE: Final = 1000
 LIFE_S: Final = (3600, 7_776_000)
 KNOWN_MAX: Final = 4096
@@ -105,10 +105,5 @@ def explain(response: httpx.Response, title: str) -> Exception:
 
 def build(account: Account) -> AnthropicFiles:
     """The account's files. Raises `ValueError` for an account without a key."""
-    key = key_of(account, "ANTHROPIC_API_KEY")
-
-    async def headers() -> Mapping[str, str]:
-        return {"x-api-key": key, "anthropic-version": account.api_version or VERSION}
-
-    root = root_of(account, "ANTHROPIC_BASE_URL", "https://api.anthropic.com")
+    root, headers = root_of_account(account), headers_of(account)
     return AnthropicFiles(http.ProviderHttp(FILES.title, root, headers, silence_s=silence_of(account), explain=explain))

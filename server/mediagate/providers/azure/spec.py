@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from mediagate.core.limits import GIB
+from mediagate.core.chat import Dialect
+from mediagate.core.limits import GIB, MIB
 from mediagate.providers.base import VideoSpec
+from mediagate.providers.batches import ENDPOINTS, BatchSpec
+from mediagate.providers.chat import ChatSpec
 from mediagate.providers.files import FileOperation, FileSpec
-from mediagate.providers.openai.spec import ANY_VIDEO, RESERVED, SORA
+from mediagate.providers.openai.spec import ANY_VIDEO, OPENAI_TAKES, RESERVED, SORA
 
 FILES: Final = FileSpec(
     name="azure",
@@ -33,4 +36,24 @@ VIDEOS: Final = VideoSpec(
     output_life_s=86_400,
     poll_interval_s=5.0,
     reserved=RESERVED,
+)
+
+CHAT: Final = ChatSpec(
+    name="azure",
+    title="Azure OpenAI",
+    source="https://learn.microsoft.com/azure/ai-foundry/openai/latest",
+    takes=OPENAI_TAKES,
+    own_hosts=("azure.com", "azure.us", "azure.cn", "azure-api.net", "microsoft.com"),
+    dialects=(Dialect.CHAT, Dialect.RESPONSES),
+    request_bytes_max=50 * MIB,
+)
+
+BATCHES: Final = BatchSpec(
+    name="azure",
+    title="Azure OpenAI",
+    source="https://learn.microsoft.com/azure/ai-foundry/openai/how-to/batch",
+    endpoints=ENDPOINTS,
+    lines_max=100_000,
+    input_bytes_max=200_000_000,
+    notes={"model": "the name of a Global Batch or Data Zone Batch deployment"},
 )

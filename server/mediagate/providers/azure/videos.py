@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mediagate.providers.account import Account
 from mediagate.providers.azure.entra import EntraToken
-from mediagate.providers.azure.files import credentials_of, place_of
+from mediagate.providers.azure.resource import credentials_of, place_of
 from mediagate.providers.azure.spec import VIDEOS
 from mediagate.providers.http import ProviderHttp
 from mediagate.providers.openai.video_wire import explain_videos

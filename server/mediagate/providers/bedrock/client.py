@@ -85,15 +85,16 @@ class S3Client:
             # Outside of the attempts: who answers nonsense once does it again.
             raise bad_answer() from error
 
-    async def presigned(self, operation: str, params: dict[str, Any], method: str) -> str:
-        """A URL that carries its own signature, made here without a request. It lives an hour, or as long as the
+    async def presigned(
+        self, operation: str, params: dict[str, Any], method: str, *, life_s: float = URL_LIFE_S
+    ) -> str:
+        """A URL that carries its own signature, made here without a request. It lives as long as is said, or as the
         session that signs it."""
-        return await self.run(partial(self._presigned, operation, params, method))
+        return await self.run(partial(self._presigned, operation, params, method, int(life_s)))
 
-    def _presigned(self, operation: str, params: dict[str, Any], method: str, client: Any) -> str:
+    def _presigned(self, operation: str, params: dict[str, Any], method: str, life_s: int, client: Any) -> str:
         assert self._session is not None
         credentials = self._session.get_credentials()
-        life_s = URL_LIFE_S
         if credentials is not None:
             credentials.get_frozen_credentials()
             expiry: datetime | None = getattr(credentials, "_expiry_time", None)

@@ -1,4 +1,5 @@
-"""Calls to Bedrock's models: the SDK's blocking client in threads, with the mapping of errors that S3 has."""
+"""Calls to Bedrock's models, and to what manages them: the SDK's blocking client in threads, with the mapping of errors
+that S3 has."""
 
 from __future__ import annotations
 
@@ -28,6 +29,7 @@ from mediagate.providers.http import CONNECT_S
 from mediagate.telemetry.backends import account_or
 
 SERVICE: Final = "bedrock-runtime"
+CONTROL: Final = "bedrock"
 # What the SDK raises of its own where a body is JSON, and not the JSON that its model describes.
 _UNREADABLE: Final = (ResponseParserError, AttributeError, TypeError, ValueError, LookupError, RecursionError)
 
@@ -54,12 +56,25 @@ def runtime_of(account: Account) -> RuntimePlace:
     return RuntimePlace(endpoint, account.api_key or account.env("AWS_BEARER_TOKEN_BEDROCK"))
 
 
-class BedrockRuntime:
-    """One account's models. Nothing is opened, and no credential looked for, before the first call."""
+def control_of(account: Account) -> RuntimePlace:
+    """The same for what manages jobs, `bedrock` instead of `bedrock-runtime`."""
+    base = account.api_base if f"//{CONTROL}." in (account.api_base or "") else None
+    endpoint = (
+        account.option("aws_bedrock_endpoint") or base or account.env("AWS_ENDPOINT_URL_BEDROCK", "AWS_ENDPOINT_URL")
+    )
+    if endpoint and urlsplit(endpoint).scheme not in ("http", "https"):
+        raise ValueError("aws_bedrock_endpoint must be an absolute URL")
+    return RuntimePlace(endpoint, account.api_key or account.env("AWS_BEARER_TOKEN_BEDROCK"))
 
-    def __init__(self, settings: Settings, place: RuntimePlace) -> None:
+
+class BedrockRuntime:
+    """One account's models, or with `CONTROL` its jobs. Nothing is opened, and no credential looked for, before the
+    first call."""
+
+    def __init__(self, settings: Settings, place: RuntimePlace, service: str = SERVICE) -> None:
         self._settings = settings
         self._place = place
+        self._service = service
         self._account = account_or(VIDEOS.title)
         self._pool = ThreadPoolExecutor(CALLS_MAX, thread_name_prefix="bedrock-calls")
         self._lock = threading.Lock()
@@ -103,7 +118,7 @@ class BedrockRuntime:
             session.register_component("token_provider", _ApiKey(self._place.api_key))
             more["signature_version"] = "bearer"
         return session.create_client(
-            SERVICE,
+            self._service,
             region_name=self._settings.region or session.get_config_variable("region") or REGION_DEFAULT,
             endpoint_url=self._place.endpoint,
             config=Config(

@@ -43,10 +43,11 @@ class Settings:
     only_bearer: bool = False
 
 
-def settings_of(account: Account) -> Settings:
-    """Read an account. Raises `ValueError` with one sentence for what is missing or cannot be."""
-    bucket = account.bucket_name or account.option("s3_bucket_name") or account.env("AWS_S3_BUCKET_NAME")
-    if not bucket:
+def settings_of(account: Account, *, needs_bucket: bool = True) -> Settings:
+    """Read an account. Raises `ValueError` with one sentence for what is missing or cannot be. Who needs no bucket gets
+    an empty name where there is none."""
+    bucket = account.bucket_name or account.option("s3_bucket_name") or account.env("AWS_S3_BUCKET_NAME") or ""
+    if needs_bucket and not bucket:
         raise ValueError("bucket_name is missing; set it in files_settings or AWS_S3_BUCKET_NAME")
     prefix = account.prefix.strip("/")
     if not PREFIX.fullmatch(prefix):

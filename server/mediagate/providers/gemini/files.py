@@ -29,6 +29,7 @@ from mediagate.providers.files import (
 from mediagate.providers.form_writer import refuse_larger
 from mediagate.providers.gemini import session
 from mediagate.providers.gemini.errors import NAME_TAKEN, explain
+from mediagate.providers.gemini.registration import SCHEME, Registration, registration_of
 from mediagate.providers.gemini.spec import FILES
 from mediagate.providers.gemini.spool import Spool
 from mediagate.providers.gemini.writer import GeminiWriter
@@ -37,6 +38,7 @@ from mediagate.providers.listing import page_from
 from mediagate.providers.settings import silence_of
 
 VERSION: Final = "v1"
+URIS: Final = "https://generativelanguage.googleapis.com/v1beta/files"
 PAGE: Final = 100
 PAGES_MAX: Final = 1000
 NAME_CHARS_MAX: Final = 512
@@ -52,8 +54,15 @@ class GeminiFiles:
 
     spec = FILES
 
-    def __init__(self, account: http.ProviderHttp, version: str, spool_dir: str | None) -> None:
+    def __init__(
+        self,
+        account: http.ProviderHttp,
+        version: str,
+        spool_dir: str | None,
+        registration: Registration | None = None,
+    ) -> None:
         self._http = account
+        self._registration = registration
         self._path = f"/{version}/files"
         self._version = version
         self._spool_dir = spool_dir
@@ -117,6 +126,26 @@ class GeminiFiles:
         """A file's record, for `files/abc`, `abc` or the file's URI. Raises `FileNotFoundError`."""
         tree = await self.fetch(ref)
         with reading(FILES.title):
+            return self.record(tree)
+
+    def registers(self, uri: str) -> bool:
+        """Whether the account has credentials for `gs://` objects."""
+        return self._registration is not None and uri.startswith(SCHEME)
+
+    async def register(self, uri: str) -> ProviderFile:
+        """A file that stands for an object of Google Cloud Storage. Raises `FileNotFoundError` where the credentials
+        do not show it, `Unsupported` for an account without any."""
+        if self._registration is None or not self.registers(uri):
+            raise Unsupported(
+                f"{FILES.title} can be told of objects of Google Cloud Storage alone, and with 'vertex_credentials'.",
+                provider=FILES.name,
+            )
+        headers = await self._registration.headers()
+        answer = await self._http.json(
+            "POST", f"{self._path}:register", json={"uris": [uri]}, headers=headers, repeatable=False
+        )
+        with reading(FILES.title):
+            (tree,) = answer["files"]
             return self.record(tree)
 
     async def list(self, query: ListQuery) -> Page[ProviderFile]:
@@ -216,9 +245,16 @@ class GeminiFiles:
                 return None
             return str(response.headers.get("location", ""))
 
+    def uri_of(self, ref: str) -> str:
+        """The URI by which requests to models name a file: Google's own, behind a proxy too. Any other would be fetched
+        as a link."""
+        return f"{URIS}/{self._path_of(ref).rpartition('/')[2]}"
+
     async def close(self) -> None:
         """Close connections and end the threads."""
         await self._http.close()
+        if self._registration is not None:
+            self._registration.close()
         self._threads.shutdown(wait=False)
 
     def _path_of(self, ref: str) -> str:
@@ -235,10 +271,12 @@ def _is_generated(tree: Tree) -> bool:
 def build(account: Account) -> GeminiFiles:
     """The account's files. Raises `ValueError` for an account without a key."""
     server, version = server_of(account, explain=explain)
-    return GeminiFiles(server, version, account.option("spool_dir"))
+    return GeminiFiles(server, version, account.option("spool_dir"), registration_of(account, FILES.title))
 
 
-def server_of(account: Account, *, explain: http.Explain) -> tuple[http.ProviderHttp, str]:
+def server_of(
+    account: Account, *, explain: http.Explain, silence_s: float | None = None, connections_max: int = 64
+) -> tuple[http.ProviderHttp, str]:
     """Where the account's API is, and its version. Raises `ValueError` for an account without a key."""
     key = account.api_key or account.env("GOOGLE_API_KEY", "GEMINI_API_KEY")
     if not key:
@@ -252,5 +290,12 @@ def server_of(account: Account, *, explain: http.Explain) -> tuple[http.Provider
     version = account.api_version
     if versioned := _VERSIONED.fullmatch(base):
         base, version = versioned["root"], version or versioned["version"]
-    server = http.ProviderHttp(FILES.title, base, headers, silence_s=silence_of(account), explain=explain)
+    server = http.ProviderHttp(
+        FILES.title,
+        base,
+        headers,
+        silence_s=silence_of(account) if silence_s is None else silence_s,
+        connections_max=connections_max,
+        explain=explain,
+    )
     return server, version or VERSION

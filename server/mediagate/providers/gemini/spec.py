@@ -5,8 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from mediagate.core.chat import MediaKind, Way
+from mediagate.core.limits import MIB
 from mediagate.providers.base import VideoSpec
+from mediagate.providers.batches import CHATS, BatchSpec
+from mediagate.providers.chat import ChatSpec
 from mediagate.providers.files import FileOperation, FileSpec
+from mediagate.providers.google_chat import media_types
+from mediagate.providers.google_chat.words import Words, taken
 from mediagate.providers.interactions import omni
 
 FILES: Final = FileSpec(
@@ -57,4 +63,45 @@ VIDEOS: Final = VideoSpec(
     # How long the API keeps any of its files.
     output_life_s=48 * 3600,
     reserved=frozenset({"uri", "previous_interaction_id", "background", "store", "delivery", "webhook_config"}),
+)
+
+# https://ai.google.dev/gemini-api/docs/file-input-methods: in base64, for what is inside of a request.
+_REQUEST_BYTES_MAX: Final = 100_000_000
+_INLINE_BYTES_MAX: Final = 70 * MIB
+_LINK_BYTES_MAX: Final = 100_000_000
+# https://ai.google.dev/gemini-api/docs/document-processing
+_PDF_BYTES_MAX: Final = 50 * MIB
+_WAYS: Final = ((Way.URI, FILES.file_bytes_max), (Way.LINK, _LINK_BYTES_MAX), (Way.DATA, _INLINE_BYTES_MAX))
+_PDF_WAYS: Final = tuple((way, _PDF_BYTES_MAX) for way in (Way.URI, Way.LINK, Way.DATA))
+_SCHEMES: Final = ("https",)
+
+CHAT: Final = ChatSpec(
+    name="gemini",
+    title="Gemini",
+    source="https://ai.google.dev/api/generate-content",
+    takes=(
+        *taken(MediaKind.IMAGE, media_types.IMAGES, _WAYS, schemes=_SCHEMES),
+        *taken(MediaKind.DOCUMENT, media_types.PDF, _PDF_WAYS, schemes=_SCHEMES),
+        *taken(MediaKind.DOCUMENT, media_types.TEXTS, _WAYS, schemes=_SCHEMES),
+        *taken(MediaKind.AUDIO, media_types.SOUNDS, _WAYS, schemes=_SCHEMES),
+        *taken(MediaKind.VIDEO, media_types.FILMS, _WAYS, schemes=_SCHEMES),
+    ),
+    request_bytes_max=_REQUEST_BYTES_MAX,
+    private_hosts=("generativelanguage.googleapis.com",),
+    notes={"uri": "the URI of a file of this account's, uploaded or registered"},
+)
+
+WORDS: Final = Words(
+    spec=CHAT,
+    needs_media_type=False,
+    texts=media_types.LISTED_TEXTS,
+)
+
+# https://ai.google.dev/gemini-api/docs/batch-api
+BATCHES: Final = BatchSpec(
+    name="gemini",
+    title="Gemini",
+    source="https://ai.google.dev/gemini-api/docs/batch-api",
+    endpoints=CHATS,
+    input_bytes_max=FILES.file_bytes_max,
 )

@@ -18,6 +18,7 @@ STAGES: Final = {
     Stage.IMAGE: guardrails_pb2.STAGE_IMAGE,
     Stage.THUMBNAIL: guardrails_pb2.STAGE_THUMBNAIL,
     Stage.TEXT_FILE: guardrails_pb2.STAGE_TEXT_FILE,
+    Stage.ANSWER: guardrails_pb2.STAGE_ANSWER,
 }
 FINDINGS_MAX: Final = 16
 _OPTIONS: Final = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from mediagate.core.objects import Page
 from mediagate.providers.account import Account
@@ -145,8 +145,9 @@ def build(account: Account) -> OpenAIFiles:
     return OpenAIFiles(FilesApi(FILES, http, form_bytes_max=FORM_BYTES_MAX, pages=True))
 
 
-def connect(account: Account, title: str, explain: Explain) -> ProviderHttp:
-    """The account's address and credentials. Raises `ValueError` where there is no key."""
+def connect(account: Account, title: str, explain: Explain, **options: Any) -> ProviderHttp:
+    """The account's address and credentials; `options` are `ProviderHttp`'s. Raises `ValueError` where there is no
+    key."""
     headers = {"authorization": f"Bearer {key_of(account, 'OPENAI_API_KEY')}"}
     for name, option, variable in (
         ("openai-organization", "organization", "OPENAI_ORG_ID"),
@@ -160,4 +161,5 @@ def connect(account: Account, title: str, explain: Explain) -> ProviderHttp:
         return headers
 
     base_url = account.api_base or account.env("OPENAI_BASE_URL", "OPENAI_API_BASE") or BASE_URL
-    return ProviderHttp(title, base_url, credentials, silence_s=silence_of(account), explain=explain)
+    options.setdefault("silence_s", silence_of(account))
+    return ProviderHttp(title, base_url, credentials, explain=explain, **options)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from mediagate.core.limits import GIB
+from mediagate.core.chat import Dialect, MediaKind, Way
+from mediagate.core.limits import GIB, MIB
 from mediagate.providers.base import Audio, VideoKind, VideoModel, VideoSpec
+from mediagate.providers.batches import ENDPOINTS, BatchSpec
+from mediagate.providers.chat import ChatSpec, Taken
 from mediagate.providers.files import FileOperation, FileSpec
+from mediagate.providers.media_types import IMAGES, MP3, OFFICE, PDF, TEXTS, WAV
 
 FILES: Final = FileSpec(
     name="openai",
@@ -53,4 +57,34 @@ VIDEOS: Final = VideoSpec(
     output_life_s=86_400,
     poll_interval_s=5.0,
     reserved=RESERVED,
+)
+
+# https://platform.openai.com/docs/guides/pdf-files, .../images-vision, .../audio: 50 MB a file and a request.
+OPENAI_TAKES: Final = (
+    Taken(MediaKind.DOCUMENT, Way.FILE_ID, (*PDF, *TEXTS, *OFFICE), 50 * MIB),
+    Taken(MediaKind.DOCUMENT, Way.DATA, (*PDF, *TEXTS, *OFFICE), 32 * MIB),
+    Taken(MediaKind.DOCUMENT, Way.LINK, (*PDF, *TEXTS, *OFFICE), 50 * MIB, (Dialect.RESPONSES,)),
+    Taken(MediaKind.IMAGE, Way.FILE_ID, IMAGES, 50 * MIB, (Dialect.RESPONSES,)),
+    Taken(MediaKind.IMAGE, Way.DATA, IMAGES, 20 * MIB),
+    Taken(MediaKind.IMAGE, Way.LINK, IMAGES, 50 * MIB),
+    Taken(MediaKind.AUDIO, Way.DATA, (*WAV, *MP3), 20 * MIB, (Dialect.CHAT,)),
+)
+
+CHAT: Final = ChatSpec(
+    name="openai",
+    title="OpenAI",
+    source="https://platform.openai.com/docs/api-reference/chat",
+    takes=OPENAI_TAKES,
+    own_hosts=("openai.com",),
+    dialects=(Dialect.CHAT, Dialect.RESPONSES),
+    request_bytes_max=50 * MIB,
+)
+
+BATCHES: Final = BatchSpec(
+    name="openai",
+    title="OpenAI",
+    source="https://platform.openai.com/docs/guides/batch",
+    endpoints=ENDPOINTS,
+    lines_max=50_000,
+    input_bytes_max=200_000_000,
 )

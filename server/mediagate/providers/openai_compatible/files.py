@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from mediagate.providers.account import Account
 from mediagate.providers.http import Explain, ProviderHttp
@@ -24,8 +24,9 @@ def build(account: Account) -> OpenAIFiles:
     return OpenAIFiles(FilesApi(FILES, http, expires=False, page_files_max=PAGE_FILES_MAX))
 
 
-def connect(account: Account, title: str, explain: Explain) -> ProviderHttp:
-    """The server's address, and its key where there is one. Raises `ValueError` where there is no address."""
+def connect(account: Account, title: str, explain: Explain, **options: Any) -> ProviderHttp:
+    """The server's address, and its key where there is one; `options` are `ProviderHttp`'s. Raises `ValueError` where
+    there is no address."""
     if not account.api_base:
         raise ValueError("api_base is missing; set it in files_settings")
     headers = {"authorization": f"Bearer {account.api_key}"} if account.api_key else {}
@@ -33,4 +34,5 @@ def connect(account: Account, title: str, explain: Explain) -> ProviderHttp:
     async def credentials() -> dict[str, str]:
         return headers
 
-    return ProviderHttp(title, account.api_base, credentials, silence_s=silence_of(account), explain=explain)
+    options.setdefault("silence_s", silence_of(account))
+    return ProviderHttp(title, account.api_base, credentials, explain=explain, **options)

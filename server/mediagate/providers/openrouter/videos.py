@@ -27,21 +27,20 @@ from mediagate.providers.base import (
     VideoRequest,
     VideoVariant,
 )
-from mediagate.providers.http import ProviderHttp
 from mediagate.providers.http_failures import provider_message
 from mediagate.providers.linked_videos import LinkedVideos
 from mediagate.providers.media_body import JsonBody, merged
 from mediagate.providers.media_hosts import PublicHosts
 from mediagate.providers.openai.wire import checked_ref, id_of
+from mediagate.providers.openrouter.account import connect
 from mediagate.providers.openrouter.spec import VIDEOS
 from mediagate.providers.safe_words import safe_words
-from mediagate.providers.settings import key_of, silence_of
+from mediagate.providers.settings import silence_of
 from mediagate.providers.unmeasured_video import video_at
 from mediagate.providers.video_calls import NO_LENGTH, asking, submitting
 from mediagate.providers.video_refusals import BLOCKED, blocked, explained, is_about_content, no_video
 from mediagate.providers.video_spool import VideoSpool
 
-BASE_URL: Final = "https://openrouter.ai/api/v1"
 STATES: Final[Mapping[str, JobState]] = {
     "pending": JobState.QUEUED,
     "in_progress": JobState.RENDERING,
@@ -240,18 +239,5 @@ def _was_flagged(response: httpx.Response) -> bool:
 
 def build(account: Account) -> OpenRouterVideos:
     """The account's videos. Raises `ValueError` for an account without a key."""
-    headers = {"authorization": f"Bearer {key_of(account, 'OPENROUTER_API_KEY')}"}
-    for name, option, *variables in (
-        ("http-referer", "site_url", "OPENROUTER_HTTP_REFERER", "OR_SITE_URL"),
-        ("x-openrouter-title", "app_name", "OPENROUTER_X_OPEN_ROUTER_TITLE", "OR_APP_NAME"),
-    ):
-        value = account.option(option) or account.env(*variables)
-        if value:
-            headers[name] = value
-
-    async def credentials() -> Mapping[str, str]:
-        return headers
-
-    base_url = account.api_base or account.env("OPENROUTER_API_BASE") or BASE_URL
-    http = ProviderHttp(VIDEOS.title, base_url, credentials, silence_s=silence_of(account), explain=explain)
+    http = connect(account, VIDEOS.title, explain, silence_s=silence_of(account))
     return OpenRouterVideos(http, PublicHosts(account), VideoSpool.of(account))

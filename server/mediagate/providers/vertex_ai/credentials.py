@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -23,7 +23,7 @@ from google.auth.credentials import Credentials
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, TransportError
 from google.oauth2 import service_account
 
-from mediagate.core.errors import MediagateError, ProviderRefused, Unavailable
+from mediagate.core.errors import MediagateError, ProviderRefused, Unavailable, Unsupported
 from mediagate.providers.account import Account
 
 # Vertex AI takes it too, so that one token serves files and models.
@@ -78,6 +78,31 @@ class GoogleToken:
             _untyped(credentials).refresh(partial(_untyped(google.auth.transport.requests).Request(), timeout=CALL_S))
         self._credentials = credentials
 
+    async def signer(self) -> tuple[str, Callable[[bytes], Awaitable[bytes]]]:
+        """The service account of the credentials, and what signs with its key. Raises as `headers` does, and
+        `Unsupported` for credentials without a key."""
+        credentials = await self._known()
+        if not isinstance(credentials, service_account.Credentials):
+            raise Unsupported(
+                f"{self._title} signs links with the key of a service account alone.", code="provider_cannot_sign"
+            )
+
+        async def sign(text: bytes) -> bytes:
+            work = partial(_untyped(credentials).sign_bytes, text)
+            return cast(bytes, await asyncio.get_running_loop().run_in_executor(self._pool, work))
+
+        return str(_untyped(credentials).service_account_email), sign
+
+    async def _known(self) -> Credentials:
+        if self._credentials is not None:
+            return self._credentials
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, self._source)
+        except GoogleAuthError as error:
+            raise _explained(error, self._title) from error
+        except (OSError, ValueError) as error:
+            raise _unusable(self._title) from error
+
     def close(self) -> None:
         """End the thread, once it is done with what it does."""
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -89,6 +114,10 @@ class NoToken:
     async def headers(self) -> Mapping[str, str]:
         """Nothing."""
         return {}
+
+    async def signer(self) -> tuple[str, Callable[[bytes], Awaitable[bytes]]]:
+        """Raises `Unsupported`."""
+        raise Unsupported("An emulator has no key to sign links with.", code="provider_cannot_sign")
 
     def close(self) -> None:
         """Nothing to end."""

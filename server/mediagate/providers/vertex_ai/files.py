@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -24,7 +24,7 @@ from mediagate.providers.files import (
 )
 from mediagate.providers.http import ProviderHttp
 from mediagate.providers.settings import silence_of
-from mediagate.providers.vertex_ai import api, objects, retention
+from mediagate.providers.vertex_ai import api, links, objects, retention
 from mediagate.providers.vertex_ai.content import GcsContent
 from mediagate.providers.vertex_ai.credentials import GoogleToken, NoToken, is_explicit, source_of
 from mediagate.providers.vertex_ai.listing import GcsListing
@@ -51,6 +51,7 @@ class VertexFiles:
         prefix: str,
         retention_days: int | None = None,
         kms_key: str | None = None,
+        signs_links: bool = False,
     ) -> None:
         self._http = calls
         self._token = token
@@ -58,6 +59,7 @@ class VertexFiles:
         self._root = f"{prefix}/"
         self._retention_days = retention_days
         self._kms_key = kms_key
+        self._signs_links = signs_links
         self._listing = GcsListing(calls, bucket, self._root)
 
     def _place(self, new: NewFile) -> Place:
@@ -83,7 +85,7 @@ class VertexFiles:
         with suppress(FileNotFoundError):
             await self._http.call("DELETE", objects.parse_ref(ref).path)
 
-    def uri_of(self, key: str = "") -> str:
+    def folder_of(self, key: str = "") -> str:
         """What the names of the objects of `key` begin with, as a URI that ends with a slash; of all, without a key."""
         return Place(self._bucket, f"{self._root}{key}/" if key else self._root).ref
 
@@ -212,6 +214,19 @@ class VertexFiles:
             f"{self._http.base_url}/{place.bucket}/{quote(place.name, safe='/~')}", await self._http.headers()
         )
 
+    async def signed_link(self, ref: str, life_s: float) -> str:
+        """The object in the XML API, with a signature of the service account's in the URL. Raises `Unsupported` for
+        credentials without a key."""
+        place = objects.parse_ref(ref)
+        email, sign = await self._token.signer()
+        now = datetime.now(UTC)
+        return await links.signed_url(self._http.base_url, place, email, sign, now=now, life_s=int(life_s))
+
+    @property
+    def signs_links(self) -> bool:
+        """Whether the account names credentials of its own, which have a key as a rule."""
+        return self._signs_links
+
 
 def _is_same(original: dict[str, Any], made: dict[str, Any]) -> bool:
     return (original.get("size"), original.get("crc32c")) == (made.get("size"), made.get("crc32c"))
@@ -242,6 +257,7 @@ def build(account: Account) -> VertexFiles:
         prefix=prefix,
         retention_days=account.retention_days,
         kms_key=account.option("kms_key_id", "gcs_kms_key_name"),
+        signs_links=not is_emulator and is_explicit(account),
     )
 
 

@@ -6,8 +6,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from mediagate.core.chat import MediaKind, Way
+from mediagate.core.limits import MIB
 from mediagate.providers.base import Audio, VideoKind, VideoModel, VideoSpec
+from mediagate.providers.batches import CHATS, BatchSpec
+from mediagate.providers.chat import ChatSpec
 from mediagate.providers.files import FileSpec
+from mediagate.providers.google_chat import media_types
+from mediagate.providers.google_chat.words import Words, taken
 from mediagate.providers.interactions import omni
 
 FILES: Final = FileSpec(
@@ -91,4 +97,55 @@ VIDEOS: Final = VideoSpec(
         }
     ),
     reserved_schemes=("gs:",),
+)
+
+_SCHEMES: Final = ("gs",)
+# https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference: of a URL.
+_LINK_BYTES_MAX: Final = 15 * MIB
+# https://cloud.google.com/vertex-ai/generative-ai/docs/multimodal/image-understanding, .../document-understanding: of
+# what is inside of a request, and of what lies in a bucket.
+_INLINE_BYTES_MAX: Final = 7 * MIB
+_IMAGE_BYTES_MAX: Final = 30 * MIB
+_DOCUMENT_BYTES_MAX: Final = 50 * MIB
+_FILE_BYTES_MAX: Final = 2 << 30
+
+
+_FILMS: Final = tuple(name for name in media_types.FILMS if name not in ("video/avi", "video/x-msvideo"))
+
+
+def _ways(uri_bytes_max: int) -> tuple[tuple[Way, int | None], ...]:
+    return ((Way.URI, uri_bytes_max), (Way.LINK, _LINK_BYTES_MAX), (Way.DATA, _INLINE_BYTES_MAX))
+
+
+CHAT: Final = ChatSpec(
+    name="vertex_ai",
+    title="Vertex AI",
+    source="https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
+    takes=(
+        *taken(MediaKind.IMAGE, media_types.IMAGES, _ways(_IMAGE_BYTES_MAX), schemes=_SCHEMES),
+        *taken(MediaKind.DOCUMENT, media_types.DOCUMENTS, _ways(_DOCUMENT_BYTES_MAX), schemes=_SCHEMES),
+        *taken(MediaKind.AUDIO, media_types.SOUNDS, _ways(_FILE_BYTES_MAX), schemes=_SCHEMES),
+        *taken(MediaKind.VIDEO, _FILMS, _ways(_FILE_BYTES_MAX), schemes=_SCHEMES),
+    ),
+    request_bytes_max=20 * MIB,
+    # A URL of an object, which is read with the account's own rights.
+    private_hosts=("storage.googleapis.com", "storage.cloud.google.com", "aiplatform.googleapis.com"),
+    notes={"uri": "an object in a bucket that the account's service agent can read"},
+)
+
+WORDS: Final = Words(
+    spec=CHAT,
+    needs_media_type=True,
+    texts=frozenset({media_types.TEXT}),
+)
+
+BATCHES: Final = BatchSpec(
+    name="vertex_ai",
+    title="Vertex AI",
+    source="https://cloud.google.com/vertex-ai/generative-ai/docs/multimodal/batch-prediction-from-cloud-storage",
+    endpoints=CHATS,
+    lines_max=200_000,
+    input_bytes_max=1 << 30,
+    # A job may wait for three days before it begins, and a day from then on.
+    deadline_s=4 * 86_400.0,
 )

@@ -29,12 +29,12 @@ class VideoBucket:
 
     def uri(self, token: str) -> str:
         """Where the outputs of the video `token` go."""
-        return self._files.uri_of(f"{_FOLDER}/{token}")
+        return self._files.folder_of(f"{_FOLDER}/{token}")
 
     def named(self, media: MediaInput) -> str | None:
         """The name of these bytes in Google's cloud, an own one first; None where they have none."""
         found = [objects.parse_ref(uri).ref for uri in media.uris if objects.is_uri(uri)]
-        own = self._files.uri_of()
+        own = self._files.folder_of()
         return next((uri for uri in found if uri.startswith(own)), None) or next(iter(found), None)
 
     async def keep(self, token: str, name: str, media: MediaInput) -> str:

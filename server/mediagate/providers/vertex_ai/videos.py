@@ -7,13 +7,11 @@ below which the outputs lie: they outlive what the API knows of the job.
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, Any, Final
-from urllib.parse import urlsplit
+from typing import IO, Final
 
 from mediagate.core.errors import InvalidRequest, MediagateError, ProviderFailed, Unsupported
 from mediagate.providers import google_errors
@@ -38,7 +36,8 @@ from mediagate.providers.media_body import JsonBody
 from mediagate.providers.settings import silence_of
 from mediagate.providers.vertex_ai import files as storage
 from mediagate.providers.vertex_ai import veo
-from mediagate.providers.vertex_ai.credentials import GoogleToken, NoToken, is_explicit, source_of
+from mediagate.providers.vertex_ai.credentials import GoogleToken, NoToken
+from mediagate.providers.vertex_ai.endpoint import GLOBAL, endpoint_of, place_of, token_of_account
 from mediagate.providers.vertex_ai.files import VertexFiles
 from mediagate.providers.vertex_ai.spec import VIDEOS
 from mediagate.providers.vertex_ai.veo import Veo
@@ -49,12 +48,11 @@ from mediagate.providers.video_spool import VideoSpool
 VEO_FAMILY: Final = "veo-"
 OMNI_FAMILY: Final = "gemini-omni-"
 # The Omni models are served there alone.
-OMNI_LOCATION: Final = "global"
+OMNI_LOCATION: Final = GLOBAL
 DEFAULT_LOCATION: Final = "us-central1"
 # What a request may hold of an image; a larger one goes by way of the bucket.
 IMAGE_BYTES_MAX: Final = 7 << 20
 KNOWN_MAX: Final = 1024
-_MULTI_REGIONS: Final = frozenset({"us", "eu"})
 # A part of a path.
 _MODEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.@_-]*")
 _INTERACTION: Final = re.compile(r"(?P<parent>projects/[^/#]+/locations/[^/#]+/interactions)/(?P<id>[^/#]+)")
@@ -299,55 +297,20 @@ def _refused(code: str, message: str, field: str) -> SubmitRefused:
     return SubmitRefused(Failure(FailureStage.INPUT, code, message, retryable=False, field=field))
 
 
-def endpoint_of(location: str) -> str:
-    """Where Vertex AI is, for a region, a multi-region or `global`."""
-    if location == OMNI_LOCATION:
-        return "https://aiplatform.googleapis.com"
-    if location in _MULTI_REGIONS:
-        return f"https://aiplatform.{location}.rep.googleapis.com"
-    return f"https://{location}-aiplatform.googleapis.com"
-
-
 def build(account: Account) -> VertexVideos:
     """Raises `ValueError` for an account without a bucket or a project. Credentials are looked for at the first use."""
     files = storage.build(account)
-    project = account.option("vertex_project") or account.env("VERTEXAI_PROJECT", "GOOGLE_CLOUD_PROJECT")
-    project = project or _project_of(account.options.get("vertex_credentials"))
-    if not project:
-        raise ValueError("vertex_project is missing; set it at the model or in VERTEXAI_PROJECT")
-    location = account.option("vertex_location") or account.env("VERTEXAI_LOCATION", "GOOGLE_CLOUD_LOCATION")
-    location = location or DEFAULT_LOCATION
-    base_url = base_url_of(account)
-    is_emulator = (base_url or "").startswith("http://") and not is_explicit(account)
-    token = NoToken() if is_emulator else GoogleToken(source_of(account), VIDEOS.title)
+    place = place_of(account, DEFAULT_LOCATION)
+    token = token_of_account(account, VIDEOS.title)
     calls = ProviderHttp(
-        VIDEOS.title,
-        base_url or endpoint_of(location),
-        token.headers,
-        silence_s=silence_of(account),
-        explain=google_errors.explain,
+        VIDEOS.title, place.url, token.headers, silence_s=silence_of(account), explain=google_errors.explain
     )
     return VertexVideos(
-        calls, token, files, project=project, location=location, base_url=base_url, spool=VideoSpool.of(account)
+        calls,
+        token,
+        files,
+        project=place.project,
+        location=place.location,
+        base_url=place.base_url,
+        spool=VideoSpool.of(account),
     )
-
-
-def base_url_of(account: Account) -> str | None:
-    """Another address of the API than Google's own for the location, where one is named."""
-    said = account.option("vertex_api_base") or account.env("GOOGLE_VERTEX_BASE_URL")
-    if not said and (urlsplit(account.api_base or "").hostname or "").endswith("aiplatform.googleapis.com"):
-        said = account.api_base
-    if not said:
-        return None
-    parts = urlsplit(said if "://" in said else f"https://{said}")
-    # Other gateways' configurations name the version, and the project behind it.
-    return f"{parts.scheme}://{parts.netloc}{re.split(r'/v[0-9]', parts.path)[0].rstrip('/')}"
-
-
-def _project_of(credentials: Any) -> str | None:
-    """The project that a key names. Reads no file."""
-    if isinstance(credentials, str) and credentials.lstrip().startswith("{"):
-        with suppress(ValueError):
-            credentials = json.loads(credentials)
-    found = credentials.get("project_id") if isinstance(credentials, Mapping) else None
-    return found if isinstance(found, str) else None

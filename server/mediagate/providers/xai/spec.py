@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from mediagate.core.chat import Dialect, MediaKind, Way
+from mediagate.core.limits import MIB
 from mediagate.core.sizes import size_of
 from mediagate.providers.base import Audio, VideoKind, VideoModel, VideoSpec
+from mediagate.providers.chat import ChatSpec, Taken
 from mediagate.providers.files import FileOperation, FileSpec
+from mediagate.providers.media_types import OFFICE, PDF, TEXTS
 
 FILES: Final = FileSpec(
     name="xai",
@@ -84,4 +88,20 @@ VIDEOS: Final = VideoSpec(
     poll_interval_s=5.0,
     # Files of the team, and a copy of the output among them that anybody may read.
     reserved=frozenset({"file_id", "video_id", "request_id", "storage_options"}),
+)
+
+_XAI_IMAGES: Final = ("image/png", "image/jpeg")
+# https://docs.x.ai/developers/files: a document is read by a search tool, which only the Responses API has.
+CHAT: Final = ChatSpec(
+    name="xai",
+    title="xAI",
+    source="https://docs.x.ai/developers/rest-api-reference/inference/chat",
+    takes=(
+        Taken(MediaKind.DOCUMENT, Way.FILE_ID, (*PDF, *TEXTS, *OFFICE), 48 * MIB, (Dialect.RESPONSES,)),
+        Taken(MediaKind.DOCUMENT, Way.LINK, (*PDF, *TEXTS, *OFFICE), 48 * MIB, (Dialect.RESPONSES,)),
+        Taken(MediaKind.IMAGE, Way.DATA, _XAI_IMAGES, 20 * MIB),
+        Taken(MediaKind.IMAGE, Way.LINK, _XAI_IMAGES, 20 * MIB),
+    ),
+    own_hosts=("x.ai",),
+    dialects=(Dialect.CHAT, Dialect.RESPONSES),
 )

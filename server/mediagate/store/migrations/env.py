@@ -8,6 +8,7 @@ from sqlmodel import SQLModel
 from mediagate.store import (
     tables,
     tables_access,
+    tables_batches,
     tables_handles,
     tables_limits,
     tables_money,
@@ -18,6 +19,7 @@ from mediagate.store import (
 for part in (
     tables.FileRow,
     tables_access.ApiKeyRow,
+    tables_batches.BatchRow,
     tables_handles.TokenRow,
     tables_limits.LimitStateRow,
     tables_money.SpendRow,

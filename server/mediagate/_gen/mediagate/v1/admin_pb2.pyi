@@ -12,7 +12,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Key(_message.Message):
-    __slots__ = ("key", "key_id", "key_name", "key_alias", "user_id", "team_id", "duration", "expires_at", "models", "providers", "max_budget", "soft_budget", "budget_duration", "rpm_limit", "uploads_per_minute", "bytes_per_minute", "max_parallel_requests", "max_parallel_uploads", "storage_quota_bytes", "end_user_storage_quota_bytes", "placement", "retention_days", "guardrails", "blocked", "metadata", "admin", "allow_provider_access", "created_at", "updated_at", "etag", "spend", "reserved", "budget_reset_at")
+    __slots__ = ("key", "key_id", "key_name", "key_alias", "user_id", "team_id", "duration", "expires_at", "models", "providers", "max_budget", "soft_budget", "budget_duration", "rpm_limit", "tpm_limit", "uploads_per_minute", "bytes_per_minute", "max_parallel_requests", "max_parallel_uploads", "storage_quota_bytes", "end_user_storage_quota_bytes", "placement", "retention_days", "guardrails", "blocked", "metadata", "admin", "allow_provider_access", "created_at", "updated_at", "etag", "spend", "reserved", "budget_reset_at")
     class PlacementEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -41,6 +41,7 @@ class Key(_message.Message):
     SOFT_BUDGET_FIELD_NUMBER: _ClassVar[int]
     BUDGET_DURATION_FIELD_NUMBER: _ClassVar[int]
     RPM_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    TPM_LIMIT_FIELD_NUMBER: _ClassVar[int]
     UPLOADS_PER_MINUTE_FIELD_NUMBER: _ClassVar[int]
     BYTES_PER_MINUTE_FIELD_NUMBER: _ClassVar[int]
     MAX_PARALLEL_REQUESTS_FIELD_NUMBER: _ClassVar[int]
@@ -74,6 +75,7 @@ class Key(_message.Message):
     soft_budget: float
     budget_duration: str
     rpm_limit: int
+    tpm_limit: int
     uploads_per_minute: int
     bytes_per_minute: float
     max_parallel_requests: int
@@ -93,10 +95,10 @@ class Key(_message.Message):
     spend: float
     reserved: float
     budget_reset_at: int
-    def __init__(self, key: _Optional[str] = ..., key_id: _Optional[str] = ..., key_name: _Optional[str] = ..., key_alias: _Optional[str] = ..., user_id: _Optional[str] = ..., team_id: _Optional[str] = ..., duration: _Optional[str] = ..., expires_at: _Optional[int] = ..., models: _Optional[_Iterable[str]] = ..., providers: _Optional[_Iterable[str]] = ..., max_budget: _Optional[float] = ..., soft_budget: _Optional[float] = ..., budget_duration: _Optional[str] = ..., rpm_limit: _Optional[int] = ..., uploads_per_minute: _Optional[int] = ..., bytes_per_minute: _Optional[float] = ..., max_parallel_requests: _Optional[int] = ..., max_parallel_uploads: _Optional[int] = ..., storage_quota_bytes: _Optional[float] = ..., end_user_storage_quota_bytes: _Optional[float] = ..., placement: _Optional[_Mapping[str, str]] = ..., retention_days: _Optional[_Mapping[str, int]] = ..., guardrails: _Optional[_Iterable[str]] = ..., blocked: _Optional[bool] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., admin: _Optional[bool] = ..., allow_provider_access: _Optional[bool] = ..., created_at: _Optional[int] = ..., updated_at: _Optional[int] = ..., etag: _Optional[str] = ..., spend: _Optional[float] = ..., reserved: _Optional[float] = ..., budget_reset_at: _Optional[int] = ...) -> None: ...
+    def __init__(self, key: _Optional[str] = ..., key_id: _Optional[str] = ..., key_name: _Optional[str] = ..., key_alias: _Optional[str] = ..., user_id: _Optional[str] = ..., team_id: _Optional[str] = ..., duration: _Optional[str] = ..., expires_at: _Optional[int] = ..., models: _Optional[_Iterable[str]] = ..., providers: _Optional[_Iterable[str]] = ..., max_budget: _Optional[float] = ..., soft_budget: _Optional[float] = ..., budget_duration: _Optional[str] = ..., rpm_limit: _Optional[int] = ..., tpm_limit: _Optional[int] = ..., uploads_per_minute: _Optional[int] = ..., bytes_per_minute: _Optional[float] = ..., max_parallel_requests: _Optional[int] = ..., max_parallel_uploads: _Optional[int] = ..., storage_quota_bytes: _Optional[float] = ..., end_user_storage_quota_bytes: _Optional[float] = ..., placement: _Optional[_Mapping[str, str]] = ..., retention_days: _Optional[_Mapping[str, int]] = ..., guardrails: _Optional[_Iterable[str]] = ..., blocked: _Optional[bool] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., admin: _Optional[bool] = ..., allow_provider_access: _Optional[bool] = ..., created_at: _Optional[int] = ..., updated_at: _Optional[int] = ..., etag: _Optional[str] = ..., spend: _Optional[float] = ..., reserved: _Optional[float] = ..., budget_reset_at: _Optional[int] = ...) -> None: ...
 
 class User(_message.Message):
-    __slots__ = ("user_id", "user_alias", "user_email", "auto_create_key", "key", "models", "providers", "max_budget", "soft_budget", "budget_duration", "rpm_limit", "uploads_per_minute", "bytes_per_minute", "max_parallel_requests", "max_parallel_uploads", "storage_quota_bytes", "end_user_storage_quota_bytes", "placement", "retention_days", "guardrails", "blocked", "metadata", "created_at", "updated_at", "etag", "spend", "reserved", "budget_reset_at")
+    __slots__ = ("user_id", "user_alias", "user_email", "auto_create_key", "key", "models", "providers", "max_budget", "soft_budget", "budget_duration", "rpm_limit", "tpm_limit", "uploads_per_minute", "bytes_per_minute", "max_parallel_requests", "max_parallel_uploads", "storage_quota_bytes", "end_user_storage_quota_bytes", "placement", "retention_days", "guardrails", "blocked", "metadata", "created_at", "updated_at", "etag", "spend", "reserved", "budget_reset_at")
     class PlacementEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -122,6 +124,7 @@ class User(_message.Message):
     SOFT_BUDGET_FIELD_NUMBER: _ClassVar[int]
     BUDGET_DURATION_FIELD_NUMBER: _ClassVar[int]
     RPM_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    TPM_LIMIT_FIELD_NUMBER: _ClassVar[int]
     UPLOADS_PER_MINUTE_FIELD_NUMBER: _ClassVar[int]
     BYTES_PER_MINUTE_FIELD_NUMBER: _ClassVar[int]
     MAX_PARALLEL_REQUESTS_FIELD_NUMBER: _ClassVar[int]
@@ -150,6 +153,7 @@ class User(_message.Message):
     soft_budget: float
     budget_duration: str
     rpm_limit: int
+    tpm_limit: int
     uploads_per_minute: int
     bytes_per_minute: float
     max_parallel_requests: int
@@ -167,10 +171,10 @@ class User(_message.Message):
     spend: float
     reserved: float
     budget_reset_at: int
-    def __init__(self, user_id: _Optional[str] = ..., user_alias: _Optional[str] = ..., user_email: _Optional[str] = ..., auto_create_key: _Optional[bool] = ..., key: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., providers: _Optional[_Iterable[str]] = ..., max_budget: _Optional[float] = ..., soft_budget: _Optional[float] = ..., budget_duration: _Optional[str] = ..., rpm_limit: _Optional[int] = ..., uploads_per_minute: _Optional[int] = ..., bytes_per_minute: _Optional[float] = ..., max_parallel_requests: _Optional[int] = ..., max_parallel_uploads: _Optional[int] = ..., storage_quota_bytes: _Optional[float] = ..., end_user_storage_quota_bytes: _Optional[float] = ..., placement: _Optional[_Mapping[str, str]] = ..., retention_days: _Optional[_Mapping[str, int]] = ..., guardrails: _Optional[_Iterable[str]] = ..., blocked: _Optional[bool] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., created_at: _Optional[int] = ..., updated_at: _Optional[int] = ..., etag: _Optional[str] = ..., spend: _Optional[float] = ..., reserved: _Optional[float] = ..., budget_reset_at: _Optional[int] = ...) -> None: ...
+    def __init__(self, user_id: _Optional[str] = ..., user_alias: _Optional[str] = ..., user_email: _Optional[str] = ..., auto_create_key: _Optional[bool] = ..., key: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., providers: _Optional[_Iterable[str]] = ..., max_budget: _Optional[float] = ..., soft_budget: _Optional[float] = ..., budget_duration: _Optional[str] = ..., rpm_limit: _Optional[int] = ..., tpm_limit: _Optional[int] = ..., uploads_per_minute: _Optional[int] = ..., bytes_per_minute: _Optional[float] = ..., max_parallel_requests: _Optional[int] = ..., max_parallel_uploads: _Optional[int] = ..., storage_quota_bytes: _Optional[float] = ..., end_user_storage_quota_bytes: _Optional[float] = ..., placement: _Optional[_Mapping[str, str]] = ..., retention_days: _Optional[_Mapping[str, int]] = ..., guardrails: _Optional[_Iterable[str]] = ..., blocked: _Optional[bool] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., created_at: _Optional[int] = ..., updated_at: _Optional[int] = ..., etag: _Optional[str] = ..., spend: _Optional[float] = ..., reserved: _Optional[float] = ..., budget_reset_at: _Optional[int] = ...) -> None: ...
 
 class Team(_message.Message):
-    __slots__ = ("team_id", "team_alias", "models", "providers", "max_budget", "soft_budget", "budget_duration", "rpm_limit", "uploads_per_minute", "bytes_per_minute", "max_parallel_requests", "max_parallel_uploads", "storage_quota_bytes", "end_user_storage_quota_bytes", "placement", "retention_days", "guardrails", "blocked", "metadata", "created_at", "updated_at", "etag", "spend", "reserved", "budget_reset_at")
+    __slots__ = ("team_id", "team_alias", "models", "providers", "max_budget", "soft_budget", "budget_duration", "rpm_limit", "tpm_limit", "uploads_per_minute", "bytes_per_minute", "max_parallel_requests", "max_parallel_uploads", "storage_quota_bytes", "end_user_storage_quota_bytes", "placement", "retention_days", "guardrails", "blocked", "metadata", "created_at", "updated_at", "etag", "spend", "reserved", "budget_reset_at")
     class PlacementEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -193,6 +197,7 @@ class Team(_message.Message):
     SOFT_BUDGET_FIELD_NUMBER: _ClassVar[int]
     BUDGET_DURATION_FIELD_NUMBER: _ClassVar[int]
     RPM_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    TPM_LIMIT_FIELD_NUMBER: _ClassVar[int]
     UPLOADS_PER_MINUTE_FIELD_NUMBER: _ClassVar[int]
     BYTES_PER_MINUTE_FIELD_NUMBER: _ClassVar[int]
     MAX_PARALLEL_REQUESTS_FIELD_NUMBER: _ClassVar[int]
@@ -218,6 +223,7 @@ class Team(_message.Message):
     soft_budget: float
     budget_duration: str
     rpm_limit: int
+    tpm_limit: int
     uploads_per_minute: int
     bytes_per_minute: float
     max_parallel_requests: int
@@ -235,7 +241,7 @@ class Team(_message.Message):
     spend: float
     reserved: float
     budget_reset_at: int
-    def __init__(self, team_id: _Optional[str] = ..., team_alias: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., providers: _Optional[_Iterable[str]] = ..., max_budget: _Optional[float] = ..., soft_budget: _Optional[float] = ..., budget_duration: _Optional[str] = ..., rpm_limit: _Optional[int] = ..., uploads_per_minute: _Optional[int] = ..., bytes_per_minute: _Optional[float] = ..., max_parallel_requests: _Optional[int] = ..., max_parallel_uploads: _Optional[int] = ..., storage_quota_bytes: _Optional[float] = ..., end_user_storage_quota_bytes: _Optional[float] = ..., placement: _Optional[_Mapping[str, str]] = ..., retention_days: _Optional[_Mapping[str, int]] = ..., guardrails: _Optional[_Iterable[str]] = ..., blocked: _Optional[bool] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., created_at: _Optional[int] = ..., updated_at: _Optional[int] = ..., etag: _Optional[str] = ..., spend: _Optional[float] = ..., reserved: _Optional[float] = ..., budget_reset_at: _Optional[int] = ...) -> None: ...
+    def __init__(self, team_id: _Optional[str] = ..., team_alias: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., providers: _Optional[_Iterable[str]] = ..., max_budget: _Optional[float] = ..., soft_budget: _Optional[float] = ..., budget_duration: _Optional[str] = ..., rpm_limit: _Optional[int] = ..., tpm_limit: _Optional[int] = ..., uploads_per_minute: _Optional[int] = ..., bytes_per_minute: _Optional[float] = ..., max_parallel_requests: _Optional[int] = ..., max_parallel_uploads: _Optional[int] = ..., storage_quota_bytes: _Optional[float] = ..., end_user_storage_quota_bytes: _Optional[float] = ..., placement: _Optional[_Mapping[str, str]] = ..., retention_days: _Optional[_Mapping[str, int]] = ..., guardrails: _Optional[_Iterable[str]] = ..., blocked: _Optional[bool] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., created_at: _Optional[int] = ..., updated_at: _Optional[int] = ..., etag: _Optional[str] = ..., spend: _Optional[float] = ..., reserved: _Optional[float] = ..., budget_reset_at: _Optional[int] = ...) -> None: ...
 
 class CreateKeyRequest(_message.Message):
     __slots__ = ("key",)

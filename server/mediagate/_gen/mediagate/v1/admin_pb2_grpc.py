@@ -173,7 +173,8 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetKey(self, request, context):
-        """Returns one key, without its secret; the caller's own where none is named.
+        """Returns one key, without its secret; the caller's own where none is named. The master key is not kept: of it there is
+        `admin`, and the name `master`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

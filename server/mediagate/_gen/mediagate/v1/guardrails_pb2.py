@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from mediagate._gen.buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmediagate/v1/guardrails.proto\x12\x0cmediagate.v1\x1a\x1b\x62uf/validate/validate.proto\"2\n\x0cGuardedImage\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x14\n\x0c\x63ontent_type\x18\x02 \x01(\t\"\x87\x02\n\x0c\x43heckRequest\x12\x11\n\tguardrail\x18\x01 \x01(\t\x12\"\n\x05stage\x18\x02 \x01(\x0e\x32\x13.mediagate.v1.Stage\x12\x0e\n\x04text\x18\x03 \x01(\tH\x00\x12+\n\x05image\x18\x04 \x01(\x0b\x32\x1a.mediagate.v1.GuardedImageH\x00\x12\r\n\x05model\x18\x05 \x01(\t\x12\x0e\n\x06key_id\x18\x06 \x01(\t\x12\x0f\n\x07user_id\x18\x07 \x01(\t\x12\x0f\n\x07team_id\x18\x08 \x01(\t\x12\x10\n\x08\x65nd_user\x18\t \x01(\t\x12\x12\n\nrequest_id\x18\n \x01(\t\x12\x11\n\tobject_id\x18\x0b \x01(\tB\t\n\x07\x63ontent\"u\n\rCheckResponse\x12\x30\n\x07verdict\x18\x01 \x01(\x0e\x32\x15.mediagate.v1.VerdictB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\x10\n\x08\x66indings\x18\x04 \x03(\t*k\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTAGE_PROMPT\x10\x01\x12\x0f\n\x0bSTAGE_IMAGE\x10\x02\x12\x13\n\x0fSTAGE_THUMBNAIL\x10\x03\x12\x13\n\x0fSTAGE_TEXT_FILE\x10\x04*H\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x11\n\rVERDICT_ALLOW\x10\x01\x12\x11\n\rVERDICT_BLOCK\x10\x02\x32T\n\x10GuardrailService\x12@\n\x05\x43heck\x12\x1a.mediagate.v1.CheckRequest\x1a\x1b.mediagate.v1.CheckResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmediagate/v1/guardrails.proto\x12\x0cmediagate.v1\x1a\x1b\x62uf/validate/validate.proto\"2\n\x0cGuardedImage\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x14\n\x0c\x63ontent_type\x18\x02 \x01(\t\"\x87\x02\n\x0c\x43heckRequest\x12\x11\n\tguardrail\x18\x01 \x01(\t\x12\"\n\x05stage\x18\x02 \x01(\x0e\x32\x13.mediagate.v1.Stage\x12\x0e\n\x04text\x18\x03 \x01(\tH\x00\x12+\n\x05image\x18\x04 \x01(\x0b\x32\x1a.mediagate.v1.GuardedImageH\x00\x12\r\n\x05model\x18\x05 \x01(\t\x12\x0e\n\x06key_id\x18\x06 \x01(\t\x12\x0f\n\x07user_id\x18\x07 \x01(\t\x12\x0f\n\x07team_id\x18\x08 \x01(\t\x12\x10\n\x08\x65nd_user\x18\t \x01(\t\x12\x12\n\nrequest_id\x18\n \x01(\t\x12\x11\n\tobject_id\x18\x0b \x01(\tB\t\n\x07\x63ontent\"u\n\rCheckResponse\x12\x30\n\x07verdict\x18\x01 \x01(\x0e\x32\x15.mediagate.v1.VerdictB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\x10\n\x08\x66indings\x18\x04 \x03(\t*}\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTAGE_PROMPT\x10\x01\x12\x0f\n\x0bSTAGE_IMAGE\x10\x02\x12\x13\n\x0fSTAGE_THUMBNAIL\x10\x03\x12\x13\n\x0fSTAGE_TEXT_FILE\x10\x04\x12\x10\n\x0cSTAGE_ANSWER\x10\x05*H\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x11\n\rVERDICT_ALLOW\x10\x01\x12\x11\n\rVERDICT_BLOCK\x10\x02\x32T\n\x10GuardrailService\x12@\n\x05\x43heck\x12\x1a.mediagate.v1.CheckRequest\x1a\x1b.mediagate.v1.CheckResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,15 +35,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHECKRESPONSE'].fields_by_name['verdict']._loaded_options = None
   _globals['_CHECKRESPONSE'].fields_by_name['verdict']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_STAGE']._serialized_start=513
-  _globals['_STAGE']._serialized_end=620
-  _globals['_VERDICT']._serialized_start=622
-  _globals['_VERDICT']._serialized_end=694
+  _globals['_STAGE']._serialized_end=638
+  _globals['_VERDICT']._serialized_start=640
+  _globals['_VERDICT']._serialized_end=712
   _globals['_GUARDEDIMAGE']._serialized_start=76
   _globals['_GUARDEDIMAGE']._serialized_end=126
   _globals['_CHECKREQUEST']._serialized_start=129
   _globals['_CHECKREQUEST']._serialized_end=392
   _globals['_CHECKRESPONSE']._serialized_start=394
   _globals['_CHECKRESPONSE']._serialized_end=511
-  _globals['_GUARDRAILSERVICE']._serialized_start=696
-  _globals['_GUARDRAILSERVICE']._serialized_end=780
+  _globals['_GUARDRAILSERVICE']._serialized_start=714
+  _globals['_GUARDRAILSERVICE']._serialized_end=798
 # @@protoc_insertion_point(module_scope)

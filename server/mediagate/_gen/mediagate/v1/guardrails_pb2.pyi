@@ -15,6 +15,7 @@ class Stage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     STAGE_IMAGE: _ClassVar[Stage]
     STAGE_THUMBNAIL: _ClassVar[Stage]
     STAGE_TEXT_FILE: _ClassVar[Stage]
+    STAGE_ANSWER: _ClassVar[Stage]
 
 class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -26,6 +27,7 @@ STAGE_PROMPT: Stage
 STAGE_IMAGE: Stage
 STAGE_THUMBNAIL: Stage
 STAGE_TEXT_FILE: Stage
+STAGE_ANSWER: Stage
 VERDICT_UNSPECIFIED: Verdict
 VERDICT_ALLOW: Verdict
 VERDICT_BLOCK: Verdict

@@ -97,15 +97,15 @@ class SpendServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetSpend(self, request, context):
-        """Adds up what was spent by key, model, user, team or provider, the dearest first.
+        """Adds up what was spent by key, model, user, team or provider, the dearest first; or by day in UTC, the newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetSpendHttp(self, request, context):
-        """The same over REST: `/spend/keys`, `/spend/models`, `/spend/users`, `/spend/teams` and `/spend/providers`; JSON or CSV as
-        for ListSpendLogsHttp.
+        """The same over REST: `/spend/keys`, `/spend/models`, `/spend/users`, `/spend/teams`, `/spend/providers` and `/spend/days`;
+        JSON or CSV as for ListSpendLogsHttp.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
