@@ -54,10 +54,14 @@ def main(address: str, key: str, path: Path) -> None:
         copy = path.with_suffix(".copy")
         content = files.DownloadFile(files_pb2.DownloadFileRequest(file_id=file.id), metadata=metadata)
         print(f"read back {save(content, copy)} bytes")
+        if copy.read_bytes() != path.read_bytes():
+            raise SystemExit("the copy is another file")
         files.DeleteFile(files_pb2.DeleteFileRequest(file_id=file.id), metadata=metadata)
 
         videos = videos_pb2_grpc.VideoServiceStub(channel)
-        request = videos_pb2.CreateVideoRequest(prompt="A paper boat on a river", seconds="2", size="320x180")
+        request = videos_pb2.CreateVideoRequest(
+            model="local-video", prompt="A paper boat on a river", seconds="2", size="320x180"
+        )
         video = videos.CreateVideo(request, metadata=metadata)
         for event in videos.WatchVideo(videos_pb2.WatchVideoRequest(video_id=video.id), metadata=metadata):
             print(event.seq, event.type, event.phase.to or event.video.status, event.progress.percent or "")
@@ -66,6 +70,7 @@ def main(address: str, key: str, path: Path) -> None:
             raise SystemExit(f"the video {video.status}: {video.mediagate.failure.message}")
         content = videos.DownloadVideo(videos_pb2.DownloadVideoRequest(video_id=video.id), metadata=metadata)
         print(f"downloaded {save(content, Path('video.mp4'))} bytes to video.mp4")
+        videos.DeleteVideo(videos_pb2.DeleteVideoRequest(video_id=video.id), metadata=metadata)
 
 
 if __name__ == "__main__":

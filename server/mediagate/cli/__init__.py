@@ -1,1 +1,1 @@
-"""The `mediagate` command: one file per sub-command."""
+"""The server's part of the `mediagate` command: one file per sub-command; `commands.py` lists them."""

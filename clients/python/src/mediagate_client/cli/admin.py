@@ -5,21 +5,16 @@ The commands of the three differ in a few words, so that they are built from one
 
 # Signatures are read when the commands are built, so that annotations cannot be texts here.
 import inspect
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
 import typer
 
-from mediagate.cli.gateway import URL, Gateway
+from mediagate_client.cli import show
+from mediagate_client.cli.options import command, group
+from mediagate_client.cli.shell import Shell
 
-Url = Annotated[str | None, typer.Option("--url", help=f"The gateway. [env: MEDIAGATE_URL; default: {URL}]")]
-DataDir = Annotated[
-    str | None,
-    typer.Option("--data-dir", help="Where `mediagate dev` keeps its master key. [env: MEDIAGATE_DATA_DIR]"),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 PAGE_SIZE: Final = 1000
 
 _LIMITS: Final[tuple[tuple[str, type, str], ...]] = (
@@ -29,6 +24,7 @@ _LIMITS: Final[tuple[tuple[str, type, str], ...]] = (
     ("soft_budget", float, "Spending is warned about from here on, US dollars."),
     ("budget_duration", str, "When the budget begins anew: 30d, 12h, 1mo."),
     ("rpm_limit", int, "Requests a minute."),
+    ("tpm_limit", int, "Tokens of chats a minute, both directions together."),
     ("uploads_per_minute", int, "Uploads a minute."),
     ("bytes_per_minute", float, "Bytes a minute, up and down together."),
     ("max_parallel_requests", int, "Requests at the same time."),
@@ -96,27 +92,33 @@ KINDS: Final = (
 
 def commands_of(kind: Kind) -> typer.Typer:
     """The sub-commands of one kind."""
-    app = typer.Typer(no_args_is_help=True, help=f"{kind.noun.capitalize()}s: make, list, change and delete them.")
-    app.command("create", help=f"Make a {kind.noun}.")(_create(kind))
-    app.command("update", help=f"Change what is given of a {kind.noun}.")(_update(kind))
-    app.command("list", help=f"List every {kind.noun}, newest first.")(_list(kind))
-    app.command("show", help=f"Show one {kind.noun}.")(_show(kind))
-    app.command("delete", help=f"Delete {kind.noun}s{'' if kind.noun == 'key' else ' and their keys'}.")(_delete(kind))
-    if kind.noun == "key":
-        app.command("regenerate", help="Give a key another secret; the old one is refused.")(_regenerate)
+    noun = kind.noun
+    app = group(f"{noun.capitalize()}s: make, list, change and delete them.")
+    command(app, "create", help=f"Make a {noun}. Prints {_printed(kind)}.", admin=True)(_create(kind))
+    command(app, "update", help=f"Change what is given of a {noun}.", admin=True)(_update(kind))
+    command(app, "list", help=f"List every {noun}, newest first. `ls` is the same.", admin=True)(_list(kind))
+    command(app, "show", help=f"Show one {noun}, as JSON.", admin=True)(_show(kind))
+    also = "" if noun == "key" else " and their keys"
+    command(app, "delete", help=f"Delete {noun}s{also}: all or none. `rm` is the same.", admin=True)(_delete(kind))
+    if noun == "key":
+        command(app, "regenerate", help="Give a key another secret; the old one is refused.", admin=True)(_regenerate)
     return app
 
 
+def _printed(kind: Kind) -> str:
+    return "the key, which is shown this once" if kind.noun == "key" else "its id"
+
+
 def _create(kind: Kind) -> Callable[..., None]:
-    def run(url: Url = None, data_dir: DataDir = None, as_json: Json = False, **given: Any) -> None:
+    def run(shell: Shell, **given: Any) -> None:
         members = _members(kind, given)
         if kind.may_name and given.get(kind.named_by):
             members[kind.named_by] = given[kind.named_by]
         if kind.noun == "user":
             members["auto_create_key"] = False
-        made = Gateway.at(url, data_dir).post(f"/{kind.noun}/{kind.create}", members)
+        made = shell.rest.post(f"/{kind.noun}/{kind.create}", members)
         # The secret alone can be put into a variable: KEY=$(mediagate keys create ...).
-        _print(made, as_json, lambda: [made["key"] if kind.noun == "key" else made[kind.named_by]])
+        shell.answer(made, lambda: [made["key"] if kind.noun == "key" else made[kind.named_by]])
 
     options = list(kind.options)
     if kind.may_name:
@@ -126,67 +128,61 @@ def _create(kind: Kind) -> Callable[..., None]:
 
 def _update(kind: Kind) -> Callable[..., None]:
     def run(
+        shell: Shell,
         name: Annotated[str, typer.Argument(metavar=kind.noun.upper(), help=_naming(kind))],
         clear: Annotated[list[str] | None, typer.Option("--clear", help="A member to clear; repeat it.")] = None,
-        url: Url = None,
-        data_dir: DataDir = None,
-        as_json: Json = False,
         **given: Any,
     ) -> None:
         members = _members(kind, given)
         mask = {"update_mask": ",".join([*members, *clear])} if clear else {}
-        changed = Gateway.at(url, data_dir).post(f"/{kind.noun}/update", {kind.named_by: name, **members}, mask)
-        _print(changed, as_json, lambda: _table([changed], kind.columns))
+        changed = shell.rest.post(f"/{kind.noun}/update", {kind.named_by: name, **members}, mask)
+        shell.answer(changed, lambda: _table([changed], kind.columns))
 
     return _with_options(run, kind.options)
 
 
 def _list(kind: Kind) -> Callable[..., None]:
-    def run(url: Url = None, data_dir: DataDir = None, as_json: Json = False) -> None:
-        gateway, found, token = Gateway.at(url, data_dir), [], ""
+    def run(shell: Shell) -> None:
+        found: list[dict[str, Any]] = []
+        token = ""
         while True:
-            page = gateway.get(f"/{kind.noun}/list", {"size": str(PAGE_SIZE), "page_token": token})
+            page = shell.rest.get(f"/{kind.noun}/list", {"size": PAGE_SIZE, "page_token": token})
             found += page.get(f"{kind.noun}s", [])
             token = page.get("next_page_token", "")
             if not token:
                 break
-        _print(found, as_json, lambda: _table(found, kind.columns))
+        shell.answer(found, lambda: _table(found, kind.columns))
 
     return run
 
 
 def _show(kind: Kind) -> Callable[..., None]:
     def run(
+        shell: Shell,
         name: Annotated[str, typer.Argument(metavar=kind.noun.upper(), help=_naming(kind))],
-        url: Url = None,
-        data_dir: DataDir = None,
     ) -> None:
-        _print(Gateway.at(url, data_dir).get(f"/{kind.noun}/info", {kind.named_by: name}), True, list)
+        shell.json = True
+        shell.answer(shell.rest.get(f"/{kind.noun}/info", {kind.named_by: name}), list)
 
     return run
 
 
 def _delete(kind: Kind) -> Callable[..., None]:
     def run(
-        names: Annotated[list[str], typer.Argument(metavar=f"{kind.noun.upper()}...", help=_naming(kind))],
-        url: Url = None,
-        data_dir: DataDir = None,
-        as_json: Json = False,
+        shell: Shell,
+        names: Annotated[list[str], typer.Argument(metavar=kind.noun.upper(), help=_naming(kind))],
     ) -> None:
-        gone = Gateway.at(url, data_dir).post(f"/{kind.noun}/delete", {kind.many: names})
-        _print(gone, as_json, lambda: gone[f"deleted_{kind.noun}s"])
+        gone = shell.rest.post(f"/{kind.noun}/delete", {kind.many: names})
+        shell.answer(gone, lambda: gone[f"deleted_{kind.noun}s"])
 
     return run
 
 
 def _regenerate(
-    name: Annotated[str, typer.Argument(metavar="KEY", help="The key, its id or its alias.")],
-    url: Url = None,
-    data_dir: DataDir = None,
-    as_json: Json = False,
+    shell: Shell, name: Annotated[str, typer.Argument(metavar="KEY", help="The key, its id or its alias.")]
 ) -> None:
-    made = Gateway.at(url, data_dir).post("/key/regenerate", {"key": name})
-    _print(made, as_json, lambda: [made["key"]])
+    made = shell.rest.post("/key/regenerate", {"key": name})
+    shell.answer(made, lambda: [made["key"]])
 
 
 def _naming(kind: Kind) -> str:
@@ -240,11 +236,8 @@ def _pairs(name: str, texts: list[str]) -> dict[str, Any]:
     return pairs
 
 
-def _print(answer: Any, as_json: bool, lines: Callable[[], list[str]]) -> None:
-    print(json.dumps(answer, indent=2) if as_json else "\n".join(lines()))
-
-
 def _table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> list[str]:
-    cells = [list(columns), *([str(row.get(column, "-")) for column in columns] for row in rows)]
-    widths = [max(len(line[number]) for line in cells) for number in range(len(columns))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+    return show.table(columns, [[row.get(column) for column in columns] for row in rows])
+
+
+keys, users, teams = (commands_of(kind) for kind in KINDS)

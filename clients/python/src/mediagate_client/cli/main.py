@@ -1,0 +1,54 @@
+"""The entry point: run a command, and turn whatever goes wrong into a sentence and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 failed, 2 usage, config or environment, 3 not allowed, or there is
+    something to do, 4 not found, 5 unavailable, 6 conflict, 7 budget, quota or rate, 8 a video failed, 9 a file of this
+    machine, 130 Ctrl-C, 141 nobody reads stdout any more."""
+    if any(find_spec(name) is None for name in ("typer", "rich")):
+        print("The command line needs more than the library: pip install 'mediagate-client[shell]'", file=sys.stderr)
+        sys.exit(2)
+    _take_debug(sys.argv)
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal cannot show is no reason to fail.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        from mediagate_client.cli.root import root
+
+        root().main(prog_name="mediagate")
+    except KeyboardInterrupt:
+        # Before a command has begun, or while one that was interrupted tidies up.
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get("MEDIAGATE_DEBUG") == "1":
+            raise
+        sys.exit(_tell(error))
+
+
+def _take_debug(arguments: list[str]) -> None:
+    """`--debug` stands anywhere before a `--`."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    if "--debug" in arguments[:end]:
+        os.environ["MEDIAGATE_DEBUG"] = "1"
+        arguments.remove("--debug")
+
+
+def _tell(error: Exception) -> int:
+    # The server's own commands bring the code with them.
+    code = getattr(error, "exit_code", None)
+    if isinstance(code, int):
+        print(error, file=sys.stderr)
+        return code
+    print(f"mediagate failed: {type(error).__name__}: {error}. --debug shows where.", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    main()
