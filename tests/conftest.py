@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -14,23 +17,65 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
+# Read as gRPC is imported. Its handlers of forks crash one in some hundred processes that are forked beside its
+# threads, as those of another account are.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+
+import botocore.loaders
 import grpc
 import httpx
+import httpx2
 import hypothesis
 import openai
 import pytest
 import yaml
 
 from tests import trouble
+from tests.api_document import judge
 from tests.database_template import copy_of_database
+from tests.together import Together, end_what_was_shared, shared
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+# Told to keep no bytecode, every process of every gateway would compile all that it imports: three seconds of processor
+# time each.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+
+def read_certificates_once(transports: Any) -> None:
+    """Let all clients of an HTTP library share what they trust: each would read the certificates anew, 40 ms of
+    processor time, more than most tests take."""
+    make = transports.create_ssl_context
+
+    @functools.cache
+    def shared(trust_env: bool, *_: str | None) -> ssl.SSLContext:
+        context: ssl.SSLContext = make(verify=True, trust_env=trust_env)
+        return context
+
+    def create(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
+        if verify is True and cert is None:
+            return shared(trust_env, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+        context: ssl.SSLContext = make(verify=verify, cert=cert, trust_env=trust_env)
+        return context
+
+    transports.create_ssl_context = create
+
+
+read_certificates_once(httpx._transports.default)
+read_certificates_once(httpx2._transports.default)
+# For the same reason: each of Amazon's clients would read the models of its services anew.
+botocore.loaders.create_loader = functools.cache(botocore.loaders.create_loader)
 MASTER_KEY = "sk-test-master-key"
 # The machine may be a slow one with more to do: times are told by benchmarks, and only a hang fails a test.
 START_S = 120
-hypothesis.settings.register_profile("untimed", deadline=None)
-hypothesis.settings.load_profile("untimed")
+# What is drawn is the same in every run, so that a change is red for what it changed. `poe soak` draws anew.
+hypothesis.settings.register_profile("drawn_once", deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile("drawn_anew", deadline=None)
+hypothesis.settings.load_profile("drawn_once")
 DEV = (sys.executable, "-m", "mediagate.cli.main", "dev")
 
 
@@ -57,9 +102,10 @@ class Gateway:
         return f"http://127.0.0.1:{self.port}"
 
     def http(self, **options: Any) -> httpx.Client:
-        """A client that sends the master key."""
-        # No TLS here, and reading the certificates takes longer than most tests.
-        return httpx.Client(base_url=self.url, headers=self.auth, timeout=120, verify=False, **options)
+        """A client that sends the master key, and holds what is answered against the OpenAPI document."""
+        return httpx.Client(
+            base_url=self.url, headers=self.auth, timeout=120, event_hooks={"response": [judge]}, **options
+        )
 
     def openai(self, **options: Any) -> openai.OpenAI:
         """The official client, unmodified."""
@@ -153,9 +199,14 @@ def start_gateway(data_dir: Path, config: dict[str, Any] | None = None, port: in
     """Start `mediagate dev` and wait until it is ready. In a `with` statement it ends with the block, however that
     ends. Where `data_dir` has no database yet, it gets a copy of one that was made before."""
     data_dir.mkdir(parents=True, exist_ok=True)
+    with_database(data_dir)
+    return _started(data_dir, config, port)
+
+
+def with_database(data_dir: Path) -> None:
+    """Copy a database that was made before, where the data dir has none yet."""
     if not (data_dir / "postgres").exists():
         copy_of_database(data_dir / "postgres", _database)
-    return _started(data_dir, config, port)
 
 
 @contextmanager
@@ -216,10 +267,43 @@ def data_folder() -> Iterator[Path]:
             trouble.forget(data_dir, failed=failed)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together | None:
+    """Where files are spread over workers, keep those together that share a gateway."""
+    return Together(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect tests without collecting garbage: modules and tests stay for good, and walking them again and again is a
+    quarter of what their collection takes, in every worker."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C end what tests start: a job in a shell's background ignores it, and what it starts inherits that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     """Note where the logs end, so that a report shows what came in its test."""
     trouble.begin_test()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """Behind the last test of a group, end what its files share."""
+    try:
+        return (yield)
+    finally:
+        end_what_was_shared(item, nextitem)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -240,6 +324,23 @@ def gateway() -> Iterator[Gateway]:
 
 
 @pytest.fixture(scope="module")
+def pair() -> Gateway:
+    """A gateway with two server processes, of which a test may kill one."""
+    return shared.of("pair", _two_servers)
+
+
+@contextmanager
+def _two_servers() -> Iterator[Gateway]:
+    config = {
+        **TEST_CONFIG,
+        "server": {"api_processes": 2, "shutdown_s": 60},
+        "handles": {"public_url": "https://a.example/"},
+    }
+    with data_folder() as data_dir, start_gateway(data_dir, config) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def own_gateway() -> Iterator[Callable[..., Gateway]]:
     """Starts gateways that a module may break; whatever still runs is stopped behind it."""
     with ExitStack() as started:
@@ -256,6 +357,25 @@ def client(gateway: Gateway) -> Iterator[openai.OpenAI]:
     """The official client on the shared gateway."""
     with gateway.openai() as official:
         yield official
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium. For a module: as long as it is there, Playwright has an event loop in this thread, in which
+    no asynchronous test can run."""
+    from tests.chromium.browser import chromium
+
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that may show no error."""
+    from tests.chromium.browser import quiet_page
+
+    with quiet_page(browser) as shown:
+        yield shown
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import httpx
+import psycopg
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -76,6 +77,14 @@ class TestKeys:
         )
         assert key["key"] not in json.dumps(dumped)
 
+    def test_a_time_that_no_number_holds_reads_as_the_last_that_one_does(self, http: httpx.Client) -> None:
+        key = made(http, "/key/generate", duration="99999d", max_budget=1, budget_duration="9999mo")
+        assert key["expires_at"] == 0xFFFFFFFF
+        info = http.get("/key/info", params={"key": key["key_id"]}).json()["info"]
+        assert (info["expires_at"], info["budget_reset_at"]) == (0xFFFFFFFF, 0xFFFFFFFF)
+        (budget,) = http.get("/spend/budgets", headers=bearer(key["key"])).json()["data"]
+        assert budget["budget_reset_at"] == 0xFFFFFFFF
+
     def test_an_update_changes_what_is_given(self, http: httpx.Client) -> None:
         key = made(http, "/key/generate", max_budget=5, rpm_limit=3, models=["a"], metadata={"a": 1})
         changed = made(http, "/key/update", key=key["key"], max_budget=7)
@@ -108,6 +117,33 @@ class TestKeys:
         key = made(http, "/key/generate")
         refused(http.post("/key/delete", json={"keys": [key["key"], "sk-unknown"]}), 404, "key_not_found")
         assert http.get("/v1/files", headers=bearer(key["key"])).status_code == 200
+
+    def test_a_key_that_is_named_twice_is_deleted_once(self, http: httpx.Client) -> None:
+        key = made(http, "/key/generate", key_alias="named-twice")
+        body = {"keys": [key["key_id"], key["key"]], "key_aliases": ["named-twice"]}
+        assert http.post("/key/delete", json=body).json() == {"deleted_keys": [key["key_id"]]}
+
+    def test_two_deletions_that_name_the_same_keys_in_two_ways_never_wait_for_each_other(
+        self, http: httpx.Client, gateway: Gateway
+    ) -> None:
+        first, second = (made(http, "/key/generate", key_alias=alias)["key_id"] for alias in ("to-go-b", "to-go-a"))
+        assert first < second
+        bodies = ({"keys": [first, second]}, {"key_aliases": ["to-go-a", "to-go-b"]})
+
+        def are_waiting(count: int) -> bool:
+            query = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%api_key%%'"
+            return len(sql(gateway, query)) == count
+
+        with ThreadPoolExecutor(2) as pool, psycopg.connect(gateway.database_url) as holder:
+            holder.execute("SELECT id FROM api_key WHERE id = %s FOR UPDATE", [first])
+            deletions = []
+            for number, body in enumerate(bodies, 1):
+                deletions.append(pool.submit(http.post, "/key/delete", json=body))
+                eventually(lambda number=number: are_waiting(number), "it waits for the key")
+            holder.rollback()
+            answers = [deletion.result() for deletion in deletions]
+        assert sorted(answer.status_code for answer in answers) == [200, 404], [answer.text for answer in answers]
+        assert {first, second} == {*next(one for one in answers if one.status_code == 200).json()["deleted_keys"]}
 
     @pytest.mark.parametrize("path", ["/key/regenerate", "/key/{}/regenerate"])
     def test_a_regenerated_key_has_another_secret(self, http: httpx.Client, path: str) -> None:
@@ -163,7 +199,10 @@ class TestKeys:
             {"team_id": "no-such-team"},
             {"user_id": "x" * 200},
             {"models": [""]},
+            {"models": ["\u0000"]},
             {"metadata": {"a": "x" * 20_000}},
+            {"metadata": {"a\u0000": [{"b": "\u0000"}]}},
+            {"placement": {"region": "\u0000"}},
             {"retention_days": {"batch": 0}},
             {"retention_days": {"batch": -1}},
         ],
@@ -298,6 +337,11 @@ class TestWhoMay:
         mine = issue_key(gateway)
         for params in ({}, {"key": mine.key}, {"key": mine.id}):
             assert http.get("/key/info", params=params, headers=mine.headers).json()["key"] == mine.id
+
+    def test_the_master_key_knows_itself(self, http: httpx.Client) -> None:
+        answer = http.get("/key/info").json()
+        assert (answer["key"], answer["info"]["key_name"], answer["info"]["admin"]) == ("", "master", True)
+        refused(http.get("/key/info", headers={"x-mediagate-user": "ada"}), 403, "owner_only")
 
     def test_an_admin_key_may_everything(self, http: httpx.Client) -> None:
         admin = made(http, "/key/generate", admin=True)

@@ -15,29 +15,15 @@ from google.rpc import error_details_pb2, status_pb2
 from mediagate._gen.mediagate.v1 import videos_pb2
 from mediagate.core.access import Policy
 from tests.api.access_kit import Issued, add_holder, issue_key
-from tests.api.guardrails_kit import NAME, WORD, example_server, guarded_config, logs
+from tests.api.guardrails_kit import NAME, WORD, logs
 from tests.api.videos_kit import SMALL, Json, completed, create, data_url, finished, mp4, noise_png, png, stub
 from tests.api.wire import assert_failure, eventually, field, file_part, post_form, sql
-from tests.conftest import Gateway, data_folder, start_gateway
+from tests.conftest import Gateway
 from tests.doubles.moderations import HARMFUL_WORD, Moderations
 
 QUICK = "[mediagate:refuse-input]"
 """A prompt that costs no render."""
 RED, GREEN = png(), png(color=(30, 200, 30))
-
-
-@pytest.fixture(scope="module")
-def moderations() -> Iterator[Moderations]:
-    with Moderations.running() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def guarded(moderations: Moderations) -> Iterator[Gateway]:
-    with Moderations.running() as slow, example_server(NAME) as example, data_folder() as folder:
-        slow.stalls = True
-        with start_gateway(folder, guarded_config(moderations, slow, example)) as running:
-            yield running
 
 
 @pytest.fixture

@@ -10,30 +10,14 @@ import httpx
 import pytest
 
 from tests.api.access_kit import Issued, add_holder, issue_key
-from tests.api.guardrails_kit import NAME, WORD, example_server, guarded_config
+from tests.api.guardrails_kit import WORD
 from tests.api.test_guardrails import blocked, leaving_nothing
 from tests.api.wire import assert_failure, eventually, field, file_part, post_form, stored
-from tests.conftest import Gateway, data_folder, start_gateway
+from tests.conftest import Gateway
 from tests.doubles.moderations import HARMFUL_WORD, Moderations
 
 MIB = 1 << 20
 WORD_IN_RUSSIAN = "Королевский  меч"
-
-
-@pytest.fixture(scope="module")
-def moderations() -> Iterator[Moderations]:
-    with Moderations.running() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def guarded(moderations: Moderations) -> Iterator[Gateway]:
-    with (
-        example_server(NAME) as example,
-        data_folder() as folder,
-        start_gateway(folder, guarded_config(moderations, moderations, example)) as running,
-    ):
-        yield running
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -12,7 +12,7 @@ import pytest
 
 from tests.api.access_kit import add_holder, issue_key
 from tests.api.wire import FORM_TYPE, eventually, field, file_part, form, sql
-from tests.conftest import TEST_CONFIG, Gateway
+from tests.conftest import Gateway
 
 
 def test_keys_of_a_team_share_and_others_see_nothing(gateway: Gateway) -> None:
@@ -44,6 +44,15 @@ def test_a_key_that_is_blocked_or_over_is_refused(gateway: Gateway) -> None:
 
             eventually(heard, "the change is heard")
             assert http.get("/v1/files", headers=issued.headers).json()["error"]["code"] == code
+
+
+@pytest.mark.parametrize("table", ["team", "access_user"])
+def test_a_key_that_was_made_while_its_holder_was_deleted_opens_nothing(gateway: Gateway, table: str) -> None:
+    holder = add_holder(gateway, table, f"late-{table}")
+    sql(gateway, f"UPDATE {table} SET deleted_at = now() WHERE id = %s", holder)
+    issued = issue_key(gateway, **{"team_id" if table == "team" else "user_id": holder})
+    with gateway.http() as http:
+        assert http.get("/v1/files", headers=issued.headers).status_code == 401
 
 
 HOSTILE = {
@@ -93,12 +102,6 @@ def test_what_is_no_header_gets_no_further_than_the_edge(
         assert http.get("/v1/files").status_code == 200
 
 
-@pytest.fixture(scope="module")
-def pair(own_gateway: Callable[..., Gateway]) -> Gateway:
-    """A gateway with two server processes."""
-    return own_gateway({**TEST_CONFIG, "server": {"api_processes": 2}})
-
-
 class TestTwoServers:
     def test_a_deleted_key_is_refused_by_both_at_once(self, pair: Gateway) -> None:
         with pair.http() as admin:
@@ -124,13 +127,15 @@ class TestTwoServers:
             def slowly() -> Iterator[bytes]:
                 yield whole[:50_000]
                 begun.set()
-                assert deleted.wait(30)
+                assert deleted.wait(120)
                 yield whole[50_000:]
 
             headers = {"authorization": f"Bearer {key}", "content-type": FORM_TYPE}
             with ThreadPoolExecutor(1) as pool:
                 sent = pool.submit(httpx.post, f"{pair.url}/v1/files", content=slowly(), headers=headers, timeout=60)
                 assert begun.wait(30)
+                receiving = "SELECT 1 FROM file WHERE state = 'receiving' AND user_id = 'uploader'"
+                eventually(lambda: sql(pair, receiving), "the key was taken")
                 admin.post("/key/delete", json={"keys": [key]})
                 deleted.set()
                 answer = sent.result()

@@ -7,7 +7,7 @@ import contextlib
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import grpc
 import httpx
@@ -30,16 +30,10 @@ from tests.api.wire import (
     sql,
     sweep,
 )
-from tests.conftest import TEST_CONFIG, Gateway
+from tests.conftest import Gateway
 
 MIB = 1 << 20
 HEADERS = ("limit", "remaining", "reset")
-
-
-@pytest.fixture(scope="module")
-def pair(own_gateway: Callable[..., Gateway]) -> Gateway:
-    """A gateway with two server processes."""
-    return own_gateway({**TEST_CONFIG, "server": {"api_processes": 2}})
 
 
 def hammer(gateway: Gateway, headers: dict[str, str], count: int, path: str = "/v1/models") -> list[httpx.Response]:

@@ -12,6 +12,7 @@ import grpc
 import httpx
 import openai
 import pytest
+from playwright.sync_api import Browser, expect
 
 from mediagate._gen.mediagate.v1 import spend_pb2, spend_pb2_grpc
 from mediagate.core.access import Policy
@@ -20,6 +21,7 @@ from tests.api.money_kit import CONFIG, DEAR, PRICE, ask, assert_balanced, budge
 from tests.api.videos_kit import finished
 from tests.api.wire import assert_failure, eventually, sql
 from tests.conftest import Gateway
+from tests.console.kit import console
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +238,23 @@ def test_spend_is_added_up(http: httpx.Client, spenders: tuple[Issued, Issued]) 
     assert http.get("/v1/spend/cities").status_code == 400
 
 
+def test_days_are_those_of_utc_the_newest_first(
+    http: httpx.Client, spending: Gateway, spenders: tuple[Issued, Issued]
+) -> None:
+    older = spenders[0].id
+    (was,) = sql(spending, "SELECT reserved_at FROM spend WHERE key_id = %s", older)[0]
+    moved = "UPDATE spend SET reserved_at = %s WHERE key_id = %s RETURNING ref"
+    sql(spending, moved, "2026-02-28T23:59:59Z", older)
+    try:
+        report = http.get("/v1/spend/days", params={"team_id": "readers"}).json()["data"]
+        since = http.get("/v1/spend/days", params={"team_id": "readers", "start_date": "2026-03-01"}).json()["data"]
+    finally:
+        sql(spending, moved, was, older)
+    assert [row["id"] for row in report] == [f"{datetime.now(UTC):%Y-%m-%d}", "2026-02-28"]
+    assert [(row["spend"], row["requests"]) for row in report] == [(PRICE, 1), (PRICE, 1)]
+    assert since == report[:1]
+
+
 def test_csv(http: httpx.Client, spenders: tuple[Issued, Issued]) -> None:
     params = {"team_id": "readers", "limit": "5000"}
     reply = http.get("/v1/spend/logs", params={**params, "format": "csv"})
@@ -251,6 +270,33 @@ def test_csv(http: httpx.Client, spenders: tuple[Issued, Issued]) -> None:
     assert accepted.text.splitlines()[0] == "id,alias,spend,reserved,requests"
     assert "'=cmd|calc,,0.5,0,1" in accepted.text
     assert http.get("/v1/spend/users", params={"team_id": "readers"}).headers["content-type"] == "application/json"
+
+
+def test_the_console_draws_it(spending: Gateway, spenders: tuple[Issued, Issued], browser: Browser) -> None:
+    reader = issue_key(spending, team_id="readers", max_budget_usd=7)
+    with console(spending, browser, reader.key) as shown:
+        page = shown.page
+        shown.go("spend")
+        expect(page.locator(".tile").filter(has_text="Spent")).to_contain_text("$1.00")
+        expect(page.locator(".budgets")).to_contain_text("$0.00 of $7.00")
+        bars = page.locator(".chart rect title")
+        assert [title for title in bars.all_text_contents() if ", dear: $1.00" in title]
+        page.get_by_text("The chart as a table").click()
+        today = page.get_by_role("table", name="Spend by day").get_by_role("row").last
+        assert today.inner_text().split() == [f"{datetime.now(UTC):%Y-%m-%d}", "$1.00", "$1.00"]
+        page.get_by_role("tab", name="Models").focus()
+        page.keyboard.press("ArrowRight")
+        expect(page.get_by_role("tab", name="Keys")).to_be_focused()
+        table = page.get_by_role("table", name="Spend by keys")
+        for key in spenders:
+            expect(table.get_by_role("row").filter(has_text=key.id)).to_contain_text("$0.50")
+        with page.expect_download() as saved:
+            page.get_by_role("button", name="CSV").click()
+        assert saved.value.path().read_bytes().count(b"\r\n") == 3
+        page.get_by_label("Period").select_option("own")
+        page.get_by_label("From").fill("2024-01-01")
+        page.get_by_label("To", exact=True).fill("2024-01-31")
+        expect(page.get_by_role("heading", name="Nothing was spent")).to_be_visible()
 
 
 def test_native_callers_get_the_same(spending: Gateway, spenders: tuple[Issued, Issued]) -> None:

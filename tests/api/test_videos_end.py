@@ -162,7 +162,7 @@ class TestCancel:
 
     def test_a_cancel_without_an_answer_is_pending(self, pending: Future[tuple[float, Json]]) -> None:
         took_s, video = pending.result()
-        assert 4 < took_s < 15
+        assert 4 < took_s < 60
         assert video["status"] == "in_progress"
         assert video["mediagate"]["cancellation"] == {"stopped": "pending", "charged": False}
 

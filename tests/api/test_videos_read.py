@@ -278,18 +278,18 @@ class TestPolling:
     def test_a_wait_without_news_takes_its_time(self, http: httpx.Client, slow: Json) -> None:
         seq, began = get(http, slow["id"])["mediagate"]["seq"], time.monotonic()
         assert get(http, slow["id"], wait="700ms", after_seq=seq)["mediagate"]["seq"] == seq
-        assert 0.69 < time.monotonic() - began < 8
+        assert 0.69 < time.monotonic() - began < 30
         began = time.monotonic()
         assert get(http, slow["id"], wait="0.5s")["mediagate"]["seq"] == seq
-        assert 0.49 < time.monotonic() - began < 8
+        assert 0.49 < time.monotonic() - began < 30
 
     def test_a_wait_for_what_already_happened_ends_at_once(self, http: httpx.Client, slow: Json, done: Json) -> None:
         began = time.monotonic()
-        get(http, slow["id"], wait="10s", after_seq=0)
-        get(http, done["id"], wait="10s")
-        get(http, done["id"], wait="10s", after_seq=99_999)
+        get(http, slow["id"], wait="30s", after_seq=0)
+        get(http, done["id"], wait="30s")
+        get(http, done["id"], wait="30s", after_seq=99_999)
         get(http, slow["id"], wait="0s")
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 25
 
     def test_a_wait_ends_when_the_video_is_deleted(self, http: httpx.Client) -> None:
         video = reached(http, create(http, "[mediagate:stuck]"), "rendering")
@@ -329,7 +329,7 @@ class TestPolling:
             with pytest.raises(grpc.RpcError) as refused:
                 stub(gateway, channel).GetVideo(request, metadata=gateway.metadata)
             assert wrong_field(refused.value) == "wait"
-            request = videos_pb2.GetVideoRequest(video_id=slow["id"], wait="10s", after_seq=0)
+            request = videos_pb2.GetVideoRequest(video_id=slow["id"], wait="30s", after_seq=0)
             reply, call = stub(gateway, channel).GetVideo.with_call(request, metadata=gateway.metadata)
         assert reply.mediagate.phase == "rendering"
         assert dict(call.initial_metadata())["openai-poll-after-ms"] == "1000"

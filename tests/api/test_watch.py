@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import grpc
 import httpx
@@ -36,7 +38,7 @@ from tests.api.videos_kit import (
     watch_sse,
 )
 from tests.api.wire import assert_failure, connected, eventually, request_head, sql
-from tests.conftest import TEST_CONFIG, Gateway
+from tests.conftest import Gateway
 
 QUICK = "[mediagate:refuse-input]"
 
@@ -234,6 +236,7 @@ class TestManyAndSlow:
             kinds = [(event["seq"], event["type"]) for event in life[1:] if event["type"] != "progress"]
             assert kinds == [(seq, kind) for seq, kind in stored if seq > first and kind != "progress"]
 
+    @pytest.mark.soak
     def test_a_stalled_reader_loses_no_state(self, gateway: Gateway, http: httpx.Client) -> None:
         """It reads nothing while the video is made, and finds every change of phase in order afterwards."""
         video = create(http, "[mediagate:slow=1.2]")
@@ -307,10 +310,10 @@ def _dechunked(connection: socket.socket) -> Iterator[bytes]:
         assert stream.readline() == b"\r\n"
 
 
-@pytest.fixture(scope="module")
-def two(own_gateway: Callable[..., Gateway]) -> Gateway:
+@pytest.fixture
+def two(pair: Gateway) -> Gateway:
     """A gateway of two API processes, to break."""
-    return own_gateway({**TEST_CONFIG, "server": {"api_processes": 2, "shutdown_s": 60}})
+    return pair
 
 
 def watch_through_anything(gateway: Gateway, video_id: str) -> list[Json]:
@@ -335,7 +338,7 @@ def watch_through_anything(gateway: Gateway, video_id: str) -> list[Json]:
 
 
 class TestElsewhere:
-    """More than one API process, processes that die, a database that restarts, and a gateway that stops."""
+    """More than one API process, processes that die or stop, and a database that restarts."""
 
     def test_a_watch_resumes_on_another_process(self, two: Gateway) -> None:
         with two.http() as http:
@@ -368,6 +371,7 @@ class TestElsewhere:
             assert states == [(seq, kind) for seq, kind in stored if kind != "progress"]
             assert life[-1]["video"]["status"] == "completed"
 
+    @pytest.mark.soak
     def test_watches_survive_a_restart_of_the_database(self, two: Gateway) -> None:
         with two.http() as http, ThreadPoolExecutor(8) as pool:
             video = create(http, "[mediagate:slow=3]")
@@ -387,12 +391,13 @@ class TestElsewhere:
                 assert life[-1]["type"] == "end"
                 assert time.time() - life[-1]["time"] < 20
 
-    def test_a_gateway_that_stops_waits_for_no_watch(self, two: Gateway) -> None:
+    def test_a_server_that_stops_waits_for_no_watch(self, two: Gateway) -> None:
+        servers = [two.child(name) for name in ("api-0", "api-1")]
         with two.http() as http:
             video = reached(http, create(http, "[mediagate:stuck]"), "rendering")
             reader = SseReader()
             with event_stream(http, video["id"]) as response:
-                stopping = threading.Timer(0.3, lambda: two.process.send_signal(signal.SIGTERM))
+                stopping = threading.Timer(0.3, lambda: [os.kill(server, signal.SIGTERM) for server in servers])
                 stopping.start()
                 began = time.monotonic()
                 with contextlib.suppress(httpx.TransportError):
@@ -400,8 +405,11 @@ class TestElsewhere:
                         reader.feed(data)
         stopping.join()
         assert reader.events[-1].type == "snapshot"
-        assert two.process.wait(60) == 0
+        eventually(lambda: not any(Path(f"/proc/{server}").exists() for server in servers), "both have ended")
         assert time.monotonic() - began < 40
+        two.wait_ready()
+        with two.http() as http:
+            http.post(f"/v1/videos/{video['id']}/cancel")
 
 
 def kill(gateway: Gateway, child: str) -> None:

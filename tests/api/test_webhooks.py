@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import grpc
 import httpx
@@ -31,13 +31,9 @@ NOBODYS = "we_01jd0000000000000000000000"
 EMITTED = [
     *("video.completed", "video.failed", "video.progress"),
     *("file.created", "file.processed", "file.failed", "file.deleted", "file.expired"),
+    *("batch.completed", "batch.failed", "batch.expired", "batch.cancelled"),
     "budget.soft_limit_reached",
 ]
-
-
-@pytest.fixture(scope="module")
-def hooks(own_gateway: Callable[..., Gateway]) -> Gateway:
-    return own_gateway(CONFIG)
 
 
 @pytest.fixture(scope="module")

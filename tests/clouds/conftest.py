@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import boto3
@@ -22,6 +22,11 @@ from tests.doubles.gemini import GeminiApi
 from tests.doubles.mistral import MistralApi
 from tests.doubles.openai_files import KEY, OpenAIFilesServer, openai_files
 from tests.doubles.xai import XaiApi
+from tests.together import shared
+
+if TYPE_CHECKING:
+    from tests.clouds.batch_kit import Desk
+    from tests.clouds.studio import Studio
 
 __all__ = ["gcs_url", "moto_url"]
 S3_BUCKET = "mediagate-test"
@@ -124,9 +129,14 @@ def config_of(clouds: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="package")
-def clouds(moto_url: str, gcs_url: str) -> Iterator[Clouds]:
+@pytest.fixture(scope="module")
+def clouds(moto_url: str, gcs_url: str) -> Clouds:
     """One gateway and all that it is connected to."""
+    return shared.of("clouds", lambda: _clouds(moto_url, gcs_url))
+
+
+@contextmanager
+def _clouds(moto_url: str, gcs_url: str) -> Iterator[Clouds]:
     with ExitStack() as stack:
         parts: dict[str, Any] = {
             "moto_url": moto_url,
@@ -153,6 +163,26 @@ def clouds(moto_url: str, gcs_url: str) -> Iterator[Clouds]:
         folder = stack.enter_context(data_folder())
         made.gateway = stack.enter_context(start_gateway(folder, config_of(parts)))
         yield made
+
+
+@pytest.fixture(scope="module")
+def studios(moto_url: str, gcs_url: str) -> Callable[[str], Studio]:
+    """A gateway for each archive of videos, made when it is first wanted."""
+    from tests.clouds.studio import studio_with
+
+    def of(archive: str) -> Studio:
+        return shared.of(f"videos in {archive}", lambda: studio_with(archive, moto_url, gcs_url))
+
+    return of
+
+
+@pytest.fixture(scope="module")
+def batch_desk() -> Desk:
+    """A gateway with accounts that work on batches, for the files that share it."""
+    from tests.api.webhooks_kit import RECEIVER_PORT
+    from tests.clouds.batch_kit import desk
+
+    return shared.of("batches", lambda: desk(net={"allow_http": True, "allowed_hosts": [f"127.0.0.1:{RECEIVER_PORT}"]}))
 
 
 @pytest.fixture

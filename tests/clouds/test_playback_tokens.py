@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 
 from tests.api.access_kit import Issued, issue_key
 from tests.api.wire import assert_failure, eventually
-from tests.clouds.studio import VIDEO, Studio, studio_with
+from tests.clouds.studio import VIDEO, Studio
 
 FAR = len(VIDEO) - 2_000
 
 
 @pytest.fixture(scope="module")
-def studio(moto_url: str, gcs_url: str) -> Iterator[Studio]:
-    with studio_with("none", moto_url, gcs_url) as made:
-        yield made
+def studio(studios: Callable[[str], Studio]) -> Studio:
+    return studios("none")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from mediagate.core.ids import new_file_id
 from mediagate.store.database import Database
 from mediagate.store.replicas import ReplicaRepository
 from tests.api.wire import eventually, field, file_part, post_form, sql, stored, sweep
+from tests.clouds.commands import mediagate
 from tests.clouds.conftest import CREDENTIALS, GCS_BUCKET, S3_BUCKET, Clouds
 from tests.conftest import free_port
 
@@ -41,21 +41,6 @@ FOREIGN_GCS: Json = {
     "action": {"type": "SetStorageClass", "storageClass": "COLDLINE"},
     "condition": {"age": 7, "matchesPrefix": ["logs/"], "matchesStorageClass": ["STANDARD"]},
 }
-
-
-def mediagate(*arguments: str, config: Path, **environment: str) -> Finished:
-    """Run a command as an operator does; connections that it leaves open show on standard error."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MEDIAGATE_")}
-    ended = subprocess.run(
-        [sys.executable, "-W", "always::ResourceWarning", "-m", "mediagate.cli.main", *arguments, f"--config={config}"],
-        env={**inherited, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
-    assert "ResourceWarning" not in ended.stderr, ended.stderr
-    return ended
 
 
 class Journal:
@@ -316,6 +301,7 @@ class TestReconcile:
         assert clouds.s3.get_object(Bucket=S3_BUCKET, Key=again)["Body"].read() == whole
         assert "0 ghosts" in reconcile().stdout
 
+    @pytest.mark.soak
     def test_a_ghost_without_another_copy_stays_lost(self, clouds: Clouds, http: httpx.Client, reconcile: Run) -> None:
         file, references = stored_file(http, "bedrock")
         clouds.s3.delete_object(Bucket=S3_BUCKET, Key=s3_key(references["bedrock"]))

@@ -9,7 +9,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 
 import httpx
 import psycopg
@@ -18,25 +17,12 @@ from PIL import Image
 
 from tests.api.videos_kit import finished, measured
 from tests.api.wire import field, file_part, post_form
-from tests.clouds.studio import DIGEST, S3_BUCKET, VIDEO, Studio, studio_with
+from tests.clouds.studio import DIGEST, S3_BUCKET, VIDEO, Studio
 
 VOLATILE = {"date", "x-request-id", "openai-processing-ms"}
 PREFIXES = ("/v1", "", "/openai", "/openai/v1")
-ARCHIVES = ("none", "bedrock", "vertex_ai")
-
-
-@pytest.fixture(scope="module")
-def studios(moto_url: str, gcs_url: str) -> Iterator[Callable[[str], Studio]]:
-    """One gateway for each archive, made when it is first wanted."""
-    with ExitStack() as stack:
-        made: dict[str, Studio] = {}
-
-        def of(archive: str) -> Studio:
-            if archive not in made:
-                made[archive] = stack.enter_context(studio_with(archive, moto_url, gcs_url))
-            return made[archive]
-
-        yield of
+IN_GCS = pytest.param("vertex_ai", marks=pytest.mark.soak)
+ARCHIVES = ("none", "bedrock", IN_GCS)
 
 
 @pytest.fixture
@@ -53,7 +39,7 @@ def http(studio: Studio) -> Iterator[httpx.Client]:
 
 
 everywhere = pytest.mark.parametrize("studio", ARCHIVES, indirect=True)
-archived = pytest.mark.parametrize("studio", ["bedrock", "vertex_ai"], indirect=True)
+archived = pytest.mark.parametrize("studio", ["bedrock", IN_GCS], indirect=True)
 in_s3 = pytest.mark.parametrize("studio", ["bedrock"], indirect=True)
 
 
@@ -105,7 +91,6 @@ def test_a_browser_can_seek(studio: Studio, http: httpx.Client) -> None:
     assert (old.status_code, len(old.content)) == (200, len(VIDEO))
 
 
-@everywhere
 def test_nobody_else_gets_it(studio: Studio, http: httpx.Client) -> None:
     done, _ = studio.make(http)
     path = f"/v1/videos/{done['id']}/content"
@@ -310,6 +295,7 @@ def test_files_of_the_same_gateway_are_served_as_before(studio: Studio, http: ht
 
 @in_s3
 @pytest.mark.timeout(240)
+@pytest.mark.soak
 def test_a_worker_that_dies_while_it_archives_leaves_one_copy(studio: Studio, http: httpx.Client) -> None:
     known = set(studio.stored())
     video, job = studio.begin(http)

@@ -41,9 +41,9 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
-def pair(own_gateway: Callable[..., Gateway]) -> Pair:
-    """Both, each with a database of its own."""
-    back = own_gateway()
+def pair(gateway: Gateway, own_gateway: Callable[..., Gateway]) -> Pair:
+    """Both, each with a database of its own. The one behind is the one that most tests share."""
+    back = gateway
     params = {
         "model": "openai_compatible/local-video",
         "api_base": f"{back.url}/v1",
@@ -94,7 +94,9 @@ def test_a_video_from_an_image_comes_through_byte_by_byte(front: httpx.Client, b
     assert thumbnail.headers["content-type"].startswith("image/")
 
 
-@pytest.mark.parametrize("how", ["remix", "edits", "extensions"])
+@pytest.mark.parametrize(
+    "how", ["remix", *(pytest.param(one, marks=pytest.mark.soak) for one in ("edits", "extensions"))]
+)
 def test_one_video_from_another(front: httpx.Client, back: httpx.Client, how: str) -> None:
     prompt = f"{how} {uuid.uuid4()}"
     source = finished(front, create(front, f"source of {prompt}", model=FAR_MODEL))
@@ -112,6 +114,7 @@ def test_one_video_from_another(front: httpx.Client, back: httpx.Client, how: st
     assert job["remixed_from_video_id"] == source_job["id"]
 
 
+@pytest.mark.soak
 def test_a_failure_keeps_its_reason(front: httpx.Client) -> None:
     refused = finished(front, create(front, "[mediagate:refuse-input] x", model=FAR_MODEL))
     assert refused["mediagate"]["failure"]["code"] == "content_policy_violation"
@@ -134,6 +137,7 @@ def test_a_cancel_stops_the_job_behind(front: httpx.Client, back: httpx.Client) 
     assert job["mediagate"]["phase"] == "cancelled"
 
 
+@pytest.mark.soak
 def test_a_delete_removes_the_video_behind(front: httpx.Client, back: httpx.Client) -> None:
     prompt = f"gone {uuid.uuid4()}"
     video = finished(front, create(front, prompt, model=FAR_MODEL))

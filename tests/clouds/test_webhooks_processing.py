@@ -35,7 +35,7 @@ def receiver() -> Iterator[Receiver]:
         yield running
 
 
-@pytest.mark.parametrize("accounts", ["gemini", "gemini,gemini-second"])
+@pytest.mark.parametrize("accounts", [pytest.param("gemini", marks=pytest.mark.soak), "gemini,gemini-second"])
 @pytest.mark.parametrize(("fails", "end"), [(False, "file.processed"), (True, "file.failed")])
 def test_what_a_provider_makes_of_a_file_is_told_once(
     hooks: Gateway, gemini: GeminiApi, receiver: Receiver, accounts: str, fails: bool, end: str

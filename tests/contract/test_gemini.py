@@ -7,21 +7,30 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
 import pytest_asyncio
 
-from mediagate.core.errors import InvalidRequest, MediagateError, TruncatedUpload, Unavailable, Unsupported
+from mediagate.core.errors import (
+    InvalidRequest,
+    MediagateError,
+    ProviderRefused,
+    TruncatedUpload,
+    Unavailable,
+    Unsupported,
+)
 from mediagate.core.ids import new_file_id
 from mediagate.providers.account import Account
-from mediagate.providers.files import FileProvider, ListQuery, NewFile, ObjectState
+from mediagate.providers.files import FileProvider, ListQuery, NewFile, ObjectState, RegistersObjects
 from mediagate.providers.gemini.files import GeminiFiles
 from mediagate.providers.registry import build_files
+from mediagate.providers.vertex_ai import credentials
 from tests.contract.fault_suite import FileFaultContract
 from tests.contract.suite import BINARY, MIB, TEXT, FileProviderContract, read, settled, store
 from tests.doubles.faulty import answer, faulty_server
-from tests.doubles.gemini import GeminiApi
+from tests.doubles.gemini import TOKEN, GeminiApi
 
 SMALL = 256 * 1024
 
@@ -359,3 +368,41 @@ async def test_googles_variable_wins_and_a_missing_key_is_said_in_one_sentence(a
     await provider.close()
     with pytest.raises(ValueError, match="api_key is missing; set it in files_settings or GEMINI_API_KEY"):
         build_files(Account("g", "gemini"))
+
+
+async def test_an_object_of_a_bucket_becomes_a_file_without_an_upload(
+    api: GeminiApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "buckets", {"gs://bucket/a.mp4": ("video/mp4", b"film")})
+    monkeypatch.setattr(credentials, "_from_info", lambda info: credentials._given(info["token"]))
+    options = {"vertex_credentials": {"token": TOKEN}, "vertex_project": "project-1"}
+    provider = build_files(account(api.url, **options))
+    assert isinstance(provider, RegistersObjects)
+    assert provider.registers("gs://bucket/a.mp4")
+    assert not provider.registers("s3://bucket/a.mp4")
+    file = await provider.register("gs://bucket/a.mp4")
+    assert (file.size_bytes, file.content_type, file.state) == (4, "video/mp4", ObjectState.READY)
+    assert str(api.asked[-1]) == "POST /v1/files:register"
+    assert api.asked[-1].json == {"uris": ["gs://bucket/a.mp4"]}
+    assert api.asked[-1].headers["x-goog-user-project"] == "project-1"
+    assert (await provider.get(file.ref)).ref == file.ref
+    with pytest.raises(FileNotFoundError):
+        await provider.register("gs://bucket/absent.mp4")
+    await provider.close()
+
+
+async def test_without_credentials_of_the_cloud_nothing_is_registered(provider: GeminiFiles, api: GeminiApi) -> None:
+    assert not provider.registers("gs://bucket/a.mp4")
+    with pytest.raises(Unsupported):
+        await provider.register("gs://bucket/a.mp4")
+    assert not api.asked
+
+
+async def test_credentials_that_may_not_read_it_are_the_operators(
+    api: GeminiApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credentials, "_from_info", lambda info: credentials._given("ya29.other"))
+    provider = cast(GeminiFiles, build_files(account(api.url, vertex_credentials={"type": "x"})))
+    with pytest.raises(ProviderRefused):
+        await provider.register("gs://bucket/a.mp4")
+    await provider.close()

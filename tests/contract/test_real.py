@@ -6,22 +6,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from mediagate.providers.account import Account
 from mediagate.providers.files import BlobWriter, FileProvider, NewFile
 from mediagate.providers.registry import FILE_PROVIDERS, build_files
+from tests.contract.account_of import account_of
 from tests.contract.suite import FileProviderContract
 
-PREFIX = "mediagate-contract"
-FIELDS = ("api_key", "api_base", "api_version", "bucket_name", "prefix")
 # These hand back what a batch reads, and refuse what the suite mostly stores, which is `user_data`.
 REFUSE_DOWNLOADS = ("openai", "azure")
 PROVIDERS = [name for name in FILE_PROVIDERS if name != "local"]
@@ -29,13 +25,6 @@ CHOSEN = [name for name in PROVIDERS if os.environ.get(f"MEDIAGATE_CONTRACT_{nam
 
 if not CHOSEN:
     pytest.skip("no MEDIAGATE_CONTRACT_<PROVIDER>=1 in the environment", allow_module_level=True)
-
-
-def account_of(name: str) -> Account:
-    """The account that the environment names."""
-    settings: dict[str, Any] = json.loads(os.environ.get(f"MEDIAGATE_CONTRACT_{name.upper()}_SETTINGS") or "{}")
-    known = {key: settings.pop(key) for key in FIELDS if key in settings}
-    return Account("contract", name, **{"prefix": PREFIX, **known}, options=settings, environ=dict(os.environ))
 
 
 class TestRealAccount(FileProviderContract):

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from mediagate.core.errors import MediagateError, ProviderRefused, Unavailable
+from mediagate.core.errors import MediagateError, ProviderRefused, Unavailable, Unsupported
 from mediagate.providers.account import Account
 from mediagate.providers.files import NewFile
 from mediagate.providers.vertex_ai.credentials import GoogleToken, source_of
@@ -220,3 +222,35 @@ def test_what_is_missing_is_named() -> None:
         build(Account("a", "vertex_ai"))
     with pytest.raises(ValueError, match="prefix is empty"):
         build(account(prefix="/"))
+
+
+async def test_the_key_of_a_service_account_signs_links(private_key: str, tokens: TokenServer) -> None:
+    used = account(options={"vertex_credentials": key_file(private_key, tokens.port)})
+    store = build(used)
+    assert store.signs_links
+    link = urlsplit(await store.signed_link("gs://some-bucket/mediagate/a b.mp4", 60.0))
+    given = dict(parse_qsl(link.query))
+    assert link.path == "/some-bucket/mediagate/a%20b.mp4"
+    assert given["X-Goog-Credential"].startswith("a@p.iam.gserviceaccount.com/")
+    query = link.query.partition("&X-Goog-Signature=")[0]
+    request = f"GET\n{link.path}\n{query}\nhost:{link.netloc}\n\nhost\nUNSIGNED-PAYLOAD"
+    scope = given["X-Goog-Credential"].partition("/")[2]
+    digest = hashlib.sha256(request.encode()).hexdigest()
+    signed = f"GOOG4-RSA-SHA256\n{given['X-Goog-Date']}\n{scope}\n{digest}".encode()
+    key = serialization.load_pem_private_key(private_key.encode(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    key.public_key().verify(bytes.fromhex(given["X-Goog-Signature"]), signed, padding.PKCS1v15(), hashes.SHA256())
+    assert not tokens.grants, "nobody was asked"
+    await store.close()
+
+
+async def test_credentials_without_a_key_sign_nothing() -> None:
+    store = build(account(api_key="ya29.token"))
+    with pytest.raises(Unsupported):
+        await store.signed_link("gs://some-bucket/a", 60.0)
+    await store.close()
+    emulator = build(account(environ={"STORAGE_EMULATOR_HOST": "http://127.0.0.1:1"}))
+    assert not emulator.signs_links
+    with pytest.raises(Unsupported):
+        await emulator.signed_link("gs://some-bucket/a", 60.0)
+    await emulator.close()

@@ -23,7 +23,7 @@ from mediagate.providers.base import (
 )
 from mediagate.providers.files import NewFile, ServesDirectly
 from mediagate.providers.registry import build_files, build_videos
-from mediagate.providers.vertex_ai.videos import base_url_of, endpoint_of
+from mediagate.providers.vertex_ai.endpoint import base_url_of, endpoint_of
 from tests.contract.vertex_video_bench import OMNI, VEO, OmniBench, VeoBench, account, done
 from tests.contract.video_bench import VIDEO, VideoBench, media, request_for
 from tests.contract.video_fault_suite import FAULTS, Call, VideoFaultContract

@@ -19,7 +19,7 @@ from tests.conftest import Gateway
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLE = ROOT / "clients" / "examples" / "watch_video.py"
 ADDRESS = "127.0.0.1:4000"
-PATIENCE_S = 100
+PATIENCE_S = 240
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -54,7 +54,7 @@ def folder(gateway: Gateway, tmp_path: Path) -> Path:
     """The reader's working directory: the checkout's documents, protos and examples, and what `mediagate dev` made."""
     shutil.copy(ROOT / "README.md", tmp_path)
     shutil.copytree(ROOT / "proto", tmp_path / "proto")
-    shutil.copytree(ROOT / "clients", tmp_path / "clients")
+    shutil.copytree(EXAMPLE.parent, tmp_path / "clients" / "examples")
     (tmp_path / "bin").mkdir()
     # The installed packages without the product itself, which is linked from there by a file that -S leaves unread.
     packages = sysconfig.get_path("purelib")
@@ -90,6 +90,41 @@ def run(gateway: Gateway, folder: Path) -> Run:
 @pytest.fixture(scope="module")
 def readme() -> str:
     return (ROOT / "README.md").read_text()
+
+
+@pytest.fixture
+def uv(folder: Path, gateway: Gateway) -> None:
+    """`uv run mediagate`, beside what `mediagate dev` leaves for the shell."""
+    command = folder / "bin" / "uv"
+    command.write_text(f'#!/bin/sh\nshift 2\nexec {sys.executable} -m mediagate_client.cli "$@"\n')
+    command.chmod(0o755)
+    (folder / ".mediagate" / "url").write_text(f"{gateway.url}\n")
+
+
+@pytest.mark.usefixtures("uv")
+def test_the_readmes_commands_store_a_file_and_make_a_video(readme: str, folder: Path) -> None:
+    commands = the_one(snippets(readme, "sh"), "videos create")
+    done = subprocess.run(
+        ["sh", "-exc", commands],
+        cwd=folder,
+        env={"PATH": f"{folder / 'bin'}:/usr/bin:/bin", "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "the same bytes" in done.stdout
+    assert "README.md" in done.stdout
+    assert "completed" in done.stdout
+    assert (folder / "boat.mp4").read_bytes()[4:8] == b"ftyp"
+
+
+def test_the_readmes_client_stores_watches_and_fetches(readme: str, run: Run, folder: Path) -> None:
+    snippet = the_one(snippets(readme, "python"), "mediagate_client")
+    done = run([sys.executable, "-c"], snippet)
+    assert done.stdout.splitlines()[-1].endswith(" end")
+    assert (folder / "copy.md").read_bytes() == (folder / "README.md").read_bytes()
+    assert (folder / "boat.mp4").read_bytes()[4:8] == b"ftyp"
 
 
 def test_the_readmes_python_runs(readme: str, run: Run) -> None:

@@ -139,7 +139,7 @@ def problems(tree: Mapping[str, Any]) -> Iterator[str]:
     report = ParamValidator().validate(dict(tree), shape)
     if report.has_errors():
         yield report.generate_report()
-    yield from _unfitting(tree, shape)
+    yield from unfitting(tree, shape)
     if tree["modelId"] != MODEL:
         yield "The provided model identifier is invalid."
     given = tree["modelInput"]
@@ -155,7 +155,7 @@ def problems(tree: Mapping[str, Any]) -> Iterator[str]:
             yield "Malformed input request: #/keyframes"
 
 
-def _unfitting(value: Any, shape: Shape) -> Iterator[str]:
+def unfitting(value: Any, shape: Shape) -> Iterator[str]:
     """Texts that do not fit the patterns of the model, which the SDK does not check itself."""
     pattern = shape.metadata.get("pattern")
     if pattern and not re.fullmatch(pattern, value):
@@ -165,7 +165,7 @@ def _unfitting(value: Any, shape: Shape) -> Iterator[str]:
             yield f"unknown member {name}"
         for name, member in shape.members.items():
             if name in value:
-                yield from _unfitting(value[name], member)
+                yield from unfitting(value[name], member)
 
 
 def _token(tree: Mapping[str, Any]) -> str:

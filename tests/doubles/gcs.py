@@ -27,7 +27,7 @@ import google_crc32c
 import httpx
 from aiohttp import web
 
-from tests.doubles.serving import end
+from tests.doubles.serving import end, serving
 
 BUCKET = "test-bucket"
 EMULATOR_START_S = 80
@@ -350,6 +350,20 @@ async def gcs_double(**knobs: Any) -> AsyncIterator[GcsDouble]:
         yield double
     finally:
         await end(runner)
+
+
+@contextmanager
+def gcs_running(**knobs: Any) -> Iterator[GcsDouble]:
+    """The same in a thread with an event loop of its own."""
+    double = GcsDouble(**knobs)
+
+    def runner() -> web.BaseRunner:
+        app = web.Application(client_max_size=1 << 30)
+        app.router.add_route("*", "/{path:.*}", double.handle)
+        return web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1)
+
+    with serving(runner) as double.port:
+        yield double
 
 
 def violations(request: Received) -> list[str]:

@@ -21,6 +21,7 @@ from tests.doubles.recorder import ASKED, Recorder, cut_off
 
 GRANULARITY = 8 << 20
 LIFE = timedelta(hours=48)
+TOKEN = "ya29.of-the-cloud"
 
 
 @dataclass
@@ -57,7 +58,8 @@ class GeminiApi(Recorder):
     `page_max` bounds a page, `granularity` is what chunks must be multiples of, `processing` how often a new file is
     seen as PROCESSING, `fails` whether it then fails. `wrong_hash` tells of other bytes; `loses_final` breaks the
     connection once where the last chunk would be answered; `breaks` holds after how many bytes each of the next chunks
-    is cut off. `upload_host` is the host that the upload's URL names, where that is not this one.
+    is cut off. `upload_host` is the host that the upload's URL names, where that is not this one. `buckets` holds the
+    media type and the bytes of the objects that the holder of `TOKEN` can read, by their URIs.
     """
 
     def __init__(self, key: str = "test-key", *, page_max: int = 100, granularity: int = GRANULARITY) -> None:
@@ -70,6 +72,7 @@ class GeminiApi(Recorder):
         self.loses_final = False
         self.upload_host = ""
         self.breaks: list[int] = []
+        self.buckets: dict[str, tuple[str, bytes]] = {}
         self.files: dict[str, Stored] = {}
         self.uploads: dict[str, Sending] = {}
 
@@ -96,6 +99,7 @@ class GeminiApi(Recorder):
         return [
             web.post("/upload/{version}/files", self._upload),
             web.get("/{version}/files", self._list),
+            web.post("/{version}/files:register", self._register),
             web.get("/{version}/files/{id}:download", self._redirect, allow_head=False),
             web.get("/download/{version}/files/{id}:download", self._download, allow_head=False),
             web.get("/{version}/files/{id}", self._get),
@@ -226,6 +230,20 @@ class GeminiApi(Recorder):
         if begin + len(page) < len(files):
             tree["nextPageToken"] = base64.urlsafe_b64encode(page[-1].name.encode()).decode()
         return web.json_response(tree)
+
+    async def _register(self, request: web.Request) -> web.Response:
+        """As google-genai 3.4 asks for it: the key, and a bearer token beside it."""
+        asked = request[ASKED]
+        asked.json = await request.json()
+        if asked.headers.get("authorization") != f"Bearer {TOKEN}":
+            return self.error(403, "The caller does not have permission")
+        made = []
+        for uri in asked.json["uris"]:
+            if uri not in self.buckets:
+                return self.error(404, f"Object {uri} is not found.")
+            kind, data = self.buckets[uri]
+            made.append(self._store(f"files/{secrets.token_hex(6)}", "", kind, data, "REGISTERED"))
+        return web.json_response({"files": [self._tree(file, request.match_info["version"]) for file in made]})
 
     async def _get(self, request: web.Request) -> web.Response:
         file = self._found(request)

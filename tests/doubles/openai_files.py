@@ -13,6 +13,7 @@ It runs in a thread of its own, so that tests of any kind can use it, or alone: 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import itertools
 import secrets
@@ -69,6 +70,7 @@ class OpenAIFilesServer:
     the routes `get`, `list`, `content`, `uploads`. `no_download` are the purposes that are not handed back.
     `pending_polls` is for how many reads a new file is `pending`. `lose_bytes` cuts that much from what it says that it
     took. `drop_parts` breaks the connection for that many parts, `drop_creates` after that many files have been made.
+    `hold` keeps the next answer about a file back, once it is known, until it is set.
     """
 
     keys: set[str] = field(default_factory=lambda: {KEY})
@@ -79,6 +81,7 @@ class OpenAIFilesServer:
     null_bytes: bool = False
     drop_parts: int = 0
     drop_creates: int = 0
+    hold: threading.Event | None = None
     file_bytes_max: int = 512_000_000
     token_life_s: int = 3600
     url: str = ""
@@ -98,6 +101,10 @@ class OpenAIFilesServer:
     def app(self) -> web.Application:
         """The routes, for each way in which a client may address them."""
         app = web.Application(client_max_size=PART_BYTES_MAX + (1 << 20))
+        self._add_routes(app)
+        return app
+
+    def _add_routes(self, app: web.Application) -> None:
         for prefix in PREFIXES:
             app.router.add_post(f"{prefix}/files", self._guarded(self._create))
             app.router.add_get(f"{prefix}/files", self._guarded(self._list))
@@ -111,7 +118,6 @@ class OpenAIFilesServer:
         app.router.add_post("/{tenant}/oauth2/v2.0/token", self._token)
         app.router.add_get("/__journal", self._journal)
         app.router.add_route("*", "/{rest:.*}", self._unknown)
-        return app
 
     def _guarded(self, handler: Handler) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
@@ -197,7 +203,12 @@ class OpenAIFilesServer:
     async def _get(self, request: web.Request) -> web.StreamResponse:
         if "get" in self.ignores:
             return await self._unknown(request)
-        return web.json_response(self._shown(self._found(request), poll=True))
+        hold, self.hold = self.hold, None
+        try:
+            return web.json_response(self._shown(self._found(request), poll=True))
+        finally:
+            if hold is not None:
+                await asyncio.to_thread(hold.wait, 60)
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         if "list" in self.ignores:

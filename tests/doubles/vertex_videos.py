@@ -10,22 +10,19 @@ google-genai sends. Sentences of refusals are Google's own.
 from __future__ import annotations
 
 import base64
-import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
+from tests.doubles.aiplatform import SCHEMAS, unlike
 from tests.doubles.gcs import BUCKET, GcsDouble
 from tests.doubles.interactions import Interaction, InteractionsApi
 from tests.doubles.recorder import ASKED
 
 PROJECT = "project-1"
-DISCOVERY: dict[str, Any] = json.loads((Path(__file__).parent / "aiplatform_v1.json").read_text())
-SCHEMAS = DISCOVERY["schemas"]
 _IMAGE = "CloudAiLargeModelsVisionGenerateVideoRequestImage"
 INSTANCE: Mapping[str, str | None] = {
     "prompt": None,
@@ -168,23 +165,3 @@ _FITS: Mapping[str, Callable[[Any], bool]] = {
     "resolution": lambda value: value in ("720p", "1080p", "4k"),
     "storageUri": lambda value: str(value).startswith("gs://"),
 }
-
-
-def unlike(value: Any, schema: Mapping[str, Any], where: str) -> Iterator[str]:
-    """What a value has that its schema of the discovery document has not."""
-    schema = SCHEMAS[schema["$ref"]] if "$ref" in schema else schema
-    kinds = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool}
-    if schema["type"] == "any":
-        return
-    if not isinstance(value, kinds[schema["type"]]):
-        yield f"{where} is no {schema['type']}"
-    elif isinstance(value, list):
-        for item in value:
-            yield from unlike(item, schema["items"], f"{where}[]")
-    elif isinstance(value, dict):
-        for name, member in value.items():
-            known = schema.get("properties", {}).get(name) or schema.get("additionalProperties")
-            if known is None:
-                yield f"{where}.{name}"
-            else:
-                yield from unlike(member, known, f"{where}.{name}")

@@ -39,7 +39,7 @@ def metadata_of(pairs: Any) -> dict[str, Any]:
 
 def test_a_unary_call(channel: grpc.Channel) -> None:
     reply, call = file_service(channel).GetFile.with_call(
-        files_pb2.GetFileRequest(file_id="file-1"), metadata=told(reply={"id": "file-1"}), timeout=5
+        files_pb2.GetFileRequest(file_id="file-1"), metadata=told(reply={"id": "file-1"}), timeout=60
     )
     assert reply.id == "file-1"
     seen = json.loads(metadata_of(call.initial_metadata())["x-stub-call"])
@@ -62,7 +62,7 @@ def test_a_failure_keeps_status_message_details_and_metadata(channel: grpc.Chann
     abort = {"code": "INVALID_ARGUMENT", "message": "zu groß: 100%\n", "trailing": trailing}
     with pytest.raises(grpc.RpcError) as failure:
         file_service(channel).GetFile(
-            files_pb2.GetFileRequest(file_id="x"), metadata=told(abort=abort, **members), timeout=5
+            files_pb2.GetFileRequest(file_id="x"), metadata=told(abort=abort, **members), timeout=60
         )
     error: Any = failure.value
     assert (error.code(), error.details()) == (grpc.StatusCode.INVALID_ARGUMENT, "zu groß: 100%\n")
@@ -73,7 +73,7 @@ def test_a_failure_keeps_status_message_details_and_metadata(channel: grpc.Chann
 
 def test_a_server_stream_keeps_its_late_status(channel: grpc.Channel) -> None:
     call = video_service(channel).WatchVideo(
-        uploads_pb2.CancelUploadRequest(upload_id="v"), metadata=told(then=failing("ABORTED", "late")), timeout=5
+        uploads_pb2.CancelUploadRequest(upload_id="v"), metadata=told(then=failing("ABORTED", "late")), timeout=60
     )
     next(call)
     with pytest.raises(grpc.RpcError) as failure:

@@ -163,3 +163,21 @@ def test_the_declared_length_of_a_body_reaches_the_server(edge: Edge, protocol: 
     if protocol == "--http1.1":
         stream = edge.curl("/v1/files", protocol, "-X", "POST", *chunked, "--data-binary", "x" * 5)
         assert "x-content-length" not in call_seen(stream.headers)["metadata"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("a'b", "x"),
+        ("x!#$%&*+^`|~", "x"),
+        ("x-trace-bin", "not base64!"),
+        ("grpc-encoding", "gzip"),
+        ("grpc-previous-rpc-attempts", "x"),
+    ],
+)
+def test_a_header_that_grpc_has_no_place_for_is_left_behind(edge: Edge, name: str, value: str) -> None:
+    reply = edge.get("/v1/files/file-1", {name: value, "x-other": "y"})
+    assert reply.status == 200
+    metadata = call_seen(reply.headers)["metadata"]
+    assert name not in metadata
+    assert metadata["x-other"] == "y"

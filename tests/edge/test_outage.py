@@ -95,6 +95,7 @@ def test_the_only_server_drains(own_edge: Start) -> None:
     assert stub.process.wait(40) == 0
 
 
+@pytest.mark.soak
 def test_a_rolling_restart_of_two_servers_loses_nothing(own_edge: Start) -> None:
     edge = own_edge(Edge(servers=2))
     stop = threading.Event()

@@ -7,7 +7,7 @@ import concurrent.futures
 import random
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -22,22 +22,23 @@ from mediagate.core.objects import File, Principal, Upload
 from mediagate.core.storage import MadeBy, Quota
 from mediagate.storage.reserve import reserve
 from mediagate.store.database import Database
+from mediagate.store.file_sweep import FileSweep
 from mediagate.store.files import FileRepository
 from mediagate.store.storage import StorageRepository
 from mediagate.store.uploads import UploadRepository
 from tests.api.access_kit import Issued, add_holder, issue_key
 from tests.api.storage_kit import assert_exact
 from tests.api.wire import FORM_TYPE, eventually, field, file_part, form, sql
-from tests.conftest import TEST_CONFIG, Gateway
+from tests.conftest import Gateway
 
 MIB = 1 << 20
 SEED = 77
 
 
-@pytest.fixture(scope="module")
-def stack(own_gateway: Callable[..., Gateway]) -> Gateway:
+@pytest.fixture
+def stack(pair: Gateway) -> Gateway:
     """Two server processes that share nothing but the database."""
-    return own_gateway({**TEST_CONFIG, "server": {"api_processes": 2}})
+    return pair
 
 
 @pytest.fixture
@@ -88,6 +89,7 @@ def test_what_a_killed_server_had_reserved_comes_back(stack: Gateway) -> None:
     assert_exact(stack)
 
 
+@pytest.mark.soak
 def test_kills_at_random_leave_the_sums_exact_and_no_quota_passed(stack: Gateway) -> None:
     most = 12 * MIB
     team = add_holder(stack, "team", "team-under-fire", Policy(storage_bytes_max=most))
@@ -241,9 +243,9 @@ class Hands:
 
     async def sweep(self) -> None:
         async with self._db.transaction() as tx:
-            files = FileRepository(tx.connection)
-            await files.entomb_expired(now=self._now, limit=10)
-            await files.entomb_leaseless(now=self._now, limit=10)
+            sweep = FileSweep(tx.connection)
+            await sweep.entomb_expired(now=self._now, limit=10)
+            await sweep.entomb_leaseless(now=self._now, limit=10)
 
 
 async def test_any_interleaving_keeps_the_sums(stack: Gateway, db: Database) -> None:

@@ -161,7 +161,9 @@ def stack(empty_stack: Stack, made_database: str) -> Stack:
     return empty_stack
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, *(pytest.param(one, marks=pytest.mark.soak) for one in (signal.SIGINT, signal.SIGHUP))]
+)
 def test_a_signal_stops_everything_and_exits_with_0(stack: Stack, number: signal.Signals) -> None:
     process = stack.start_until_ready()
     pids = stack.pids()
@@ -206,7 +208,9 @@ def test_a_second_signal_ends_everything_at_once(stack: Stack) -> None:
     assert stack.leftovers() == []
 
 
-@pytest.mark.parametrize("name", ["api-0", "worker", "envoy", "postgres"])
+@pytest.mark.parametrize(
+    "name", ["postgres", *(pytest.param(one, marks=pytest.mark.soak) for one in ("api-0", "worker", "envoy"))]
+)
 def test_a_killed_child_comes_back(stack: Stack, name: str) -> None:
     process = stack.start_until_ready()
     before = stack.pids()
@@ -249,6 +253,7 @@ def test_after_kill_9_of_the_supervisor_nothing_runs_and_the_next_start_works(st
             eventually(lambda: not stack.leftovers(), "all children ended with the supervisor")
 
 
+@pytest.mark.soak
 def test_after_kill_9_of_everything_at_once_the_next_start_works(stack: Stack) -> None:
     process = stack.start_until_ready()
     pids = [process.pid, *stack.pids().values()]
@@ -259,6 +264,7 @@ def test_after_kill_9_of_everything_at_once_the_next_start_works(stack: Stack) -
     assert stack.rows() == 3
 
 
+@pytest.mark.soak
 def test_a_stale_pid_file_that_names_a_process_of_somebody_else_is_no_obstacle(stack: Stack) -> None:
     process = stack.start_until_ready()
     file = Path(stack.postgres.data_dir) / "postmaster.pid"
@@ -300,7 +306,12 @@ def test_a_signal_while_it_starts_stops_it_too(empty_stack: Stack) -> None:
     ("code", "exit_code", "sentence"),
     [
         (2, 2, "The schema is of a newer version."),
-        (3, 1, "The database migration failed with exit code 3: The schema is of a newer version."),
+        pytest.param(
+            3,
+            1,
+            "The database migration failed with exit code 3: The schema is of a newer version.",
+            marks=pytest.mark.soak,
+        ),
     ],
 )
 def test_a_failed_migration_ends_the_start_with_its_sentence(
@@ -313,7 +324,7 @@ def test_a_failed_migration_ends_the_start_with_its_sentence(
     assert stack.leftovers() == []
 
 
-@pytest.mark.parametrize(("code", "exit_code"), [(2, 2), (7, 1)])
+@pytest.mark.parametrize(("code", "exit_code"), [(2, 2), pytest.param(7, 1, marks=pytest.mark.soak)])
 def test_a_server_that_cannot_start_ends_the_start(stack: Stack, code: int, exit_code: int) -> None:
     broken = ChildSpec("worker", stand_in("say", "No such model.", str(code)))
     process = stack.start(replace(stack.plan, servers=[broken], ready_http=("127.0.0.1", free_port())))

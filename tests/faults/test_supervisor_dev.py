@@ -19,6 +19,8 @@ import httpx
 import psycopg
 import pytest
 
+from tests.conftest import with_database
+
 PATIENCE_S = 60.0
 MIB = 1024**2
 
@@ -123,12 +125,20 @@ def eventually(done: Callable[[], bool], what: str) -> None:
 
 
 @pytest.fixture
-def dev() -> Iterator[Dev]:
+def empty_dev() -> Iterator[Dev]:
     # Not pytest's own directory: every other pytest of this user closes that to the account PostgreSQL has under root.
     with tempfile.TemporaryDirectory(prefix="mediagate-") as directory:
         made = Dev(Path(directory))
         yield made
         made.end()
+
+
+@pytest.fixture
+def dev(empty_dev: Dev) -> Dev:
+    """Spares a test the seconds in which the database is made."""
+    empty_dev.data_dir.mkdir()
+    with_database(empty_dev.data_dir)
+    return empty_dev
 
 
 def test_what_dies_comes_back_and_what_was_stored_stays(dev: Dev) -> None:
@@ -168,7 +178,9 @@ def test_the_printed_lines_work_and_a_second_start_is_refused(dev: Dev) -> None:
     assert dev.is_ready()
 
 
-def test_serve_wants_a_migrated_database_and_then_serves_beside_it(dev: Dev) -> None:
+def test_serve_wants_a_migrated_database_and_then_serves_beside_it(empty_dev: Dev) -> None:
+    """From nothing, as the first start of a user: the others begin with a database that was made before."""
+    dev = empty_dev
     dev.start_until_ready()
     url = f"postgresql://postgres@/{{}}?host={dev.data_dir / 'run' / 'pg'}"
     (dev.directory / "config.yaml").write_text("server: {api_processes: 2}")

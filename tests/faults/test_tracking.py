@@ -20,7 +20,7 @@ from tests.conftest import TEST_CONFIG, Gateway, data_folder, start_gateway
 
 EXIT_DECLARED_DEAD = 75
 RESCUE_S_MAX = 50.0
-QUEUES = 5
+QUEUES = 7
 SLOW = "[mediagate:slow=5]"
 CONFIG = {**TEST_CONFIG, "local": {"parallel_renders": 4, "fsync": False}}
 
@@ -122,6 +122,7 @@ class TestWorker:
         http.delete(f"/v1/videos/{doomed['id']}")
         eventually(lambda: not sql(broken, "SELECT 1 FROM video WHERE id = %s", doomed["id"]), "the row is gone")
 
+    @pytest.mark.soak
     def test_a_worker_that_is_told_to_stop_hands_over(self, broken: Gateway, http: httpx.Client) -> None:
         videos = rendering(http, [SLOW] * 2)
         old = kill(broken, "worker", signal.SIGTERM)
@@ -131,6 +132,7 @@ class TestWorker:
 
 
 class TestEverythingElse:
+    @pytest.mark.soak
     def test_renderers_and_api_processes_may_die(self, broken: Gateway, http: httpx.Client) -> None:
         videos = rendering(http, [SLOW] * 2)
         eventually(lambda: renderers(broken, videos[0]["id"]), "a renderer runs")
@@ -186,6 +188,7 @@ class TestTwoWorkers:
         assert_completed(broken, http, videos)
         assert second_worker.poll() is None
 
+    @pytest.mark.soak
     def test_a_worker_that_slept_too_long_gives_way(
         self, broken: Gateway, http: httpx.Client, second_worker: subprocess.Popen[bytes]
     ) -> None:

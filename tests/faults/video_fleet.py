@@ -251,7 +251,7 @@ class Sea:
                 name,
                 stand.provider,
                 stand.bench.model,
-                video_account=f"{name}-{run}",
+                model_account=f"{name}-{run}",
                 info={"mode": MODE},
             )
             for name, stand in stands.items()

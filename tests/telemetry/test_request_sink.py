@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 
 import httpx
+import pytest
 from standardwebhooks import Webhook
 
 from mediagate.telemetry.request_sink import RequestSink, SinkRules
@@ -50,6 +51,7 @@ def test_every_line_arrives_signed_after_two_failures(own_gateway: Callable[...,
     assert SECRET not in logs
 
 
+@pytest.mark.soak
 def test_a_sink_that_is_dead_costs_only_its_lines(own_gateway: Callable[..., Gateway]) -> None:
     sink = {"url": f"http://127.0.0.1:{free_port()}/", "queue_lines_max": 20, "batch_lines_max": 5, "retry_s_max": 0}
     gateway = own_gateway({**TEST_CONFIG, "telemetry": {"request_log": sink}})

@@ -41,7 +41,7 @@ def test_where_outputs_may_lie_makes_no_other_account() -> None:
     settings = config(media_hosts="10.0.0.6:9000")
     settings.config.model_list.append(type(settings.config.model_list[0]).model_validate(named))
     first, second = accounts_of(settings, {}).deployments
-    assert first.video_account == second.video_account
+    assert first.model_account == second.model_account
 
 
 def test_every_deployment_has_an_id_of_its_own_that_shows_no_host_and_no_key() -> None:
@@ -54,7 +54,7 @@ def test_every_deployment_has_an_id_of_its_own_that_shows_no_host_and_no_key() -
     found = accounts_of(settings, {}).deployments
     assert (found[0].id, found[3].id) == ("wan:openai_compatible/wan", "mine")
     assert len({deployment.id for deployment in found}) == 4
-    assert found[1].video_account == found[2].video_account != found[0].video_account
+    assert found[1].model_account == found[2].model_account != found[0].model_account
     assert not any("gpu" in deployment.id or "sk-" in deployment.id for deployment in found)
     # One more behind them, or one less, leaves the others as they are.
     fewer = Settings(DATA, None, None, None, Config.model_validate({"model_list": entries[:2]}))

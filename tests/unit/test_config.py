@@ -57,14 +57,13 @@ def test_the_peers_file_loads_and_what_it_does_not_use_is_a_warning(tmp_path: Pa
     assert entry.litellm_params.api_key.get_secret_value() == "sk-from-env"
     assert entry.litellm_params.api_version == "2025-04-01"
     assert entry.litellm_params.rpm == 6
-    assert entry.litellm_params.model_extra == {"tpm": 9}
+    assert entry.litellm_params.tpm == 9
     assert config.router_settings.rules == RoutingRules(num_retries=1)
     assert entry.model_info == {"mode": "video_generation", "anything": [1, 2]}
     assert config.files_settings[0].retention_period == 30
     assert config.warnings == [
-        "litellm_settings: is not used by mediagate",
+        "litellm_settings.callbacks: is not used by mediagate",
         "model_list[0].tpm: is not used by mediagate",
-        "model_list[0].litellm_params.tpm: is not used by mediagate",
         "general_settings.store_model_in_db: is not used by mediagate",
         "general_settings.master_kye: is not used by mediagate, did you mean master_key?",
         "router_settings.redis_host: is not used by mediagate",
@@ -130,6 +129,10 @@ def test_the_peers_file_loads_and_what_it_does_not_use_is_a_warning(tmp_path: Pa
         (
             "model_list: [{model_name: a, litellm_params: {model: a/b}, model_info: {sizes: [big]}}]",
             ['model_list[0].model_info: sizes is not right: [\'big\']; write it like ["1280x720", "720x1280"]'],
+        ),
+        (
+            "model_list: [{model_name: a, litellm_params: {model: a/b}, model_info: {supports_responses: 1}}]",
+            ["model_list[0].model_info: supports_responses is true or false, not 1"],
         ),
         (
             "model_list: [{model_name: a, litellm_params: {model: a/b}, model_info: {operations: [create, fly]}}]",
@@ -207,6 +210,13 @@ def test_references_are_resolved_anywhere_and_typed_where_they_land(tmp_path: Pa
     assert config.limits.file_bytes_max == 1024
     assert config.database_url is not None
     assert config.database_url.get_secret_value() == ENVIRON["URL"]
+
+
+def test_a_key_that_is_a_truth_in_old_yaml_is_text(tmp_path: Path) -> None:
+    entry = "{guardrail_name: a, litellm_params: {guardrail: patterns, words: [x], on: [prompt], default_on: yes}}"
+    (guardrail,) = load(tmp_path, f"guardrails: [{entry}]").guardrails
+    assert guardrail.litellm_params.default_on
+    assert list(guardrail.litellm_params.on or ()) == ["prompt"]
 
 
 def test_an_anchor_that_holds_itself_ends(tmp_path: Path) -> None:

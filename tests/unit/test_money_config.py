@@ -51,7 +51,10 @@ def test_a_provider_has_a_budget_in_the_peers_words(tmp_path: Path, members: dic
         ({"provider_budget_config": {"openai": {"budget_limit": float("nan")}}}, "finite number"),
         ({"provider_budget_config": {"openai": {"budget_limit": 1, "time_period": "daily"}}}, "a period like 30s"),
         ({"provider_budget_config": {"openai": {"budget_limit": 1, "soft_limit": 2}}}, "not be above budget_limit"),
-        ({"provider_budget_config": {"opnai": {"budget_limit": 1}}}, "'opnai' makes no videos here; there are azure"),
+        (
+            {"provider_budget_config": {"opnai": {"budget_limit": 1}}},
+            "'opnai' is no provider here; there are anthropic",
+        ),
         ({"unpriced": "guess"}, "budgets.unpriced"),
         ({"provider_budget": {}}, "unknown key"),
     ],

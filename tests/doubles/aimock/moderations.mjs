@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 
 const [folder, port, word, category] = process.argv.slice(2);
 const { LLMock } = createRequire(`${folder}/`)("@copilotkit/aimock");
-const mock = new LLMock({ port: Number(port), logLevel: "silent", auth: { apiKeys: [process.env.AIMOCK_API_KEYS] } });
+const mock = new LLMock({ port: Number(port), logLevel: "silent", auth: { apiKeys: process.env.AIMOCK_API_KEYS.split(",") } });
 mock.onModerate(word, {
   flagged: true,
   categories: { [category]: true },

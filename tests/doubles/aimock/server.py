@@ -6,11 +6,8 @@ The lock file beside this pins it. npm installs it once, into a cache folder tha
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -23,36 +20,26 @@ from typing import Any
 import httpx
 
 from tests.conftest import free_port
+from tests.installed import npm_installed
 
 HERE = Path(__file__).parent
 KEY = "sk-aimock"
+# What a key of Google Cloud's looks like.
+GOOGLE_TOKEN = "ya29.aimock"
 # It keeps nothing larger (`FILES_MAX_BYTES` in its dist/files.js).
 FILE_BYTES_MAX = 10 << 20
 
 
 def installed() -> Path:
-    """The folder that holds aimock's `node_modules`. Downloads nothing where it is there already."""
-    lock = (HERE / "package-lock.json").read_bytes()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mediagate-tests"
-    folder = cache / f"aimock-{hashlib.sha256(lock).hexdigest()[:16]}"
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "aimock.lock").open("w") as guard:
-        # Two test runs at once install it once.
-        fcntl.flock(guard, fcntl.LOCK_EX)
-        if not (folder / "done").exists():
-            folder.mkdir(exist_ok=True)
-            for name in ("package.json", "package-lock.json"):
-                shutil.copy(HERE / name, folder / name)
-            command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-            subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=300)
-            (folder / "done").touch()
-    return folder
+    """The folder that holds aimock's `node_modules`."""
+    return npm_installed(HERE)
 
 
 @contextmanager
 def aimock_server(fixtures: Sequence[Mapping[str, Any]] = ()) -> Iterator[str]:
-    """aimock on a free port; yields its address, without a path. It takes the key `KEY` only. `fixtures` are what it
-    answers where it has nothing of its own: `{"match": ..., "response": ...}`, the first that fits."""
+    """aimock on a free port; yields its address, without a path. It takes no keys but `KEY` and `GOOGLE_TOKEN`.
+    `fixtures` are what it answers where it has nothing of its own: `{"match": ..., "response": ...}`, the first that
+    fits."""
     folder = installed()
     script = folder / "node_modules/@copilotkit/aimock/dist/cli.js"
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
@@ -79,7 +66,7 @@ def _running(port: int, arguments: Sequence[str]) -> Iterator[None]:
         ["node", *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "AIMOCK_API_KEYS": KEY},
+        env={**os.environ, "AIMOCK_API_KEYS": f"{KEY},{GOOGLE_TOKEN}"},
         start_new_session=True,
     )
     try:

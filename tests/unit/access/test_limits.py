@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from mediagate.access.limits import slots
-from mediagate.access.limits.admission import FREE, Admission, Limits, Use
+from mediagate.access.limits.admission import FREE, Admission, Limits
+from mediagate.access.limits.plan import Use
+from mediagate.chat.deployment_limits import LimitedDeployment
 from mediagate.core.access import Policy, Scope, ScopeKind
 from mediagate.core.errors import RateLimited, Unavailable
 from mediagate.core.objects import Principal
@@ -121,6 +123,26 @@ async def test_many_calls_under_a_large_limit_need_few_statements() -> None:
             admission.release()
     assert memory.statements < 150
     await running.close()
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+async def test_what_is_no_caller_has_limits_of_its_own(processes: int) -> None:
+    memory = Memory()
+    running = [Limits(memory) for _ in range(processes)]
+    deployment = (LimitedDeployment("one", Policy(requests_per_minute=4, tokens_per_minute=100)),)
+    for tokens in (90, 0, 100):
+        admission = await running[-1].admit_chat(deployment, 90)
+        admission.tokens_were(tokens)
+        admission.release()
+    with pytest.raises(RateLimited, match="tokens per minute of this deployment"):
+        await running[0].admit_chat(deployment, 1)
+    many = (LimitedDeployment("other", Policy(requests_per_minute=2, parallel_requests=1)),)
+    for number in range(2):
+        (await running[number % processes].admit_chat(many, 1)).release()
+    with pytest.raises(RateLimited, match="requests per minute of this deployment"):
+        await running[0].admit_chat(many, 1)
+    for one in running:
+        await one.close()
 
 
 async def test_who_has_no_limit_is_no_work() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -9,11 +10,12 @@ from typing import Any
 
 import pytest
 from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mediagate._gen.mediagate.v1 import files_pb2, uploads_pb2, videos_pb2
-from mediagate.api.bodies import RawBody
+from mediagate.api.bodies import RawBody, RawChunk, chunk_decoder
 from mediagate.api.call import Call
 from mediagate.api.fingerprint import OneMessage, Stream
 from mediagate.core.errors import PayloadTooLarge, TruncatedUpload
@@ -94,11 +96,11 @@ async def test_what_is_kept_of_a_body_is_bounded() -> None:
         await of(bodies(*form(b"x" * 2000)))
 
 
-def chunked(data: bytes, size: int, **metadata: Any) -> list[files_pb2.UploadFileRequest]:
+def chunked(data: bytes, size: int, **metadata: Any) -> list[Any]:
     first = files_pb2.UploadFileMetadata(filename="a", purpose="user_data", **metadata)
     chunks = [data[start : start + size] for start in range(0, len(data), size)]
     request = files_pb2.UploadFileRequest
-    return [request(metadata=first), *(request(chunk=chunk) for chunk in chunks)]
+    return [request(metadata=first), *(RawChunk(chunk) for chunk in chunks)]
 
 
 async def test_typed_uploads_are_compared_by_what_they_carry() -> None:
@@ -137,3 +139,63 @@ async def test_a_servicer_sees_the_end_only_once_the_fingerprint_is_written_down
     with pytest.raises(StopAsyncIteration):
         await anext(passing)
     assert sealed == [await of(bodies(*form()))] == [await stream.rest()]
+
+
+def metadata(**told: Any) -> files_pb2.UploadFileRequest:
+    return files_pb2.UploadFileRequest(metadata=files_pb2.UploadFileMetadata(filename="a", purpose="user_data", **told))
+
+
+CHUNKS = [RawChunk(data) for data in (b"ab", b"c")]
+SHA256 = hashlib.sha256(b"abc").hexdigest()
+CHECKSUM = files_pb2.UploadFileRequest(checksum=files_pb2.UploadFileChecksum(sha256=SHA256))
+PART = uploads_pb2.AddUploadPartRequest(metadata=uploads_pb2.UploadPartMetadata(upload_id="upload_1", size_bytes=3))
+PIECES = CHUNKS
+PUT = call_of(**{"x-content-length": "3"})
+WHOLE: dict[str, tuple[list[Any], Call, bool]] = {
+    "by size": ([metadata(size_bytes=3), *CHUNKS], call_of(), False),
+    "by digest": ([metadata(sha256=SHA256), *CHUNKS], call_of(), False),
+    "by checksum": ([metadata(), *CHUNKS, CHECKSUM], call_of(), False),
+    "of a part": ([PART, *PIECES], call_of(), False),
+    "of a body": (bodies("text/plain", b"abc", 2), PUT, True),
+}
+
+
+@pytest.mark.parametrize("case", WHOLE)
+async def test_what_is_cut_is_not_what_a_repetition_is_held_against(case: str) -> None:
+    messages, call, raw = WHOLE[case]
+    sealed: list[bytes] = []
+
+    async def seal(fingerprint: bytes) -> None:
+        sealed.append(fingerprint)
+
+    for length in range(len(messages)):
+        async for _ in Stream(sent(messages[:length]), call, LIMITS, raw=raw).passing(seal):
+            pass
+        assert sealed == []
+    async for _ in Stream(sent(messages), call, LIMITS, raw=raw).passing(seal):
+        pass
+    assert len(sealed) == 1
+
+
+async def test_what_nothing_proves_is_no_request_to_repeat() -> None:
+    async def seal(_: bytes) -> None:
+        raise AssertionError
+
+    async for _ in Stream(sent([metadata(), *CHUNKS]), call_of(), LIMITS).passing(seal):
+        pass
+
+
+@pytest.mark.parametrize("request_type", [files_pb2.UploadFileRequest, uploads_pb2.AddUploadPartRequest])
+def test_a_chunk_is_read_past_the_generated_class(request_type: Any) -> None:
+    decode = chunk_decoder(request_type.DESCRIPTOR, request_type.FromString)
+    for size in (0, 1, 127, 128, 1 << 14, 1 << 21):
+        assert decode(request_type(chunk=bytes(size)).SerializeToString()) == RawChunk(bytes(size))
+    twice = request_type(chunk=b"first").SerializeToString() + request_type(chunk=b"last").SerializeToString()
+    assert decode(twice) == RawChunk(b"last")
+    about = request_type()
+    about.metadata.SetInParent()
+    assert decode(about.SerializeToString()) == about
+    assert decode(b"") == request_type()
+    for broken in (b"\x12", b"\x12\x05ab", b"\x12" + b"\xff" * 12):
+        with pytest.raises((DecodeError, ValueError, IndexError)):
+            decode(broken)

@@ -367,6 +367,6 @@ def test_truncation_at_every_byte_is_truncation() -> None:
     ],
 )
 def test_a_hostile_header_costs_little(disposition: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     refusal(form(part(disposition)))
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 1

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mediagate.core.errors import InvalidField
-from mediagate.core.periods import EVER, NEVER, parse_period
+from mediagate.core.periods import EVER, NEVER, end_of_period, parse_period
 
 MOMENTS = st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
 PERIODS = st.builds(
@@ -73,3 +73,25 @@ def test_without_a_period_there_is_one_window() -> None:
 def test_what_is_no_period(text: str) -> None:
     with pytest.raises(InvalidField, match="is not a period"):
         parse_period(text)
+
+
+@pytest.mark.parametrize(
+    ("start", "period", "end"),
+    [
+        ("2026-11-21T08:09:10", "90s", "2026-11-21T08:10:40"),
+        ("2026-11-21T08:09:10", "30d", "2026-12-21T08:09:10"),
+        ("2026-11-21T08:09:10", "1mo", "2026-12-21T08:09:10"),
+        ("2026-12-31T08:09:10", "1mo", "2027-01-31T08:09:10"),
+        ("2027-12-31", "2mo", "2028-02-29"),
+        ("2026-01-31", "1mo", "2026-02-28"),
+        ("2026-11-21", "99999s", "2026-11-22T03:46:39"),
+    ],
+)
+def test_the_end_of_what_begins_now(start: str, period: str, end: str) -> None:
+    assert end_of_period(at(start), period) == at(end)
+
+
+@pytest.mark.parametrize("text", ["", "0d", "1y", "1.5d", "1mo\n", "\u0661d", "99999mo", "96000mo"])
+def test_what_ends_never_or_is_no_period(text: str) -> None:
+    with pytest.raises(ValueError, match="period"):
+        end_of_period(at("2026-11-21"), text)

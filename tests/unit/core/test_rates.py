@@ -82,6 +82,15 @@ def test_what_is_given_back_was_never_taken(limit: int, amounts: list[tuple[int,
     assert again(window, now_s).used == 0
 
 
+def test_what_is_given_back_is_found_at_the_end_of_a_second_too() -> None:
+    window = Window(10)
+    now_s = BEGIN_S + 0.9997
+    pieces = window.take(3, now_s)
+    window = again(window, now_s)
+    window.give_back(pieces, 3)
+    assert window.used == 0
+
+
 def test_a_clock_that_is_set_back_or_forth_locks_nobody_out() -> None:
     window = Window(3)
     window.take(3, BEGIN_S)

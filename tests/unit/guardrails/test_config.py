@@ -54,7 +54,7 @@ def test_the_peers_section_loads(tmp_path: Path) -> None:
     assert first.litellm_params.api_key.get_secret_value() == "sk-env"
     assert "sk-env" not in repr(config)
     assert first.litellm_params.stages == ("prompt", "image")
-    assert second.litellm_params.stages == ("prompt", "image", "thumbnail")
+    assert second.litellm_params.stages == ("prompt", "image", "thumbnail", "answer")
     built = build_guardrails(settings(tmp_path, config), {"OPENAI_API_KEY": "sk-env"})
     assert [(rule.name, rule.default_on, rule.blocks_unjudged) for rule in built.rules] == [
         ("openai-moderation-pre", True, True),
@@ -88,7 +88,8 @@ def test_defaults_and_models(tmp_path: Path) -> None:
         (entry(), "guardrails[0].litellm_params: needs 'words' or 'patterns'"),
         (entry(words=["a"], defualt_on=True), "guardrails[0].litellm_params.defualt_on: unknown key"),
         (entry(words=["a"], mode="pre_mcp_call"), "guardrails[0].litellm_params.mode: 'pre_mcp_call' is none of"),
-        (entry(words=["a"], mode="post_call"), "patterns read text alone"),
+        (entry(words=["a"], on=["answer", "thumbnail"]), "patterns read text alone"),
+        (entry(words=["a"], on=["answer"], on_stream="sometimes"), "guardrails[0].litellm_params.on_stream"),
         (entry(words=["a"], on=["image"]), "patterns read text alone"),
         (entry(words=["a"], on=[]), "guardrails[0].litellm_params.on: "),
         (entry(words=["a"], on=["prompts"]), "guardrails[0].litellm_params.on[0]: "),

@@ -108,7 +108,7 @@ async def test_an_answer_that_is_none_is_no_fault_of_ours(answer: Reply, status:
         found = await sender.post(site.url, {}, b"{}")
         took_s = asyncio.get_running_loop().time() - began
     assert (found.status_code, found.error) == (status, error)
-    assert took_s < 2
+    assert took_s < 20
 
 
 async def test_a_closed_port_is_not_reachable() -> None:

@@ -19,6 +19,7 @@ import pytest
 
 from mediagate import __version__
 from mediagate.config import Settings
+from mediagate.config_sections import Server
 from mediagate.supervisor import StartError, prepare
 from mediagate.telemetry import metrics_folder
 
@@ -65,7 +66,7 @@ def test_help_comes_at_once_and_names_every_command() -> None:
     ):
         assert f"\n  {command} " in said
     # 0.13 s on an idle core; the bound leaves room for a slow machine that does something else too.
-    assert min(seconds) < 2
+    assert min(seconds) < 5
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -80,12 +81,12 @@ def test_version() -> None:
 
 
 def test_a_good_config_is_said_to_be_good_with_its_warnings(config: Callable[[str], str]) -> None:
-    file = config("litellm_settings: {}")
+    file = config("mcp_servers: {}")
     done = run("check-config", file)
     assert (done.returncode, done.stdout, done.stderr) == (
         0,
         f"{file} is good.\n",
-        "warning: litellm_settings: is not used by mediagate\n",
+        "warning: mcp_servers: is not used by mediagate\n",
     )
 
 
@@ -234,11 +235,13 @@ def test_healthcheck_where_nothing_answers_is_exit_code_5() -> None:
 )
 def test_the_curl_lines_survive_pasting(key: str, header: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    without = prepare._ready_for_dev("http://127.0.0.1:4000", key, tmp_path)
+    without = prepare._ready_for_dev("http://127.0.0.1:4000", key, tmp_path, Server())
     assert f"echo hello | curl http://127.0.0.1:4000/v1/files {header} -F purpose=user_data" in without
     (tmp_path / "README.md").touch()
-    within = prepare._ready_for_dev("http://127.0.0.1:4000", key, tmp_path)
+    within = prepare._ready_for_dev("http://127.0.0.1:4000", key, tmp_path, Server())
     assert f"curl http://127.0.0.1:4000/v1/files {header} -F purpose=user_data -F file=@README.md\n" in within
+    assert "http://127.0.0.1:4000/console\n" in within
+    assert "/console" not in prepare._ready_for_dev("http://127.0.0.1:4000", key, tmp_path, Server(console=False))
 
 
 def test_the_plan_for_dev_names_every_process_and_hides_nothing_on_a_command_line(

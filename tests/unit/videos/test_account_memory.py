@@ -18,6 +18,7 @@ from mediagate.providers.account import Account
 from mediagate.providers.base import VideoKind
 from mediagate.routing.account_memory import RecallAccounts
 from mediagate.routing.catalog import Deployment, ModelCatalog
+from mediagate.routing.model_accounts import ChatAccounts
 from mediagate.routing.stores import FileStores
 from mediagate.routing.targets import Named, Targets, Wish
 from mediagate.routing.video_accounts import VideoAccounts
@@ -50,7 +51,7 @@ class Process:
     async def start(
         self, master_key: str | None = "sk-master", environ: Mapping[str, str] | None = None, now: datetime = NOW
     ) -> Process:
-        await RecallAccounts(self.db, self.stores, self.makers, master_key, environ or {}).run(now)
+        await RecallAccounts(self.db, self.stores, self.makers, ChatAccounts([]), master_key, environ or {}).run(now)
         return self
 
     def store(self, account_id: str) -> Account:
@@ -120,15 +121,15 @@ async def test_what_is_made_from_a_video_of_it_goes_to_an_account_that_is_there(
     await hold(db, RUNWAY)
     await Process(db, videos=[RUNWAY]).start()
     after = await Process(db).start()
-    catalog = ModelCatalog([Deployment("d", "m", "local", "local-video", video_account="local")], after.makers)
+    catalog = ModelCatalog([Deployment("d", "m", "local", "local-video", model_account="local")], after.makers)
     source = Video(
         "video_1", "o", "m", "old", "runwayml", "runwayml", "local-video", "create", VideoPhase.READY, "x", 2, 320, 180,
         1, NOW, NOW,
     )  # fmt: skip
-    assert catalog.video_of(source)[0].video_account == "local"
+    assert catalog.video_of(source)[0].model_account == "local"
     draft = VideoDraft("a boat", VideoKind.CREATE, model="m", size="320x180", seconds="2")
     plan = await PlanVideo(VideoLookup(db), catalog, None, None, None).run(Principal("o"), draft)  # type: ignore[arg-type]
-    assert plan.deployment.video_account == "local"
+    assert plan.deployment.model_account == "local"
 
 
 async def test_the_database_shows_no_secret(db: Database) -> None:

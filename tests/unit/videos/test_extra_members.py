@@ -94,7 +94,7 @@ def test_all_others_go_on(provider: str) -> None:
 
 
 async def test_a_plan_holds_them_against_the_provider_that_makes_it() -> None:
-    deployment = Deployment("v", "veo", "vertex_ai", "veo-3.1-generate-001", video_account="v")
+    deployment = Deployment("v", "veo", "vertex_ai", "veo-3.1-generate-001", model_account="v")
     catalog = ModelCatalog([deployment], NOBODY)
     plan = PlanVideo(
         VideoLookup.__new__(VideoLookup),

@@ -18,7 +18,7 @@ from mediagate.api.pipeline import Pipeline
 from mediagate.api.server import ApiServer
 from mediagate.api.videos import VideoServicer
 from mediagate.core.errors import NotFound, RateLimited, Unavailable
-from mediagate.core.lifecycle import PhaseEvent
+from mediagate.core.lifecycle import PhaseEvent, VideoPhase
 from mediagate.core.objects import Principal, Video, VideoEvent
 from mediagate.store.database import Database
 from mediagate.videos.fate import advanced
@@ -260,6 +260,13 @@ class TestWatch:
         await world.feed._on_reconnect()
         assert (await waiting).seq == video.seq
         assert clock() - began > 0.39
+
+    async def test_a_wait_for_an_event_that_never_comes_ends_with_the_video(self, world: World) -> None:
+        video = await world.ask()
+        wait = asyncio.create_task(world.get_video.wait(OWNER, video.id, wait_s=200, after_seq=1000))
+        await asyncio.sleep(0.1)
+        await end(world, await move(world, video))
+        assert (await asyncio.wait_for(wait, 40)).phase is VideoPhase.FAILED
 
     async def test_progress_and_phases_in_one_stream(self, world: World) -> None:
         video = await world.ask()

@@ -45,7 +45,7 @@ NOBODY: dict[str, VideoProvider] = {}
 
 
 def deployment(model: str, name: str = "", **info: Any) -> Deployment:
-    return Deployment(f"{model}:one", name or model, "one", model, video_account="one", info=info)
+    return Deployment(f"{model}:one", name or model, "one", model, model_account="one", info=info)
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ class TestMoves:
         w = crossing(refusing(failure), ready())
         first, second = w.deployments
         video = await w.track(await w.ask())
-        assert (video.phase, video.deployment, video.account) == (VideoPhase.READY, second.id, second.video_account)
+        assert (video.phase, video.deployment, video.account) == (VideoPhase.READY, second.id, second.model_account)
         assert (video.provider, video.model) == (second.provider, "m")
         assert submits(w) == [1, 1]
         assert await attempts(w, video) == [
@@ -386,7 +386,7 @@ async def test_another_process_hears_at_once_who_cools_down(crossing: Make, db: 
     w = crossing(ready(), ready())
     # Its time stands still, so that only what it hears makes it look again.
     other = Router(db, w.catalog, now=lambda: 0.0)
-    listener = other.listener(db.url)
+    listener = other.listener(db)
     await listener.start()
     try:
         first = w.deployments[0].id

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from types import SimpleNamespace
 from typing import Any, cast
 
 import procrastinate
@@ -14,11 +13,12 @@ from sqlalchemy import text
 from mediagate.core import ids
 from mediagate.jobs import tracking as module
 from mediagate.jobs.connector import PatientConnector
+from mediagate.jobs.due import DueJobs
 from mediagate.jobs.rescue import DeclaredDead
 from mediagate.jobs.tracking import TrackingJobs
 from mediagate.store.database import Database
 from mediagate.videos.tasks import TRACK_VIDEO, TRACKING_QUEUE
-from mediagate.videos.track_video import Run, TrackVideo
+from mediagate.videos.track_video import Run
 
 
 class Looks:
@@ -43,7 +43,7 @@ class Desk:
         self.running: set[int] = set()
         app = procrastinate.App(connector=connector)
         self.jobs = TrackingJobs(
-            app.job_manager, connector, cast(TrackVideo, SimpleNamespace(look=self.looks.look)), self.running
+            app.job_manager, connector, self.looks.look, self.running, queue=TRACKING_QUEUE, argument="video_id"
         )
         self.run: asyncio.Task[None] | None = None
 
@@ -75,7 +75,7 @@ class Desk:
 @pytest.fixture
 async def desk(db: Database, database_url: str) -> AsyncIterator[Desk]:
     """One that is stopped behind the test."""
-    connector = PatientConnector(conninfo=database_url, min_size=1, max_size=4)
+    connector = PatientConnector(db, min_size=1, max_size=4)
     await connector.open_async()
     made = Desk(db, connector)
     yield made
@@ -126,7 +126,10 @@ async def test_a_cancelled_run_hands_over_too(desk: Desk) -> None:
     assert await desk.states(video_id) == ["todo"]
 
 
-async def test_whoever_fetches_its_own_job_again_was_taken_for_dead(desk: Desk) -> None:
+async def test_whoever_fetches_its_own_job_again_was_taken_for_dead(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK_S", 0.02)
     desk.start()
     video_id = await desk.ask(60)
     await desk.until(video_id, "doing")
@@ -144,7 +147,7 @@ async def test_whoever_fetches_its_own_job_again_was_taken_for_dead(desk: Desk) 
 
 
 async def test_a_database_that_is_away_costs_no_video(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LOOK_FOR_JOBS_S", 0.02)
+    monkeypatch.setattr(module, "LOOK_S", 0.02)
     desk.start()
     video_id = await desk.ask(0.05)
     await desk.until(video_id, "doing")
@@ -161,3 +164,19 @@ async def test_a_database_that_is_away_costs_no_video(desk: Desk, monkeypatch: p
     monkeypatch.setattr(desk.jobs._connector, "execute_query_all_async", fetch)
     desk.looks.waits[video_id] = None
     await desk.until(video_id)
+
+
+async def test_what_falls_due_is_found_by_one_question_for_all(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    # By themselves they would not look again.
+    monkeypatch.setattr(module, "LOOK_S", 3600)
+    connector = cast(PatientConnector, desk.jobs._connector)
+    due = asyncio.create_task(DueJobs(connector, ["another", TRACKING_QUEUE]).run())
+    desk.start()
+    video_id = ids.new_video_id()
+    desk.looks.waits[video_id] = 60
+    async with desk.db.transaction() as tx:
+        await tx.enqueue(TRACK_VIDEO, queue=TRACKING_QUEUE, lock=video_id, delay_s=1, video_id=video_id)
+    assert await desk.states(video_id) == ["todo"]
+    await desk.until(video_id, "doing")
+    due.cancel()
+    await asyncio.wait([due])

@@ -67,13 +67,13 @@ def operations(db: Database) -> Any:
         "watch_accounts",
         "sweep_tokens",
     ]
-    return SimpleNamespace(db=db, track_video=Done(), **{name: Done() for name in names})
+    return SimpleNamespace(db=db, track_video=Done(), track_batch=Done(), **{name: Done() for name in names})
 
 
 @pytest.fixture
-async def worker(database_url: str, operations: Any) -> AsyncIterator[Worker]:
+async def worker(operations: Any) -> AsyncIterator[Worker]:
     """A worker that runs."""
-    made = Worker(database_url, cast(Operations, operations))
+    made = Worker(cast(Operations, operations))
     running = asyncio.create_task(made.run())
     yield made
     made.stop()
@@ -115,21 +115,58 @@ async def test_jobs_that_lost_their_process_run_again(db: Database, worker: Work
     assert [operations.remove_video.ids.count(name) for name in ("video_dead", "video_unended")] == [1, 1]
 
 
-async def test_work_that_lost_its_job_gets_one(db: Database, database_url: str, operations: Any) -> None:
+async def test_a_worker_is_alive_while_it_looks_and_while_it_finishes(db: Database, operations: Any) -> None:
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def remove(video_id: str) -> None:
+        if video_id == "video_long":
+            begun.set()
+            await may_end.wait()
+
+    async def hangs(**_: Any) -> Any:
+        await asyncio.sleep(3600)
+
+    operations.remove_video.run = remove
+    worker = Worker(cast(Operations, operations))
+    worker._app.job_manager.get_stalled_jobs = hangs
+    running = asyncio.create_task(worker.run())
+    async with db.transaction() as tx:
+        await tx.enqueue(REMOVE_VIDEO, lock="video_long", video_id="video_long")
+    await asyncio.wait_for(begun.wait(), 40)
+    ((ours,),) = await write(db, "SELECT worker_id FROM procrastinate_jobs WHERE lock = 'video_long'")
+
+    async def beats() -> None:
+        query = "SELECT last_heartbeat FROM procrastinate_workers WHERE id = :id"
+        before = await write(db, query, id=ours)
+
+        async def later() -> bool:
+            return await write(db, query, id=ours) > before
+
+        await until(db, later, 20)
+
+    await beats()
+    await beats()
+    worker.stop()
+    await beats()
+    await beats()
+    may_end.set()
+    await asyncio.wait_for(running, 40)
+    assert await write(db, "SELECT 1 FROM procrastinate_workers WHERE id = :id", id=ours) == []
+
+
+async def test_work_that_lost_its_job_gets_one(db: Database, operations: Any) -> None:
     world = World(db, script())
     untracked, unremoved = await world.ask(), await world.ask()
     await world.delete_video.run(OWNER, unremoved.id)
     both = [untracked.id, unremoved.id]
     await write(db, "DELETE FROM procrastinate_jobs WHERE lock = ANY(:ids)", ids=both)
-    await Worker(database_url, cast(Operations, operations))._resume()
+    await Worker(cast(Operations, operations))._resume()
     jobs = await write(db, "SELECT lock, task_name FROM procrastinate_jobs WHERE lock = ANY(:ids)", ids=both)
     assert dict(tuple(job) for job in jobs) == {untracked.id: "videos.track", unremoved.id: "videos.remove"}
     await write(db, "DELETE FROM procrastinate_jobs WHERE lock = ANY(:ids)", ids=both)
 
 
-async def test_inputs_for_which_no_video_came_to_be_are_removed(
-    db: Database, database_url: str, operations: Any
-) -> None:
+async def test_inputs_for_which_no_video_came_to_be_are_removed(db: Database, operations: Any) -> None:
     world = World(db, script())
     video = await world.ask()
     old, new = datetime.now(UTC) - timedelta(hours=2), datetime.now(UTC)
@@ -149,7 +186,7 @@ async def test_inputs_for_which_no_video_came_to_be_are_removed(
     async with db.transaction() as tx:
         character = Character(ids.new_character_id(), OWNER.owner_id, "Bo", of_character, new)
         await VideoRepository(tx.connection).add_character(character)
-    await Worker(database_url, cast(Operations, operations))._resume()
+    await Worker(cast(Operations, operations))._resume()
     all_ids = [stray, fresh, uploaded, of_video, of_character]
     gone = await write(db, "SELECT id FROM file WHERE id = ANY(:ids) AND state = 'deleting'", ids=all_ids)
     assert [row.id for row in gone] == [stray]

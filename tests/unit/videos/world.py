@@ -201,20 +201,20 @@ class World:
         self.parallel_max: int | None = None
         # The database is for all tests, so each has an account of its own.
         self.account = f"fake-{secrets.token_hex(4)}"
-        first = Deployment("d", "m", "fake", "m", video_account=self.account)
+        first = Deployment("d", "m", "fake", "m", model_account=self.account)
         if others:
             first = replace(first, id=f"d-{self.account}", **others[0].own)
         self.scripts = {first.id: provider}
         deployments, specs = [first], {"fake": provider.spec}
         for number, other in enumerate(others[1:], start=1):
             name = f"fake-{number}"
-            one = Deployment(f"{name}-{self.account}", other.group, name, "m", video_account=f"{self.account}-{number}")
+            one = Deployment(f"{name}-{self.account}", other.group, name, "m", model_account=f"{self.account}-{number}")
             deployments.append(replace(one, **other.own))
             self.scripts[one.id], specs[name] = other.provider, other.provider.spec
         self.deployments = deployments
         self.catalog = ModelCatalog(
             deployments,
-            {found.video_account: self.scripts[found.id] for found in deployments},
+            {found.model_account: self.scripts[found.id] for found in deployments},
             spec_of=specs.__getitem__,
             parallel_max=lambda _: self.parallel_max,
         )

@@ -1,0 +1,62 @@
+"""Keys and providers in the console, for an admin."""
+
+from __future__ import annotations
+
+import httpx
+from playwright.sync_api import Browser, expect
+
+from mediagate.core import ids
+from tests.conftest import MASTER_KEY, Gateway
+from tests.console.kit import confirm, console
+
+
+def test_keys_are_made_blocked_renewed_and_deleted(gateway: Gateway, browser: Browser) -> None:
+    alias = f"console-{ids.KEY.new()[-8:]}"
+
+    def works(secret: str) -> int:
+        return httpx.get(f"{gateway.url}/v1/models", headers={"authorization": f"Bearer {secret}"}).status_code
+
+    with console(gateway, browser, MASTER_KEY, "400") as shown:
+        page = shown.page
+        shown.go("keys")
+        # There is one more where the list is empty.
+        page.get_by_role("button", name="New key").first.click()
+        making = page.get_by_role("dialog", name="New key")
+        making.get_by_label("Name", exact=True).fill("no name, this")
+        making.get_by_role("button", name="Create key").click()
+        expect(making.get_by_role("alert")).to_contain_text("must be 1 to 128 letters")
+        making.get_by_label("Name", exact=True).fill(alias)
+        making.get_by_label("Budget, US dollars").fill("2.5")
+        making.get_by_label("local-video").check()
+        making.get_by_role("button", name="Create key").click()
+        shown_once = page.get_by_role("dialog", name="The secret of this key")
+        secret = shown_once.get_by_label("Secret", exact=True).input_value()
+        assert works(secret) == 200
+        shown_once.get_by_role("button", name="I have stored it").click()
+        assert secret not in page.content()
+        row = page.get_by_role("row").filter(has_text=alias)
+        expect(row).to_contain_text("$0.00 of $2.50")
+        expect(row).to_contain_text("local-video")
+
+        row.get_by_role("button", name=f"Block {alias}").click()
+        expect(row.get_by_role("button", name=f"Unblock {alias}")).to_be_focused()
+        expect(row).to_contain_text("Blocked")
+        assert works(secret) == 403
+        row.get_by_role("button", name=f"Unblock {alias}").click()
+        expect(row).to_contain_text("Active")
+
+        row.get_by_role("button", name="New secret").click()
+        confirm(page, "New secret")
+        renewed = shown_once.get_by_label("Secret", exact=True).input_value()
+        assert (works(secret), works(renewed)) == (401, 200)
+        page.keyboard.press("Escape")
+
+        row.get_by_role("button", name=f"Delete {alias}").click()
+        confirm(page, "Delete")
+        expect(row).to_have_count(0)
+        assert works(renewed) == 401
+
+        shown.go("providers")
+        expect(page.get_by_role("table", name="Deployments")).to_contain_text("local-video:local/local-video")
+        expect(page.get_by_role("table", name="Accounts that keep files")).to_contain_text("local")
+        shown.assert_key_is_in_memory_alone()

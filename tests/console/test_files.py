@@ -1,0 +1,164 @@
+"""Files in the console: uploaded, looked at, copied, saved, deleted."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.api.access_kit import issue_key
+from tests.api.wire import eventually
+from tests.conftest import Gateway
+from tests.console.kit import HOSTILE, confirm, console
+from tests.doubles.relay import relay
+
+DROP = """files => {
+  const transfer = new DataTransfer();
+  for (const [name, text] of files) transfer.items.add(new File([text], name));
+  for (const type of ["dragenter", "dragover", "drop"]) {
+    document.querySelector("#content").dispatchEvent(
+      new DragEvent(type, {dataTransfer: transfer, bubbles: true, cancelable: true}));
+  }
+}"""
+# Every value that a progress bar of an upload had, and every text beside it.
+RECORD = """() => {
+  window.seen = {values: [], texts: []};
+  new MutationObserver(() => {
+    const bar = document.querySelector(".transfers progress");
+    if (bar === null) return;
+    window.seen.values.push(bar.value);
+    window.seen.texts.push(document.querySelector(".transfers li > .hint").textContent);
+  }).observe(document.body, {subtree: true, childList: true, attributes: true, characterData: true});
+}"""
+
+
+def choose(page: Page, *paths: Path) -> None:
+    """Choose files by the button, and send them as they are."""
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Upload files").first.click()
+    chooser.value.set_files(paths)
+    page.get_by_role("button", name="Upload", exact=True).click()
+
+
+def test_the_life_of_files(gateway: Gateway, browser: Browser, tmp_path: Path) -> None:
+    key = issue_key(gateway)
+    name = f"{HOSTILE}\u202egpj.txt".replace("/", "")
+    data = b"bytes of a file " * 999
+    (tmp_path / name).write_bytes(data)
+    with console(gateway, browser, key.key, "400") as shown:
+        page = shown.page
+        expect(page.get_by_role("heading", name="No files yet")).to_be_visible()
+        choose(page, tmp_path / name)
+        row = page.get_by_role("row").filter(has_text=HOSTILE)
+        expect(row).to_contain_text("local")
+
+        page.evaluate(DROP, [["dropped one.txt", "1"], ["dropped two.txt", "22"]])
+        dialog = page.get_by_role("dialog", name="Upload 2 files")
+        dialog.get_by_label("Purpose").select_option("assistants")
+        dialog.get_by_label("Providers and accounts").check()
+        dialog.get_by_role("button", name="Upload").click()
+        expect(dialog.get_by_role("alert")).to_contain_text("Choose at least one place.")
+        dialog.get_by_label("Others, by name").fill("nowhere")
+        dialog.get_by_role("button", name="Upload").click()
+        uploads = page.get_by_role("region", name="Uploads")
+        expect(uploads.get_by_text("There are: local.")).to_have_count(2)
+        expect(uploads.locator(".notice code").last).to_have_text(page.locator(".notice code").last.inner_text())
+        uploads.get_by_role("button", name="Clear").click()
+
+        page.evaluate(DROP, [["dropped one.txt", "1"], ["dropped two.txt", "22"]])
+        dialog.get_by_role("button", name="Upload").click()
+        expect(page.get_by_text("3 files shown.")).to_be_visible()
+        page.get_by_label("Purpose").select_option("assistants")
+        expect(page.get_by_text("2 files shown.")).to_be_visible()
+        page.get_by_label("Purpose").select_option("")
+        page.get_by_role("button", name="Size").click()
+        page.get_by_role("button", name="Size").click()
+        expect(page.locator("tbody tr").first).to_contain_text("dropped one.txt")
+
+        row.get_by_role("button", name=HOSTILE, exact=False).first.click()
+        details = page.get_by_role("dialog")
+        expect(details).to_contain_text(hashlib.sha256(data).hexdigest())
+        expect(details.get_by_role("table", name="Copies of this file")).to_contain_text("Ready")
+        with page.expect_download() as saved:
+            details.get_by_role("button", name="Download").click()
+        assert saved.value.path().read_bytes() == data
+
+        details.get_by_role("button", name="Copy…").click()
+        copying = page.get_by_role("dialog", name="Copy to another place")
+        copying.get_by_label("local", exact=True).check()
+        copying.get_by_label("Name of the copy").fill("the copy.txt")
+        copying.get_by_role("button", name="Copy", exact=True).click()
+        expect(copying).to_have_count(0)
+        page.keyboard.press("Escape")
+        copy = page.get_by_role("row").filter(has_text="the copy.txt")
+        expect(copy.locator(".badge.ok")).to_have_text("local")
+
+        copy.get_by_role("button", name="Delete the copy.txt").click()
+        confirm(page, "Delete")
+        expect(copy).to_have_count(0)
+        with gateway.http() as http:
+            left = http.get("/v1/files", headers=key.headers).json()["data"]
+        # What turns the direction of a text round is taken out of names by the gateway.
+        names = [name.replace("\u202e", ""), "dropped one.txt", "dropped two.txt"]
+        assert sorted(file["filename"] for file in left) == sorted(names)
+        # Nothing of what was said became an element, or ran.
+        assert page.locator("#content img").count() == 0
+        assert page.title() == "Files · mediagate"
+        shown.assert_key_is_in_memory_alone()
+
+
+def test_a_large_file_goes_on_behind_a_cut(gateway: Gateway, browser: Browser, tmp_path: Path) -> None:
+    large = tmp_path / "large.bin"
+    large.write_bytes(bytes(range(256)) * (72 << 12))
+    key = issue_key(gateway).key
+    with relay(gateway.port) as wire, console(gateway, browser, key, "ERR_", port=wire.port) as shown:
+        page = shown.page
+        page.evaluate(RECORD)
+        choose(page, large)
+        uploads = page.get_by_role("region", name="Uploads")
+        eventually(lambda: wire.passed > 20 << 20, "a part is behind the wire")
+        wire.cut()
+        expect(uploads).to_contain_text("No connection Trying again in 1 s.")
+        wire.mend()
+        expect(uploads).to_contain_text("Stored")
+        seen = page.evaluate("seen")
+        assert len({value for value in seen["values"] if 0 < value < 1}) > 3
+        assert any("/s · " in text and text.endswith(" left") for text in seen["texts"])
+        page.locator("[data-action=open]").click()
+        expect(page.get_by_role("dialog")).to_contain_text(hashlib.sha256(large.read_bytes()).hexdigest())
+        # Five parts; of those, no more than the two that were under way were sent again, and tried in vain meanwhile.
+        assert wire.passed < (72 + 2 * 16 + 4) << 20
+
+
+def test_an_upload_can_be_cancelled_and_a_file_can_vanish(gateway: Gateway, browser: Browser, tmp_path: Path) -> None:
+    key = issue_key(gateway)
+    large = tmp_path / "large.bin"
+    large.write_bytes(bytes(33 << 20))
+    with console(gateway, browser, key.key, "ERR_") as shown:
+        page = shown.page
+        session = page.context.new_cdp_session(page)
+        slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 4 << 20}
+        session.send("Network.emulateNetworkConditions", slow)
+        choose(page, large)
+        uploads = page.get_by_role("region", name="Uploads")
+        expect(uploads).to_contain_text(" left")
+        uploads.get_by_role("button", name="Cancel large.bin").click()
+        expect(uploads).to_contain_text("Cancelled: nothing is kept.")
+        session.send("Network.emulateNetworkConditions", {**slow, "uploadThroughput": -1})
+        uploads.get_by_role("button", name="Clear").click()
+        with gateway.http() as http:
+            upload = next(request for request in shown.requests if request.url.endswith("/v1/uploads"))
+            response = upload.response()
+            assert response is not None
+            complete = f"/v1/uploads/{response.json()['id']}/complete"
+            assert "cancelled" in http.post(complete, json={"part_ids": []}, headers=key.headers).text
+
+        small = tmp_path / "gone.txt"
+        small.write_bytes(b"soon gone")
+        with page.expect_file_chooser() as chooser:
+            page.get_by_role("button", name="Upload files").first.click()
+        chooser.value.set_files(small)
+        small.unlink()
+        page.get_by_role("button", name="Upload", exact=True).click()
+        expect(uploads.get_by_role("alert")).to_contain_text("changed, moved or deleted")

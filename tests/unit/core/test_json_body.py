@@ -1,0 +1,36 @@
+"""Bodies that are no JSON object, and those that are too deep for whoever reads them."""
+
+from __future__ import annotations
+
+import pytest
+
+from mediagate.core.errors import InvalidRequest
+from mediagate.core.json_body import LEVELS_MAX, json_object
+
+
+def nested(levels: int, opens: str = "[", closes: str = "]") -> bytes:
+    return f'{{"a":{opens * (levels - 1)}1{closes * (levels - 1)}}}'.encode()
+
+
+def test_an_object() -> None:
+    assert json_object(b"") == {}
+    assert json_object(b'{"a": [1, null, "\\ud83d"]}') == {"a": [1, None, "\ud83d"]}
+
+
+@pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ('{"b":', "}")])
+def test_a_body_may_be_deep_and_not_deeper(opens: str, closes: str) -> None:
+    assert json_object(nested(LEVELS_MAX, opens, closes))
+    for levels in (LEVELS_MAX + 1, 500, 900, 960, 980, 1_000, 100_000):
+        with pytest.raises(InvalidRequest):
+            json_object(nested(levels, opens, closes))
+
+
+def test_a_body_may_be_wide() -> None:
+    assert len(json_object(b'{"a": [' + b"{}," * 9_999 + b"{}]}")["a"]) == 10_000
+
+
+@pytest.mark.parametrize("data", [b"[]", b"3", b'"a"', b"null", b"{", b"\xff\xfe", b'{"a": NaN}', b'{"a": -Infinity}'])
+def test_what_is_no_object_is_refused(data: bytes) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        json_object(data)
+    assert refused.value.code == "invalid_json"
