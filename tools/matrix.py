@@ -1,4 +1,5 @@
-"""Write the tables of what providers can do for files and for videos into README.md, from their specs.
+"""Write the tables of what providers can do for files, chats, batches and videos, from their specs: a short one into
+README.md, the whole ones into docs/providers/README.md.
 
 `python tools/matrix.py --check` changes nothing and fails where a table is not current.
 """
@@ -7,15 +8,27 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 
+from mediagate.core.chat import Dialect, MediaKind, Way
 from mediagate.providers.base import Audio, VideoKind, VideoModel, VideoSpec
+from mediagate.providers.batches import ENDPOINTS, BatchSpec
+from mediagate.providers.chat import ChatSpec
 from mediagate.providers.files import FileOperation, FileSpec
-from mediagate.providers.registry import FILE_PROVIDERS, VIDEO_PROVIDERS, file_spec, video_spec
+from mediagate.providers.registry import (
+    BATCH_PROVIDERS,
+    CHAT_PROVIDERS,
+    FILE_PROVIDERS,
+    VIDEO_PROVIDERS,
+    batch_spec,
+    chat_spec,
+    file_spec,
+    video_spec,
+)
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
 VIDEO_INPUTS = ("text", "image")
 DERIVED = (VideoKind.REMIX, VideoKind.EDIT, VideoKind.EXTEND)
 ABILITIES = (
@@ -125,20 +138,126 @@ def streams_directly(spec: VideoSpec) -> bool:
     return any(hasattr(maker, "origin") for maker in makers)
 
 
-def main() -> int:
-    text = current = README.read_text()
-    for name, table in (("providers", files_table()), ("video-providers", videos_table())):
+WAYS = {Way.FILE_ID: "copy", Way.URI: "store", Way.LINK: "link", Way.DATA: "inline"}
+CHAT_NOTES = (
+    "`copy`: the provider's own copy by its id, made first where there is none",
+    "`store`: an object in S3 or Google Cloud Storage, or a file of Gemini's, by its URI",
+    "`link`: a URL that the provider fetches, one of the gateway's or the store's that ends within minutes",
+    "`inline`: the bytes themselves, for small files",
+    "(C) in Chat Completions alone, (R) in Responses alone",
+)
+
+
+def chats_table() -> str:
+    """How each provider's chat models are given files, as Markdown, with its notes."""
+    lines = [f"| provider | asked in | {' | '.join(MediaKind)} |", f"|---|{'---|' * (len(MediaKind) + 1)}"]
+    for spec in map(chat_spec, CHAT_PROVIDERS):
+        words = " and ".join({Dialect.CHAT: "Chat", Dialect.RESPONSES: "Responses"}[one] for one in spec.dialects)
+        cells = [ways(spec, kind) for kind in MediaKind]
+        lines.append(f"| `{spec.name}` ({spec.title}) | {words or 'its own words'} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", f"Notes: {'; '.join(CHAT_NOTES)}.", ""])
+
+
+def ways(spec: ChatSpec, kind: MediaKind) -> str:
+    """How one kind of media is given."""
+    found: dict[Way, set[Dialect]] = {}
+    for taken in spec.takes:
+        if taken.kind is kind:
+            found.setdefault(taken.way, set()).update(taken.dialects or Dialect)
+    told = [WAYS[way] + only(dialects) for way, dialects in found.items()]
+    return ", ".join(told) or "-"
+
+
+def only(dialects: set[Dialect]) -> str:
+    """A mark for a way that one of the APIs has not."""
+    return "" if len(dialects) == len(Dialect) else f" ({'R' if Dialect.RESPONSES in dialects else 'C'})"
+
+
+BATCH_NOTES = (
+    "what a provider itself takes; files in lines are told as in chats, but never by a link",
+    "`finds`: a submit whose answer was lost is looked for, `once`: it is repeated and makes one job",
+)
+
+
+def batches_table() -> str:
+    """What each provider can do with batches, as Markdown, with its notes."""
+    columns = ("chat", "responses", "embeddings", "lines", "file", "lost submit", "stops")
+    lines = [f"| provider | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
+    for spec in map(batch_spec, BATCH_PROVIDERS):
+        cells = [
+            *(mark(endpoint in spec.endpoints) for endpoint in ENDPOINTS),
+            counts(spec),
+            size(spec.input_bytes_max),
+            "once" if spec.idempotent_submit else "finds",
+            mark(spec.cancels),
+        ]
+        lines.append(f"| `{spec.name}` ({spec.title}) | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", f"Notes: {'; '.join(BATCH_NOTES)}.", ""])
+
+
+def counts(spec: BatchSpec) -> str:
+    """How many lines a file may have."""
+    most = "its own" if spec.lines_max is None else f"{spec.lines_max:,}"
+    return most if spec.lines_min < 2 else f"{spec.lines_min} to {most}"
+
+
+def short_table() -> str:
+    """Which provider does what, as Markdown, each with its page."""
+    names = sorted({*FILE_PROVIDERS, *CHAT_PROVIDERS, *BATCH_PROVIDERS, *VIDEO_PROVIDERS})
+    lines = ["| provider | files | chats | batches | videos |", "|---|---|---|---|---|"]
+    for name in names:
+        page = f"docs/providers/{name}.md"
+        title = title_of(name)
+        shown = f"[{title}]({page})" if (ROOT / page).exists() else title
+        does = (name in having for having in (FILE_PROVIDERS, CHAT_PROVIDERS, BATCH_PROVIDERS, VIDEO_PROVIDERS))
+        lines.append(f"| {shown} `{name}` | {' | '.join('yes' if one else '-' for one in does)} |")
+    return "\n".join([*lines, ""])
+
+
+def title_of(name: str) -> str:
+    """How a provider is called."""
+    if name in VIDEO_PROVIDERS:
+        return video_spec(name).title
+    return file_spec(name).title if name in FILE_PROVIDERS else chat_spec(name).title
+
+
+TABLES: dict[str, dict[str, Callable[[], str]]] = {
+    "README.md": {"providers": short_table},
+    "docs/providers/README.md": {
+        "providers": files_table,
+        "chat-providers": chats_table,
+        "batch-providers": batches_table,
+        "video-providers": videos_table,
+    },
+}
+
+
+def with_tables(text: str, tables: Mapping[str, Callable[[], str]]) -> str:
+    """A page with its tables as they should be; raises ValueError where it has no place for one."""
+    for name, table in tables.items():
         place = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        if not place.search(current):
-            print(f"README.md has no place <!-- {name} -->", file=sys.stderr)
+        if not place.search(text):
+            raise ValueError(f"there is no place <!-- {name} -->")
+        text = place.sub(lambda match, table=table: f"{match[1]}{table()}{match[2]}", text)
+    return text
+
+
+def main() -> int:
+    failed = False
+    for name, tables in TABLES.items():
+        page = ROOT / name
+        text = page.read_text()
+        try:
+            current = with_tables(text, tables)
+        except ValueError as error:
+            print(f"{name}: {error}", file=sys.stderr)
             return 1
-        current = place.sub(lambda match, table=table: f"{match[1]}{table}{match[2]}", current)
-    if "--check" in sys.argv:
-        if current != text:
-            print("README.md: the tables of providers are not current; run `poe generate`", file=sys.stderr)
-        return int(current != text)
-    README.write_text(current)
-    return 0
+        if "--check" not in sys.argv:
+            page.write_text(current)
+        elif current != text:
+            print(f"{name}: the tables of providers are not current; run `poe generate`", file=sys.stderr)
+            failed = True
+    return int(failed)
 
 
 if __name__ == "__main__":
