@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from tests.chromium.browser import quiet_page
 from tests.conftest import Gateway
@@ -62,6 +63,26 @@ def console(
         enter(page, key)
         expect(page.locator("#content h1")).to_be_visible()
         yield shown
+
+
+@contextmanager
+def late_answer(page: Page, path: str, opened: Callable[[], None]) -> Iterator[None]:
+    """`opened` makes the page ask for `path`; the answer, as it is at that moment, comes behind the block alone."""
+    held = []
+
+    def hold(route: Route) -> None:
+        held.append((route, route.fetch()))
+
+    page.route(path, hold, times=1)
+    opened()
+    end = time.monotonic() + 60
+    while not held:
+        assert time.monotonic() < end, f"the page never asked for {path}"
+        page.wait_for_timeout(10)
+    yield
+    ((route, answer),) = held
+    with page.expect_response(path):
+        route.fulfill(response=answer)
 
 
 def enter(page: Page, key: str) -> None:

@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, expect
 
 from mediagate.core import ids
 from tests.conftest import MASTER_KEY, Gateway
-from tests.console.kit import confirm, console
+from tests.console.kit import confirm, console, late_answer
 
 
 def test_keys_are_made_blocked_renewed_and_deleted(gateway: Gateway, browser: Browser) -> None:
@@ -60,3 +60,32 @@ def test_keys_are_made_blocked_renewed_and_deleted(gateway: Gateway, browser: Br
         expect(page.get_by_role("table", name="Deployments")).to_contain_text("local-video:local/local-video")
         expect(page.get_by_role("table", name="Accounts that keep files")).to_contain_text("local")
         shown.assert_key_is_in_memory_alone()
+
+
+def test_a_list_that_comes_late_undoes_no_change_of_keys(gateway: Gateway, browser: Browser) -> None:
+    made, blocked, deleted = (f"console-{ids.KEY.new()[-8:]}" for _ in range(3))
+    for alias in (blocked, deleted):
+        httpx.post(f"{gateway.url}/key/generate", json={"key_alias": alias}, headers=gateway.auth).raise_for_status()
+    with console(gateway, browser, MASTER_KEY) as shown:
+        page = shown.page
+        rows = {alias: page.get_by_role("row").filter(has_text=alias) for alias in (made, blocked, deleted)}
+        shown.go("keys")
+        expect(rows[deleted]).to_be_visible()
+        told = page.locator(".page-head p").inner_text()
+        refresh = page.get_by_role("button", name="Refresh")
+        with late_answer(page, "**/key/list*", refresh.click):
+            page.get_by_role("button", name="New key").first.click()
+            page.get_by_role("dialog").get_by_label("Name", exact=True).fill(made)
+            page.get_by_role("dialog").get_by_role("button", name="Create key").click()
+            page.get_by_role("button", name="I have stored it").click()
+            rows[blocked].get_by_role("button", name=f"Block {blocked}").click()
+            expect(rows[blocked]).to_contain_text("Blocked")
+            rows[deleted].get_by_role("button", name=f"Delete {deleted}").click()
+            confirm(page, "Delete")
+            expect(rows[deleted]).to_have_count(0)
+        # The answer is with the browser; the page takes it in a moment.
+        page.wait_for_timeout(300)
+        expect(rows[made]).to_have_count(1)
+        expect(rows[blocked]).to_contain_text("Blocked")
+        expect(rows[deleted]).to_have_count(0)
+        assert page.locator(".page-head p").inner_text() == told

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.api.access_kit import issue_key
 from tests.api.wire import eventually
 from tests.conftest import Gateway
-from tests.console.kit import HOSTILE, confirm, console
+from tests.console.kit import HOSTILE, confirm, console, late_answer
 from tests.doubles.relay import relay
 
 DROP = """files => {
@@ -106,6 +106,28 @@ def test_the_life_of_files(gateway: Gateway, browser: Browser, tmp_path: Path) -
         assert page.locator("#content img").count() == 0
         assert page.title() == "Files · mediagate"
         shown.assert_key_is_in_memory_alone()
+
+
+def test_a_list_that_comes_late_undoes_no_change_of_files(gateway: Gateway, browser: Browser, tmp_path: Path) -> None:
+    key = issue_key(gateway)
+    for name in ("first.txt", "second.txt"):
+        (tmp_path / name).write_bytes(name.encode())
+    with console(gateway, browser, key.key) as shown:
+        page = shown.page
+        row = page.locator("tbody tr")
+        choose(page, tmp_path / "first.txt")
+        expect(row).to_contain_text("first.txt")
+        refresh = page.get_by_role("button", name="Refresh")
+        with late_answer(page, "**/v1/files?*", refresh.click):
+            choose(page, tmp_path / "second.txt")
+            expect(row).to_have_count(2)
+            row.filter(has_text="first.txt").get_by_role("button", name="Delete first.txt").click()
+            confirm(page, "Delete")
+            expect(row).to_have_count(1)
+        # The answer is with the browser; the page takes it in a moment.
+        page.wait_for_timeout(300)
+        expect(row).to_have_count(1)
+        expect(row).to_contain_text("second.txt")
 
 
 def test_a_large_file_goes_on_behind_a_cut(gateway: Gateway, browser: Browser, tmp_path: Path) -> None:

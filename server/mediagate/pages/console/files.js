@@ -7,6 +7,7 @@ import { copyDialog, fileDialog } from "./file_dialogs.js";
 import { ALL_PURPOSES, download, isUnsettled, replicaBadge } from "./file_facts.js";
 import { ago, bytes, count, moment } from "./format.js";
 import { icon } from "./icons.js";
+import { Meanwhile } from "./meanwhile.js";
 import { badge, empty, showError, skeleton } from "./notices.js";
 import { mayMakeTokens } from "./session.js";
 import { dataTable } from "./table.js";
@@ -27,6 +28,7 @@ export const filesPage = {
     let more = false;
     let first = true;
     let round = 0;
+    const meanwhile = new Meanwhile((file) => file.id);
     const trouble = h("div");
     const usage = h("p.muted", {}, "\u00a0");
     const list = h("div", {}, skeleton(6));
@@ -78,13 +80,14 @@ export const filesPage = {
 
     async function load(onward = false) {
       const mine = ++round;
+      meanwhile.begin();
       next.disabled = true;
       showError(trouble, null);
       try {
         const after = onward ? files.at(-1)?.id : null;
         const page = await get("/v1/files", { limit: PAGE, after, purpose: purpose.value }, life);
         if (mine !== round) return;
-        files = onward ? [...files, ...page.data] : page.data;
+        files = meanwhile.over(onward ? [...files, ...page.data] : page.data);
         more = page.has_more;
         first = false;
         draw();
@@ -110,12 +113,14 @@ export const filesPage = {
     function take(file) {
       const known = files.some((one) => one.id === file.id);
       files = known ? files.map((one) => (one.id === file.id ? file : one)) : [file, ...files];
+      meanwhile.took(file, !known);
       first = false;
       draw();
     }
 
     function drop(id) {
       files = files.filter((file) => file.id !== id);
+      meanwhile.dropped(id);
       draw();
       loadUsage();
     }
@@ -132,7 +137,9 @@ export const filesPage = {
       if (document.hidden) return;
       for (const file of files.filter(isUnsettled).slice(0, 10)) {
         try {
-          take(await get(`/v1/files/${file.id}`, {}, life));
+          const now = await get(`/v1/files/${file.id}`, {}, life);
+          // It may have been deleted meanwhile, or have another purpose than is shown by now.
+          if (files.some((one) => one.id === now.id)) take(now);
         } catch (error) {
           if (error.status === 404) drop(file.id);
         }

@@ -7,6 +7,7 @@ import { confirmed } from "./dialogs.js";
 import { ago, count, moment, money } from "./format.js";
 import { icon } from "./icons.js";
 import { createKeyDialog, secretDialog } from "./key_dialogs.js";
+import { Meanwhile } from "./meanwhile.js";
 import { badge, empty, showError, skeleton, toast } from "./notices.js";
 import { isAdmin } from "./session.js";
 import { dataTable } from "./table.js";
@@ -21,8 +22,11 @@ export const keysPage = {
 
   open(place, { session, life }) {
     let keys = [];
+    let all = 0;
     let token = "";
     let first = true;
+    let round = 0;
+    const meanwhile = new Meanwhile((key) => key.key_id);
     const trouble = h("div");
     const total = h("p.muted", {}, "\u00a0");
     const list = h("div", {}, skeleton(5));
@@ -42,28 +46,36 @@ export const keysPage = {
     function draw() {
       next.hidden = !token;
       if (first) return;
+      total.textContent = count(all, "key");
       if (!keys.length) replace(list, empty("keys", "No keys yet", "Only the master key opens this gateway. Give every program a key of its own, with what it may do and spend.", h("button.primary", { type: "button", click: make }, icon("plus"), "New key")));
       else if (table.element.parentNode !== list) replace(list, table.element);
       table.show(keys);
     }
 
     async function load(onward = false) {
+      const mine = ++round;
+      meanwhile.begin();
       showError(trouble, null);
       try {
         const page = await get("/key/list", { size: PAGE, page_token: onward ? token : null }, life);
-        keys = onward ? [...keys, ...page.keys] : page.keys;
+        if (mine !== round) return;
+        const told = onward ? [...keys, ...page.keys] : page.keys;
+        keys = meanwhile.over(told);
+        all = page.total_count + keys.length - told.length;
         token = page.next_page_token;
-        total.textContent = count(page.total_count, "key");
         first = false;
         draw();
       } catch (error) {
-        showError(trouble, error, () => load(onward));
+        if (mine === round) showError(trouble, error, () => load(onward));
       }
     }
 
     function take(key) {
       const { key: _secret, ...rest } = key;
-      keys = keys.some((one) => one.key_id === key.key_id) ? keys.map((one) => (one.key_id === key.key_id ? rest : one)) : [rest, ...keys];
+      const known = keys.some((one) => one.key_id === key.key_id);
+      keys = known ? keys.map((one) => (one.key_id === key.key_id ? rest : one)) : [rest, ...keys];
+      if (!known) all += 1;
+      meanwhile.took(rest, !known);
       first = false;
       draw();
     }
@@ -99,6 +111,8 @@ export const keysPage = {
       });
       if (!done) return;
       keys = keys.filter((one) => one.key_id !== key.key_id);
+      all -= 1;
+      meanwhile.dropped(key.key_id);
       draw();
       place.querySelector("h1").focus();
     }

@@ -6,6 +6,7 @@ import { h, keyed, replace, said, setText } from "./dom.js";
 import { confirmed } from "./dialogs.js";
 import { ago, count } from "./format.js";
 import { icon } from "./icons.js";
+import { Meanwhile } from "./meanwhile.js";
 import { empty, showError, skeleton, toast } from "./notices.js";
 import { createForm } from "./video_create.js";
 import { after, failureOf, isReady, isRunning, nameOf, outlook, phaseBadge, phaseOf, phaseText } from "./video_facts.js";
@@ -25,6 +26,7 @@ export const videosPage = {
     let more = false;
     let first = true;
     let dialog = null;
+    const meanwhile = new Meanwhile((video) => video.id);
     const trouble = h("div");
     const live = h("span.live", { role: "status" });
     const wall = h("ul.wall", { "aria-label": "Videos, newest first" });
@@ -52,12 +54,13 @@ export const videosPage = {
     }
 
     async function load(onward = false) {
+      meanwhile.begin();
       next.disabled = true;
       showError(trouble, null);
       try {
         const page = await get("/v1/videos", { limit: PAGE, after: onward ? videos.at(-1)?.id : null }, life);
         const known = new Set(videos.map((video) => video.id));
-        const fresh = page.data.filter((video) => !known.has(video.id));
+        const fresh = meanwhile.over(page.data).filter((video) => !known.has(video.id));
         videos = [...videos, ...fresh].sort((a, b) => (a.id < b.id ? 1 : -1));
         more = page.has_more;
         first = false;
@@ -82,6 +85,7 @@ export const videosPage = {
 
     function drop(id) {
       videos = videos.filter((video) => video.id !== id);
+      meanwhile.dropped(id);
       forgetPictures(id);
       draw();
     }
