@@ -19,6 +19,8 @@ class Relay:
         self._ends: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._is_cut = False
+        self._flows = threading.Event()
+        self._flows.set()
         self.port = int(self._listener.getsockname()[1])
         self.passed = 0
         """Bytes on their way to the target so far."""
@@ -32,13 +34,19 @@ class Relay:
                 with suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
 
+    def hold(self) -> None:
+        """Keep what comes, of either end, until `mend`."""
+        self._flows.clear()
+
     def mend(self) -> None:
         """Pass on again."""
         self._is_cut = False
+        self._flows.set()
 
     def close(self) -> None:
         """End it."""
         self.cut()
+        self._flows.set()
         self._listener.close()
 
     def _accept(self) -> None:
@@ -61,6 +69,7 @@ class Relay:
     def _pass(self, source: socket.socket, sink: socket.socket, forth: bool) -> None:
         with suppress(OSError):
             while chunk := source.recv(CHUNK_BYTES):
+                self._flows.wait()
                 sink.sendall(chunk)
                 self.passed += len(chunk) * forth
         for end in (source, sink):

@@ -6,7 +6,7 @@ import { type File as FileMessage, FileSchema } from "./gen/mediagate/v1/files_p
 import { UploadPartSchema } from "./gen/mediagate/v1/uploads_pb.js";
 import { headersOf } from "./options.js";
 import type { Source } from "./source.js";
-import type { FileMeta, Sender, Sending, Wire } from "./wire.js";
+import type { FileMeta, PartSending, Sender, Sending, Wire } from "./wire.js";
 
 const HASH_BYTES = 4 << 20;
 
@@ -44,7 +44,7 @@ export class FormSender implements Sender {
     return fromJson(FileSchema, answer, { ignoreUnknownFields: true });
   }
 
-  async part(uploadId: string, data: Uint8Array<ArrayBuffer>, sending: Omit<Sending, "digest">): Promise<string> {
+  async part(uploadId: string, data: Uint8Array<ArrayBuffer>, sending: PartSending): Promise<string> {
     const path = `/v1/uploads/${encodeURIComponent(uploadId)}/parts`;
     const answer = await this.form(path, [], "data", "part", new Blob([data]), sending);
     return fromJson(UploadPartSchema, answer, { ignoreUnknownFields: true }).id;
@@ -56,7 +56,7 @@ export class FormSender implements Sender {
     name: string,
     filename: string,
     content: Blob,
-    sending: Omit<Sending, "digest">,
+    sending: PartSending & Partial<Pick<Sending, "ended">>,
   ) {
     const boundary = crypto.randomUUID();
     const part = (disposition: string) => `--${boundary}\r\nContent-Disposition: form-data; ${disposition}\r\n`;
@@ -76,7 +76,7 @@ export class FormSender implements Sender {
     };
     sending.signal?.throwIfAborted();
     const send = "XMLHttpRequest" in globalThis ? byXhr : byFetch;
-    const answer = await send(this.wire.options.url + path, headers, body, progress, sending.signal);
+    const answer = await send(this.wire.options.url + path, headers, body, { progress, ended: sending.ended }, sending.signal);
     if (answer.status < 200 || answer.status >= 300) throw refusal(answer.status, answer.body, answer.header);
     progress(body.size);
     try {
@@ -87,12 +87,17 @@ export class FormSender implements Sender {
   }
 }
 
+interface Telling {
+  progress(loaded: number): void;
+  ended: (() => void) | undefined;
+}
+
 /** Only XMLHttpRequest tells how much has been sent. */
 function byXhr(
   url: string,
   headers: Readonly<Record<string, string>>,
   body: Blob,
-  progress: (loaded: number) => void,
+  tell: Telling,
   signal: AbortSignal | undefined,
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
@@ -101,7 +106,8 @@ function byXhr(
     signal?.addEventListener("abort", stop, { once: true });
     request.open("POST", url);
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
-    request.upload.onprogress = (event) => progress(event.loaded);
+    request.upload.onprogress = (event) => tell.progress(event.loaded);
+    request.upload.onload = () => tell.ended?.();
     request.onerror = () => reject(lost(new TypeError("Failed to send.")));
     request.onabort = () => reject((signal?.reason as Error) ?? lost(new TypeError("Stopped.")));
     request.onload = () =>
@@ -119,7 +125,7 @@ async function byFetch(
   url: string,
   headers: Readonly<Record<string, string>>,
   body: Blob,
-  _progress: (loaded: number) => void,
+  _tell: Telling,
   signal: AbortSignal | undefined,
 ): Promise<Answer> {
   try {

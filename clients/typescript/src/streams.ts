@@ -4,7 +4,7 @@ import { ConnectError } from "@connectrpc/connect";
 import { asError } from "./failure.js";
 import type { File as FileMessage } from "./gen/mediagate/v1/files_pb.js";
 import type { Source } from "./source.js";
-import type { FileMeta, Sender, Sending, Wire } from "./wire.js";
+import type { FileMeta, PartSending, Sender, Sending, Wire } from "./wire.js";
 
 const CHUNK_BYTES = 1 << 20;
 
@@ -27,12 +27,13 @@ export class StreamSender implements Sender {
         yield { payload: { case: "chunk" as const, value } };
         sending.sent(value.length);
       }
+      sending.ended();
       yield { payload: { case: "checksum" as const, value: { sha256: sending.digest.hex() } } };
     };
     return send(messages(), sending, (own) => this.wire.files.uploadFile(own, this.wire.streaming(sending)));
   }
 
-  async part(uploadId: string, data: Uint8Array<ArrayBuffer>, sending: Omit<Sending, "digest">): Promise<string> {
+  async part(uploadId: string, data: Uint8Array<ArrayBuffer>, sending: PartSending): Promise<string> {
     const messages = async function* () {
       const about = { uploadId, sizeBytes: BigInt(data.length) };
       yield { payload: { case: "metadata" as const, value: about } };

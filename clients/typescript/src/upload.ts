@@ -12,12 +12,12 @@ import {
   TransferDamaged,
   UploadInterrupted,
 } from "./errors.js";
-import { CreateUploadRequestSchema } from "./gen/mediagate/v1/uploads_pb.js";
+import { CreateUploadRequestSchema, type Upload } from "./gen/mediagate/v1/uploads_pb.js";
 import type { File as FileMessage } from "./gen/mediagate/v1/files_pb.js";
 import { withRetries } from "./retry.js";
 import type { Source } from "./source.js";
 import { type File, fileOf, type Progress } from "./types.js";
-import type { Digest, FileMeta, Sending, Wire } from "./wire.js";
+import type { Call, Digest, FileMeta, Sending, Wire } from "./wire.js";
 
 const MIB = 1 << 20;
 /** Up to here one call is quicker, and a cut costs little. */
@@ -42,6 +42,7 @@ export interface UploadState {
 /** One upload. */
 export class Uploader {
   private sentBytes = 0;
+  private completing = false;
   private digest: Digest;
   // What one part's failure stops the others by.
   private readonly others = new AbortController();
@@ -67,27 +68,52 @@ export class Uploader {
     const own = !("idempotency-key" in headers);
     const attempt = async () => {
       try {
-        return await this.send(given);
+        return await this.send(given, own);
       } catch (error) {
         if (!own || !(error instanceof ApiError) || error.reason !== "IDEMPOTENCY_KEY_REUSED") throw error;
         // Ours alone: the gateway knows it with other bytes, those of a try that was cut, which it has not kept.
-        return this.send({ ...given, "idempotency-key": crypto.randomUUID() });
+        return this.send({ ...given, "idempotency-key": crypto.randomUUID() }, own);
       }
     };
     const retries = this.source.size === undefined ? 0 : this.wire.options.maxRetries;
     return this.proven(await withRetries(retries, this.signal, attempt));
   }
 
-  private async send(headers: Readonly<Record<string, string>>): Promise<FileMessage> {
+  /** One try. A caller who leaves when the gateway has all bytes, and so keeps the file, leaves no file. */
+  private async send(headers: Readonly<Record<string, string>>, own: boolean): Promise<FileMessage> {
     this.sentBytes = 0;
     this.digest = this.wire.platform.digest();
+    const stop = new AbortController();
+    let ended = false;
+    let patience: ReturnType<typeof setTimeout> | undefined;
+    const leave = () => {
+      const now = () => stop.abort(this.signal?.reason);
+      // Behind a key of the caller's the file may be that of an earlier call.
+      if (ended && own) patience = setTimeout(now, FAREWELL_S * 1000);
+      else now();
+    };
     const sending: Sending = {
       digest: this.digest,
       sent: (count) => this.report(count),
+      ended: () => {
+        ended = true;
+      },
       headers,
-      signal: this.signal,
+      signal: stop.signal,
     };
-    return this.wire.sender.file(this.meta, this.source, sending);
+    if (this.signal?.aborted) leave();
+    this.signal?.addEventListener("abort", leave, { once: true });
+    try {
+      const file = await this.wire.sender.file(this.meta, this.source, sending);
+      if (own && this.signal?.aborted) {
+        await this.remove(file, { timeoutS: FAREWELL_S }).catch(() => undefined);
+        throw this.signal.reason;
+      }
+      return file;
+    } finally {
+      clearTimeout(patience);
+      this.signal?.removeEventListener("abort", leave);
+    }
   }
 
   /** Send parts side by side. A cut throws UploadInterrupted; whatever else goes wrong cancels the upload. */
@@ -194,23 +220,41 @@ export class Uploader {
   }
 
   private async complete(state: UploadState): Promise<FileMessage> {
-    const partIds = Array.from({ length: count(state) }, (_, number) => state.parts[number] ?? "");
-    // Without an idempotency key: the method itself waits for itself, and answers the same file.
-    const upload = await this.wire.call({ signal: this.signal, timeoutS: COMPLETE_S }, (options) =>
-      this.wire.uploads.completeUpload({ uploadId: state.uploadId, partIds }, options),
-    );
+    this.completing = true;
+    const upload = await this.joined(state, { signal: this.signal, timeoutS: COMPLETE_S });
     if (upload.file === undefined) throw new ServerError("The gateway put the parts together, and names no file.");
     return upload.file;
   }
 
+  /** Have the parts put together. Without an idempotency key: the method waits for itself, and answers the same file. */
+  private joined(state: UploadState, given: Call): Promise<Upload> {
+    const partIds = Array.from({ length: count(state) }, (_, number) => state.parts[number] ?? "");
+    return this.wire.call(given, (options) =>
+      this.wire.uploads.completeUpload({ uploadId: state.uploadId, partIds }, options),
+    );
+  }
+
   /** Tell the gateway, whatever the caller's signal says. */
   private async cancel(state: UploadState): Promise<void> {
-    const told = this.wire.call(
-      { timeoutS: FAREWELL_S },
-      (options) => this.wire.uploads.cancelUpload({ uploadId: state.uploadId }, options),
-      0,
-    );
-    await told.catch(() => undefined);
+    try {
+      await this.wire.call(
+        { timeoutS: FAREWELL_S },
+        (options) => this.wire.uploads.cancelUpload({ uploadId: state.uploadId }, options),
+        0,
+      );
+    } catch {
+      // The gateway was already putting it together, which it ends whoever leaves: the file is what there is to undo.
+      if (this.completing) await this.undo(state).catch(() => undefined);
+    }
+  }
+
+  private async undo(state: UploadState): Promise<void> {
+    const { file } = await this.joined(state, { timeoutS: FAREWELL_S });
+    if (file) await this.remove(file, { timeoutS: FAREWELL_S });
+  }
+
+  private remove(file: FileMessage, given: Call): Promise<unknown> {
+    return this.wire.call(given, (options) => this.wire.files.deleteFile({ fileId: file.id }, options));
   }
 
   /** The file, if the gateway has the bytes that were sent. */
@@ -219,9 +263,7 @@ export class Uploader {
     const told = message.mediagate?.sha256;
     const found = this.digest.hex();
     if (message.bytes !== this.sentBytes || (told && told !== found)) {
-      await this.wire
-        .call({}, (options) => this.wire.files.deleteFile({ fileId: message.id }, options))
-        .catch(() => undefined);
+      await this.remove(message, {}).catch(() => undefined);
       throw new TransferDamaged("The gateway has other bytes than those that were sent; they were deleted.");
     }
     return fileOf(message);

@@ -34,16 +34,21 @@ export interface Sending {
   readonly digest: Digest;
   /** So many bytes more are sent. */
   sent(count: number): void;
+  /** That was all: from here on the gateway may keep the file, however the call ends. Where it cannot be known, not told. */
+  ended(): void;
   readonly headers: Readonly<Record<string, string>>;
   readonly signal: AbortSignal | undefined;
 }
+
+/** The same for a part, which is nothing by itself. */
+export type PartSending = Omit<Sending, "digest" | "ended">;
 
 /** How bytes get to the gateway: as a stream of messages where that is possible, else as a form. */
 export interface Sender {
   /** A whole file. */
   file(meta: FileMeta, source: Source, sending: Sending): Promise<FileMessage>;
   /** One part of an upload; the part's id. */
-  part(uploadId: string, data: Uint8Array<ArrayBuffer>, sending: Omit<Sending, "digest">): Promise<string>;
+  part(uploadId: string, data: Uint8Array<ArrayBuffer>, sending: PartSending): Promise<string>;
 }
 
 /** What Node and browsers do each in their way. */

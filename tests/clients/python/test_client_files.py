@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import hashlib
 import io
@@ -11,7 +12,9 @@ import re
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -211,7 +214,7 @@ def test_a_file_that_vanishes_meanwhile_is_stored_whole(media: Client, tmp_path:
 
 
 STOPS = """
-import asyncio, os, signal, sys
+import asyncio, os, signal, sys, time
 from mediagate_client import AsyncClient, Client, UploadStopped
 url, key, wire, path, name, parts = sys.argv[1:]
 given = {"filename": name, "parts": parts == "parts"}
@@ -221,6 +224,8 @@ def stop(sent, size):
     told.append(sent)
     if len(told) == 2:
         os.kill(os.getpid(), signal.SIGINT)
+    # Where another thread takes the signal, the main one hears of it when it looks.
+    time.sleep(0.02)
 
 def wait():
     Client(url, key, transport=wire).files.upload(path, on_progress=stop, **given)
@@ -260,8 +265,28 @@ def test_ctrl_c_leaves_nothing_of_one_call(gateway: Gateway, wire: str, large: P
     given = (gateway.url, gateway.key, wire, str(large), f"left-{wire}.bin", "whole")
     done = subprocess.run([sys.executable, "-c", script, *given], capture_output=True, text=True, timeout=60)
     assert done.stderr.endswith("KeyboardInterrupt\n"), done.stderr
-    query = "SELECT state FROM file WHERE filename = %s AND state = 'ready'"
+    query = "SELECT state FROM file WHERE filename = %s AND state = 'processed'"
     assert list(sql(gateway, query, f"left-{wire}.bin")) == []
+
+
+async def test_a_caller_who_leaves_at_the_very_end_leaves_no_file(gateway: Gateway, wire: str, large: Path) -> None:
+    name = f"late-{wire}.bin"
+    kept = []
+    loop = asyncio.get_running_loop()
+    async with AsyncClient(gateway.url, gateway.key, transport=wire) as client:  # type: ignore[arg-type]
+        for wait_s in (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 30):
+            uploads: list[asyncio.Task[File]] = []
+
+            def leave(sent: int, size: int | None, wait_s: float = wait_s, uploads: list[Any] = uploads) -> None:
+                if sent == size:
+                    loop.call_later(wait_s, uploads[0].cancel)
+
+            uploads.append(loop.create_task(client.files.upload(large, filename=name, parts=False, on_progress=leave)))
+            with suppress(asyncio.CancelledError):
+                kept.append((await uploads[0]).id)
+    assert 1 <= len(kept) < 7
+    left = sql(gateway, "SELECT id FROM file WHERE filename = %s AND state = 'processed'", name)
+    assert sorted(row[0] for row in left) == sorted(kept)
 
 
 async def test_the_async_client_does_the_same(gateway: Gateway, wire: str, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from tests.api.wire import sql
 from tests.clients.lines import cutting, over_tls
 from tests.clients.python.conftest import MAINLY_GRPC, MAINLY_REST
 from tests.conftest import Gateway, free_port
+from tests.doubles.relay import relay
 
 MIB = 1 << 20
 
@@ -86,13 +87,16 @@ def test_a_server_that_says_nothing_is_given_up(wire: str, tmp_path: Path) -> No
 
 
 def test_other_patience_over_the_same_connections(gateway: Gateway, wire: str) -> None:
-    with client_of(gateway.url, gateway.key, wire) as client:
+    with relay(gateway.port) as line, client_of(f"http://127.0.0.1:{line.port}", gateway.key, wire) as client:
         lent = client.with_options(timeout_s=30, max_retries=0)
         file = lent.files.upload(b"lent", filename="lent.txt")
         lent.close()
         assert client.files.content(file.id) == b"lent"
+        line.hold()
         with pytest.raises(TimedOut):
-            client.with_options(timeout_s=1e-9, max_retries=0).files.get(file.id)
+            client.with_options(timeout_s=0.2, max_retries=0).files.get(file.id)
+        line.mend()
+        assert client.files.get(file.id).filename == "lent.txt"
 
 
 @MAINLY_GRPC

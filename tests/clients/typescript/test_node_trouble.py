@@ -312,3 +312,30 @@ def test_an_upload_that_is_stopped_is_cancelled(
     out, err = process.communicate(timeout=60)
     assert (out.strip(), err) == ('["interrupted","interrupted"]', "")
     assert "stopped.bin" not in [file["filename"] for file in http.get("/v1/files").json()["data"]]
+
+
+def test_an_upload_that_is_stopped_at_its_very_end_leaves_no_file(
+    gateway: Gateway, package: Package, tmp_path: Path, http: httpx.Client
+) -> None:
+    (tmp_path / "late.bin").write_bytes(bytes(60 * MIB))
+    answer = package.run(
+        gateway,
+        BEGIN
+        + """
+        const told = [];
+        for (const parts of [true, false]) for (const wait of [0, 3, 10, 30, 100, 300]) {
+          const stop = new AbortController();
+          const onProgress = (sent, size) => {
+            if (sent === size) setTimeout(() => stop.abort(new Error("interrupted")), wait);
+          };
+          const upload = client.files.upload("late.bin", { parts, signal: stop.signal, onProgress });
+          told.push(await upload.then((file) => file.id, (error) => error.message));
+        }
+        say(told);
+        """,
+        tmp_path,
+    )
+    told = json.loads(answer)
+    assert "interrupted" in told
+    left = [file["id"] for file in http.get("/v1/files").json()["data"] if file["filename"] == "late.bin"]
+    assert sorted(left) == sorted(id for id in told if id != "interrupted")

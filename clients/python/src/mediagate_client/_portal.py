@@ -16,6 +16,8 @@ Answer = TypeVar("Answer")
 # What is under way gets so long to tidy up behind a Ctrl-C; an upload is cancelled in it.
 TIDY_S = 8.0
 FAREWELL_S = 2.0
+# The system may hand a signal to any thread. The main one, which alone hears of it, is not woken then, so it looks.
+LOOK_S = 0.05
 
 _lock = threading.Lock()
 _portal: Portal | None = None
@@ -47,6 +49,8 @@ class Portal:
         ended: list[asyncio.CancelledError] = []
         future = asyncio.run_coroutine_threadsafe(_watched(work, ended), self._loop)
         try:
+            while not concurrent.futures.wait([future], LOOK_S).done:
+                pass
             return future.result()
         except BaseException as error:
             if not future.done():

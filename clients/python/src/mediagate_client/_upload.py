@@ -9,8 +9,9 @@ import json
 import mimetypes
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from mediagate_client._errors import (
     ConnectionFailed,
@@ -97,6 +98,8 @@ class Uploader:
         self._reading: asyncio.Task[bytes] | None = None
         self._looks, self._looked_at, self._seen = 0, 0.0, 0
         self._sent = 0
+        # The gateway may have all bytes: from there on it may keep the file, however the call ends.
+        self._ended = False
         self._digest = hashlib.sha256()
 
     def _report(self, count: int) -> None:
@@ -106,19 +109,40 @@ class Uploader:
 
     async def whole(self, headers: dict[str, str]) -> File:
         """Send everything in one call; repeated where it can be read again."""
+        # Behind a key of the caller's the file may be that of an earlier call.
+        own = "idempotency-key" not in headers
         headers = {"idempotency-key": str(uuid.uuid4()), **headers}
 
         async def attempt() -> Json:
             self._restart()
+            sending = self._transport.send_file(
+                self._meta, self._chunks, self._source.size, lambda: self._digest, headers
+            )
             try:
-                return await self._transport.send_file(
-                    self._meta, self._chunks, self._source.size, lambda: self._digest, headers
-                )
+                return await (self._or_undone(sending) if own else sending)
             finally:
                 await self._settle()
 
         retries = self._options.max_retries if self._source.size is not None else 0
         return await self._proven(await with_retries(retries, attempt))
+
+    async def _or_undone(self, sending: Coroutine[Any, Any, Json]) -> Json:
+        """The answer. A caller who leaves when the gateway has all bytes, and so keeps the file, leaves no file."""
+        call = asyncio.create_task(sending)
+
+        async def undo() -> None:
+            answer = await call
+            await self._transport.call("DeleteFile", {"file_id": answer["id"]}, {}, FAREWELL_S)
+
+        try:
+            return await asyncio.shield(call)
+        except asyncio.CancelledError:
+            if not self._ended:
+                call.cancel()
+            await _farewell(undo())
+            raise
+        finally:
+            call.cancel()
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         size = self._source.size
@@ -127,6 +151,7 @@ class Uploader:
                 self._digest.update(chunk)
                 yield chunk
                 self._report(len(chunk))
+            self._ended = True
             return
         chunk = await self._read(0) if size else b""
         for following in range(CHUNK_BYTES, size + CHUNK_BYTES, CHUNK_BYTES):
@@ -142,6 +167,7 @@ class Uploader:
             if following < size:
                 assert self._reading is not None
                 chunk = await asyncio.shield(self._reading)
+        self._ended = True
 
     async def _settle(self) -> None:
         """Wait for the read that is ahead of an attempt which has ended: its file is about to be closed."""
@@ -156,7 +182,7 @@ class Uploader:
         return await self._source.read_hashed(offset, min(CHUNK_BYTES, self._source.size - offset), self._digest)
 
     def _restart(self) -> None:
-        self._digest, self._sent = hashlib.sha256(), 0
+        self._digest, self._sent, self._ended = hashlib.sha256(), 0, False
         self._looked_at, self._seen = time.monotonic(), 0
 
     async def large(self, headers: dict[str, str]) -> File:
@@ -287,13 +313,7 @@ class Uploader:
         )
 
     async def _cancel(self, state: UploadState) -> None:
-        async def farewell() -> None:
-            with contextlib.suppress(MediagateError):
-                await self._transport.call("CancelUpload", {"upload_id": state.upload_id}, {}, FAREWELL_S)
-
-        # Told even where this task is being cancelled.
-        with contextlib.suppress(asyncio.CancelledError, TimeoutError):
-            await asyncio.wait_for(asyncio.shield(asyncio.ensure_future(farewell())), FAREWELL_S)
+        await _farewell(self._transport.call("CancelUpload", {"upload_id": state.upload_id}, {}, FAREWELL_S))
 
     async def _proven(self, answer: Json) -> File:
         """The file, if the gateway has the bytes that were sent."""
@@ -305,6 +325,12 @@ class Uploader:
                 await self._transport.call("DeleteFile", {"file_id": file.id}, {}, self._options.timeout_s)
             raise TransferDamaged("The gateway has other bytes than those that were sent; they were deleted.")
         return file
+
+
+async def _farewell(telling: Coroutine[Any, Any, object]) -> None:
+    """Tell the gateway, even where this task is being cancelled; what goes wrong with that is nobody's error."""
+    with contextlib.suppress(Exception, asyncio.CancelledError):
+        await asyncio.wait_for(asyncio.shield(asyncio.ensure_future(telling)), FAREWELL_S)
 
 
 def _count(state: UploadState) -> int:
