@@ -113,6 +113,7 @@ def test_openais_client_reads_the_headers_and_waits_as_told(pair: Gateway) -> No
             client.models.list()
         assert refused.value.code == "rate_limit_exceeded"
     # Until the minute is nearly over, by the row that has what was taken.
+    began = time.monotonic()
     sql(
         pair,
         "UPDATE limit_state SET version = version + 1, state = jsonb_build_object('at', state->'at', 'pieces',"
@@ -120,10 +121,9 @@ def test_openais_client_reads_the_headers_and_waits_as_told(pair: Gateway) -> No
         f"key:{key.id}",
     )
     time.sleep(0.3)
-    began = time.monotonic()
     with openai.OpenAI(base_url=f"{pair.url}/v1", api_key=key.key, max_retries=1) as client:
         client.models.list()
-    assert 1.5 < time.monotonic() - began < 10
+    assert 2.4 < time.monotonic() - began < 20
 
 
 def test_uploads_and_bytes_have_limits_of_their_own(pair: Gateway) -> None:
