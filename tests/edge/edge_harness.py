@@ -196,6 +196,13 @@ class Edge:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
+    def connections(self, stub: Stub) -> int:
+        """How many Envoy holds to a server, or takes itself to hold."""
+        with httpx.Client(transport=httpx.HTTPTransport(uds=self.settings.admin_socket)) as admin:
+            lines = admin.get("http://envoy/clusters").text.splitlines()
+        path = stub.target.removeprefix("unix:")
+        return sum(int(line.rpartition("::")[2]) for line in lines if f"{path}::cx_active::" in line)
+
     def client(self, **options: Any) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=10, **options)
 

@@ -288,7 +288,7 @@ def test_a_file_that_changes_in_mid_upload_is_not_kept(
 def test_an_upload_that_is_stopped_is_cancelled(
     gateway: Gateway, package: Package, tmp_path: Path, http: httpx.Client
 ) -> None:
-    (tmp_path / "stopped.bin").write_bytes(bytes(60 * MIB))
+    (tmp_path / "node-stopped.bin").write_bytes(bytes(60 * MIB))
     process = package.start(
         gateway,
         BEGIN
@@ -299,7 +299,7 @@ def test_an_upload_that_is_stopped_is_cancelled(
         const onProgress = () => { parts += 1; if (parts === 1) console.log("sending"); };
         const told = [];
         for (const parts of [true, false]) {
-          const upload = client.files.upload("stopped.bin", { parts, signal: stop.signal, onProgress });
+          const upload = client.files.upload("node-stopped.bin", { parts, signal: stop.signal, onProgress });
           told.push(await upload.catch((error) => error.message));
         }
         say(told);
@@ -311,13 +311,13 @@ def test_an_upload_that_is_stopped_is_cancelled(
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (out.strip(), err) == ('["interrupted","interrupted"]', "")
-    assert "stopped.bin" not in [file["filename"] for file in http.get("/v1/files").json()["data"]]
+    assert "node-stopped.bin" not in [file["filename"] for file in http.get("/v1/files").json()["data"]]
 
 
 def test_an_upload_that_is_stopped_at_its_very_end_leaves_no_file(
     gateway: Gateway, package: Package, tmp_path: Path, http: httpx.Client
 ) -> None:
-    (tmp_path / "late.bin").write_bytes(bytes(60 * MIB))
+    (tmp_path / "node-late.bin").write_bytes(bytes(60 * MIB))
     answer = package.run(
         gateway,
         BEGIN
@@ -328,7 +328,7 @@ def test_an_upload_that_is_stopped_at_its_very_end_leaves_no_file(
           const onProgress = (sent, size) => {
             if (sent === size) setTimeout(() => stop.abort(new Error("interrupted")), wait);
           };
-          const upload = client.files.upload("late.bin", { parts, signal: stop.signal, onProgress });
+          const upload = client.files.upload("node-late.bin", { parts, signal: stop.signal, onProgress });
           told.push(await upload.then((file) => file.id, (error) => error.message));
         }
         say(told);
@@ -337,5 +337,5 @@ def test_an_upload_that_is_stopped_at_its_very_end_leaves_no_file(
     )
     told = json.loads(answer)
     assert "interrupted" in told
-    left = [file["id"] for file in http.get("/v1/files").json()["data"] if file["filename"] == "late.bin"]
+    left = [file["id"] for file in http.get("/v1/files").json()["data"] if file["filename"] == "node-late.bin"]
     assert sorted(left) == sorted(id for id in told if id != "interrupted")
