@@ -21,6 +21,7 @@ from mediagate.core.chat import ChatEvent
 from mediagate.core.write_chat import Stamp, chat_document
 from mediagate.core.write_responses import response_document
 from mediagate.providers.batches import CHAT, RESPONSES, Answered, LineResult, NotAnswered
+from mediagate.providers.encoding import encoded
 
 log = structlog.get_logger(__name__)
 WriteAnswer: TypeAlias = Callable[[Stamp, Sequence[ChatEvent]], Mapping[str, Any]]
@@ -141,7 +142,7 @@ class ResultWriter:
                 result = self._read(line)
                 ordinal = ordinal_of(result.key)
                 custom_id = self._index.of(ordinal)
-            except (ValueError, LookupError, TypeError, AttributeError) as error:
+            except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
                 # Its request is among those that have no answer, in the end.
                 self.unreadable += 1
                 if self.unreadable == 1:
@@ -217,7 +218,7 @@ class ResultWriter:
         return b'{"id":"batch_req_%s","custom_id":%s,"response":%s,"error":null}\n' % (
             own.encode(),
             one.custom_id,
-            orjson.dumps(response),
+            encoded(response),
         )
 
     def _error_line(self, ordinal: int, custom_id: bytes, code: str, message: str) -> bytes:
@@ -225,5 +226,5 @@ class ResultWriter:
             self._batch.encode(),
             ordinal,
             custom_id,
-            orjson.dumps({"code": code, "message": message}),
+            encoded({"code": code, "message": message}),
         )

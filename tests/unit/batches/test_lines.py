@@ -268,6 +268,39 @@ class TestResults:
         assert json.loads(errors)["error"]["code"] == "bad_answer"
         index.close()
 
+    @pytest.mark.parametrize("endpoint", [CHAT, "/v1/responses"])
+    async def test_what_utf8_has_no_bytes_for_takes_no_other_line_along(self, tmp_path: Path, endpoint: str) -> None:
+        half = "half \ud83d"
+        said: dict[bytes, LineResult] = {
+            b"0": Answered(key_of(0), (TextDelta(half), Finished(Finish.LENGTH), Used(Usage(output_tokens=10**30)))),
+            b"1": NotAnswered(key_of(1), "bad", half, 400, half),
+            b"2": NotAnswered(key_of(2), "bad", half),
+            b"3": Answered(key_of(3), (TextDelta("whole"), Finished(Finish.STOP))),
+        }
+        index = await index_of(tmp_path, *"abcd")
+        writer = ResultWriter("batch_x", endpoint, "m", 7, index, lambda raw: said[raw])
+        output, errors = writer.take(list(said))
+        index.close()
+        good = {line["custom_id"]: line for line in map(json.loads, output.splitlines())}
+        bad = {line["custom_id"]: line for line in map(json.loads, errors.splitlines())}
+        assert (good.keys(), bad.keys()) == ({"a", "d"}, {"b", "c"})
+        assert half in json.dumps(good["a"], ensure_ascii=False)
+        assert bad["b"]["response"]["body"]["error"]["message"] == half
+        assert bad["c"]["error"]["message"] == half
+
+    async def test_an_answer_without_end_takes_no_other_line_along(self, tmp_path: Path) -> None:
+        index = await index_of(tmp_path, "a", "b")
+        read = build_batches(Account("a", "anthropic", api_key="none")).read
+        writer = ResultWriter("batch_x", CHAT, "m", 7, index, read)
+        deep = b'{"custom_id":"m-%b","result":{"type":"succeeded","message":%b}}'
+        expired = b'{"custom_id":"m-%b","result":{"type":"expired"}}'
+        nested = b"[" * 100_000 + b"]" * 100_000
+        output, errors = writer.take([deep % (key_of(0).encode(), nested), expired % key_of(1).encode()])
+        index.close()
+        assert output == b""
+        assert [json.loads(one)["custom_id"] for one in errors.splitlines()] == ["b"]
+        assert writer.unreadable == 1
+
     @given(st.binary(max_size=100))
     def test_garbage_from_a_provider_is_passed_over(self, data: bytes) -> None:
         for provider in ("openai", "mistral"):
