@@ -370,6 +370,12 @@ def test_a_batch_of_an_end_user_stays_with_that_one(client: openai.OpenAI, stand
     assert client.files.retrieve(done.output_file_id or "").to_dict()["mediagate"]["user"] == "alice"  # type: ignore[index]
 
 
+def test_an_owner_gives_a_file_of_its_own_for_an_end_user(client: openai.OpenAI) -> None:
+    done = until(client, begin(client, jsonl([chat_line("x")]), extra_body={"user": "erin"}).id)
+    assert done.status == "completed", done
+    assert client.files.retrieve(done.output_file_id or "").to_dict()["mediagate"]["user"] == "erin"  # type: ignore[index]
+
+
 PDF = b"%PDF-1.7\n" + b"%" * 4000 + b"\n%%EOF\n"
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

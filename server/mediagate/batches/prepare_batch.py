@@ -85,8 +85,8 @@ class PrepareBatch:
         Raises `Cancelled` where that was asked for meanwhile, `FileNotFoundError` where the input is gone, and whatever
         may pass.
         """
-        who = Principal(batch.owner_id, end_user=batch.end_user)
-        _, content = await self.open_content.find(who, batch.input_file_id)
+        # Whoever asked could see it; an owner gives a file of its own for one of its end users too.
+        _, content = await self.open_content.find(Principal(batch.owner_id), batch.input_file_id)
         reading = _Reading(self, batch, provider)
         try:
             return await reading.run(content)
