@@ -440,9 +440,11 @@ def test_a_file_that_cannot_be_used_is_named_with_its_line(client: openai.OpenAI
         sound,
     ]
     lines = [with_part(str(number), part, "gpt") for number, part in enumerate(parts)]
-    failed = until(client, begin(client, jsonl(lines)).id)
+    behind_broken = [chat_line("whole"), {"custom_id": "broken"}, with_part("gone", parts[1], "gpt")]
+    failed = until(client, begin(client, jsonl([*lines, *behind_broken])).id)
     assert failed.errors is not None
     assert failed.errors.data is not None
+    assert [error.line for error in failed.errors.data if error.code == "not_found"] == [1, 2, 7]
     found = {error.line: (error.code, error.param) for error in failed.errors.data}
     assert found[1] == ("not_found", "body.messages[0].content[1].file.file_id")
     assert found[2][0] == "not_found"

@@ -173,14 +173,15 @@ class Translator:
         if line is TOO_LONG:
             raise BadLine("line_too_large", "This line has more bytes than a request may have.")
         custom_id, body = self._checker.read(line)
-        ordinal, self.lines = self.lines, self.lines + 1
+        self.lines += 1
         if self._lines_max is not None and self.lines > self._lines_max:
             self.fail("too_many_lines", f"The file has more than {self._lines_max} lines, which are the most.")
             self._stopped = True
             return b""
         if self._dialect is Dialect.CHAT and body.get("input") is not None:
             body, _ = with_messages(body)
-        read = Line(ordinal, body, self._mentions(body))
+        # Where an earlier one is broken its place is no longer the number of those that are whole.
+        read = Line(self._number - 1, body, self._mentions(body))
         self.bounds.add(len(line), body, len(read.mentions), IMAGE_TOKENS)
         group.is_plain = group.is_plain and not read.mentions
         group.lines.append(read)
