@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from mediagate.chat.bounds import UNKNOWN_ANSWER
+from mediagate.chat.bounds import CHOICES_MAX, IMAGE_TOKENS, LENGTHS, UNKNOWN_ANSWER
 from mediagate.chat.cost import TokenCosts
 from mediagate.core.batches import Batch
-from mediagate.core.chat import Usage
+from mediagate.core.chat import Dialect, Usage
 from mediagate.core.spend import USD_MAX, ZERO, Charge, amount
 from mediagate.pricing.token_prices import TokenPrice
 from mediagate.pricing.token_rates import BATCHES, STANDARD
@@ -29,24 +29,25 @@ _SUM_TOKENS: Final = 100_000
 @dataclass(slots=True)
 class Bounds:
     """What the lines of a file can come to. A token is never less than a byte; a file that goes beside the words is
-    counted by what providers count for a picture."""
+    counted by what providers count for a picture. `unbounded` are the answers that may be of any length."""
 
     lines: int = 0
     input_tokens: int = 0
     answer_tokens: int = 0
     unbounded: int = 0
 
-    def add(self, line_bytes: int, body: Mapping[str, Any], mentions: int, mention_tokens: int) -> None:
+    def add(self, line_bytes: int, body: Mapping[str, Any], dialect: Dialect | None, mentions: int) -> None:
         """Count one line."""
         self.lines += 1
-        self.input_tokens += line_bytes + mentions * mention_tokens
-        for name in ("max_completion_tokens", "max_tokens", "max_output_tokens"):
+        self.input_tokens += line_bytes + mentions * IMAGE_TOKENS
+        asked = body.get("n")
+        choices = min(asked, CHOICES_MAX) if type(asked) is int and asked > 0 else 1
+        for name in () if dialect is None else LENGTHS[dialect]:
             most = body.get(name)
             if type(most) is int and most > 0:
-                choices = body.get("n")
-                self.answer_tokens += most * (choices if type(choices) is int and choices > 0 else 1)
+                self.answer_tokens += most * choices
                 return
-        self.unbounded += 1
+        self.unbounded += choices
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from mediagate.batches.check_line import BadLine, LineChecker
 from mediagate.batches.cost import Bounds
 from mediagate.batches.cut_lines import TOO_LONG
 from mediagate.batches.shapes import LineWriter, Shapes
-from mediagate.chat.bounds import IMAGE_TOKENS
 from mediagate.core.batches import LineError
 from mediagate.core.chat import ChatRequest, Dialect, FileUse, MediaKind, Mention, Uses, Way
 from mediagate.core.chat_mentions import mentions
@@ -182,7 +181,7 @@ class Translator:
             body, _ = with_messages(body)
         # Where an earlier one is broken its place is no longer the number of those that are whole.
         read = Line(self._number - 1, body, self._mentions(body))
-        self.bounds.add(len(line), body, len(read.mentions), IMAGE_TOKENS)
+        self.bounds.add(len(line), body, self._dialect, len(read.mentions))
         group.is_plain = group.is_plain and not read.mentions
         group.lines.append(read)
         return orjson.dumps(custom_id) + b"\n"

@@ -161,6 +161,22 @@ class TestTranslate:
         assert [entry["custom_id"] for entry in written(one, line("1"), line("2"))] == [key_of(0), key_of(1)]
         assert [entry["custom_id"] for entry in written(one, line("3"))] == [key_of(2)]
 
+    @pytest.mark.parametrize(
+        ("asked", "answer_tokens", "unbounded"),
+        [
+            ({}, 0, 1),
+            ({"n": 5}, 0, 5),
+            ({"max_tokens": 10, "n": 5}, 50, 0),
+            ({"max_completion_tokens": 7, "max_tokens": 10}, 7, 0),
+            # The endpoint has no such member, and whoever does not mind it answers as long as it likes.
+            ({"max_output_tokens": 1}, 0, 1),
+        ],
+    )
+    def test_what_a_line_can_come_to(self, asked: dict[str, Any], answer_tokens: int, unbounded: int) -> None:
+        one = translator()
+        written(one, line("1", **asked))
+        assert (one.bounds.answer_tokens, one.bounds.unbounded) == (answer_tokens, unbounded)
+
     def test_a_setting_that_a_provider_has_no_word_for(self) -> None:
         one = translator("gemini")
         written(one, line("1"), line("2", logit_bias={"5": 1}))
