@@ -108,7 +108,11 @@ class _Reading:
             write = writer_for(provider, batch.endpoint, batch.provider_model, drop_settings=drops)
         lines_max = None if self._spec is None else self._spec.lines_max
         self._translator = Translator(
-            LineChecker(batch.endpoint, batch.model), write, batch.endpoint, lines_max=lines_max
+            LineChecker(batch.endpoint, batch.model),
+            write,
+            batch.endpoint,
+            lines_max=lines_max,
+            window=rules.costs.window(batch),
         )
         self._guard = rules.guard.of(batch, Stage.PROMPT)
         self._copy: IncomingFile | None = None

@@ -99,7 +99,7 @@ def bounds_of(body: Mapping[str, Any], dialect: Dialect, media: Mapping[tuple[st
     tokens = size
     audio, unknown = 0, any(body.get(name) for name in _KEPT if dialect is Dialect.RESPONSES)
     for one in media.values():
-        most, about = _media_tokens(one)
+        most, about = media_tokens(one)
         unknown = unknown or most is None
         tokens += most or 0
         guess += about
@@ -121,7 +121,7 @@ def bounds_of(body: Mapping[str, Any], dialect: Dialect, media: Mapping[tuple[st
     )
 
 
-def _media_tokens(one: MediaSize) -> tuple[int | None, int]:
+def media_tokens(one: MediaSize) -> tuple[int | None, int]:
     """The most, None where nobody can tell, and about how many."""
     if one.kind is MediaKind.IMAGE:
         return IMAGE_TOKENS, IMAGE_TOKENS_GUESS

@@ -18,7 +18,7 @@ from mediagate.batches.line_index import LineIndex
 from mediagate.batches.shapes import Shapes
 from mediagate.batches.translate import Translator, key_of, ordinal_of, writer_for
 from mediagate.batches.write_results import ResultWriter
-from mediagate.core.chat import Finish, Finished, TextDelta, Usage, Used
+from mediagate.core.chat import FileUse, Finish, Finished, MediaKind, TextDelta, Usage, Used, Way
 from mediagate.providers.account import Account
 from mediagate.providers.batches import Answered, LineResult, NotAnswered
 from mediagate.providers.registry import build_batches
@@ -103,9 +103,9 @@ class TestCheck:
             LineChecker(CHAT).read(b'{"custom_id":' + b"[" * 100_000)
 
 
-def translator(provider: str = "openai", **more: Any) -> Translator:
+def translator(provider: str = "openai", *, window: int | None = None, **more: Any) -> Translator:
     made = build_batches(Account("a", provider, api_key="none", **more))
-    return Translator(LineChecker(CHAT), writer_for(made, CHAT, "upstream"), CHAT, lines_max=None)
+    return Translator(LineChecker(CHAT), writer_for(made, CHAT, "upstream"), CHAT, lines_max=None, window=window)
 
 
 def written(one: Translator, *lines: Any) -> list[dict[str, Any]]:
@@ -176,6 +176,29 @@ class TestTranslate:
         one = translator()
         written(one, line("1", **asked))
         assert (one.bounds.answer_tokens, one.bounds.unbounded) == (answer_tokens, unbounded)
+
+    @pytest.mark.parametrize(
+        ("kind", "size_bytes", "window", "tokens"),
+        [
+            (MediaKind.IMAGE, 10_000_000, None, 6_000),
+            (MediaKind.DOCUMENT, 50_000, None, 50_000),
+            (MediaKind.DOCUMENT, 50_000, 1000, 1000),
+            (MediaKind.VIDEO, 160_000_000, None, 10_000_000),
+            (MediaKind.DOCUMENT, None, None, 200_000),
+            (MediaKind.DOCUMENT, None, 128_000, 128_000),
+        ],
+    )
+    def test_a_file_counts_by_its_kind_and_size(
+        self, kind: MediaKind, size_bytes: int | None, window: int | None, tokens: int
+    ) -> None:
+        one = translator(window=window)
+        asked = line("1", [{"type": "file", "file": {"file_id": "file-1"}}])
+        [read] = one.read([json.dumps(asked).encode()]).lines
+        [mention] = read.mentions
+        one.tell(read, mention, (kind, FileUse(Way.FILE_ID, "theirs", "x/y", size_bytes=size_bytes)))
+        assert one.write([read])
+        own = len(json.dumps(asked))
+        assert one.bounds.input_tokens == (tokens + own if window is None else tokens)
 
     def test_a_setting_that_a_provider_has_no_word_for(self) -> None:
         one = translator("gemini")
