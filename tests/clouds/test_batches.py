@@ -414,6 +414,20 @@ def test_a_file_in_lines_is_copied_there_once(client: openai.OpenAI, stand: Desk
     client.files.delete(file_id)
 
 
+def test_a_cancel_while_a_file_of_its_lines_is_copied(client: openai.OpenAI, stand: Desk, habits: Habits) -> None:
+    file_id = client.files.create(file=("slow.pdf", PDF), purpose="user_data").id
+    before = len(stand.openai.calls("POST", "/files"))
+    habits.slow = {"files"}
+    try:
+        made = begin(client, jsonl([with_part("x", {"type": "file", "file": {"file_id": file_id}}, "gpt")]))
+        eventually(lambda: len(stand.openai.calls("POST", "/files")) > before)
+        client.batches.cancel(made.id)
+        assert until(client, made.id, wait_s=20).status == "cancelled"
+    finally:
+        habits.slow = set()
+    client.files.delete(file_id)
+
+
 def test_a_picture_goes_inside_the_lines(client: openai.OpenAI) -> None:
     file_id = client.files.create(file=("dot.png", PNG), purpose="vision").id
     url = "data:image/png;base64," + base64.b64encode(PNG).decode()

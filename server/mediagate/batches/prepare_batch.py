@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 
@@ -39,6 +39,7 @@ from mediagate.store.batches import BatchRepository
 from mediagate.store.database import Database, Transaction
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 LINE_BYTES_MAX: Final = 32 * MIB
 COPY_BYTES_MAX: Final = 8 * 1024 * MIB
 GROUP_BYTES: Final = 256 * 1024
@@ -49,7 +50,7 @@ INLINE_CHARS_HELD: Final = 8 * MIB
 class TellsFiles(Protocol):
     """Says how the provider of a batch is told of files in its lines, copying them there where it takes that."""
 
-    async def run(self, batch: Batch, mention: Mention) -> tuple[MediaKind, FileUse] | None:
+    def run(self, batch: Batch, mention: Mention) -> Coroutine[Any, Any, tuple[MediaKind, FileUse] | None]:
         """None for what goes to the provider as it is. Raises as a chat with such a file does."""
         ...
 
@@ -202,7 +203,7 @@ class _Reading:
 
     async def _tell(self, line: Line, mention: Mention) -> int:
         try:
-            told = await self._rules.tell_files.run(self._batch, mention)
+            told = await self._while_wanted(self._rules.tell_files.run(self._batch, mention))
         except MediagateError as error:
             if error.retryable:
                 raise
@@ -266,6 +267,18 @@ class _Reading:
         finally:
             self._rules.intake.leases.release(index.id)
         return written
+
+    async def _while_wanted(self, call: Coroutine[Any, Any, T]) -> T:
+        """Await a call that may take long. Raises `Cancelled` as soon as nobody waits for the batch any more."""
+        task = asyncio.create_task(call)
+        try:
+            await self._require_wanted()
+            while not (await asyncio.wait([task], timeout=LOOK_S))[0]:
+                await self._require_wanted()
+            return task.result()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _require_wanted(self) -> None:
         if time.monotonic() < self._looked_at + LOOK_S:
