@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import openai
 import psycopg
 import pytest
 
+from mediagate.store.database import Database
+from mediagate.store.videos import VideoRepository
 from tests.clouds.batch_kit import Desk, begin, chat_line, eventually, jsonl, lines_of, until
 from tests.doubles.batch_work import Habits
 from tests.doubles.openai_files import KEY
@@ -74,6 +77,31 @@ def test_what_the_provider_no_longer_knows_expires(client: openai.OpenAI, stand:
     assert done.status == "expired"
     bad = lines_of(client, done.error_file_id)
     assert {name: line["error"]["code"] for name, line in bad.items()} == dict.fromkeys("01", "answers_lost")
+
+
+async def test_what_a_batch_writes_for_hours_is_not_taken_for_left_behind(
+    client: openai.OpenAI, stand: Desk, habits: Habits
+) -> None:
+    habits.hold = True
+    made = begin(client, jsonl([chat_line("0")]))
+    # Whole, and not yet the batch's: the other file of its answers is still on its way.
+    file_id = client.files.create(file=(f"{made.id}_output.jsonl", b"{}\n"), purpose="user_data").id
+    with psycopg.connect(stand.gateway.database_url, autocommit=True) as connection:
+        connection.execute("UPDATE file SET internal = true WHERE id = %s", [file_id])
+    db = Database(stand.gateway.database_url)
+
+    async def unused() -> list[str]:
+        async with db.reading() as reading:
+            later = datetime.now(UTC) + timedelta(hours=1)
+            return await VideoRepository(reading).unused_inputs(before=later, limit=1000)
+
+    try:
+        assert file_id not in await unused()
+        habits.hold = False
+        assert until(client, made.id).status == "completed"
+        assert file_id in await unused()
+    finally:
+        await db.close()
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
