@@ -428,6 +428,25 @@ def test_a_cancel_while_a_file_of_its_lines_is_copied(client: openai.OpenAI, sta
     client.files.delete(file_id)
 
 
+def test_batches_that_wait_for_copies_of_files_keep_nobody_waiting(
+    client: openai.OpenAI, stand: Desk, habits: Habits
+) -> None:
+    # As many as a worker reads at once.
+    waiting = [client.files.create(file=(f"slow-{n}.pdf", PDF), purpose="user_data").id for n in range(2)]
+    habits.slow = {"files"}
+    try:
+        for file_id in waiting:
+            before = len(stand.openai.calls("POST", "/files"))
+            begin(client, jsonl([with_part("x", {"type": "file", "file": {"file_id": file_id}}, "gpt")]))
+            eventually(lambda before=before: len(stand.openai.calls("POST", "/files")) > before)  # type: ignore[misc]
+        other = begin(client, jsonl([chat_line("x", model="mistral")]))
+        assert until(client, other.id, wait_s=20).status == "completed"
+    finally:
+        habits.slow = set()
+    for file_id in waiting:
+        client.files.delete(file_id)
+
+
 def test_a_picture_goes_inside_the_lines(client: openai.OpenAI) -> None:
     file_id = client.files.create(file=("dot.png", PNG), purpose="vision").id
     url = "data:image/png;base64," + base64.b64encode(PNG).decode()

@@ -22,6 +22,7 @@ from mediagate.batches.cut_lines import LineCutter
 from mediagate.batches.guard_lines import GuardLines
 from mediagate.batches.journal import Journal, advanced
 from mediagate.batches.translate import Group, Line, Translator, writer_for
+from mediagate.batches.turn import Turn
 from mediagate.core.batches import Batch, LineError
 from mediagate.core.chat import FileUse, MediaKind, Mention
 from mediagate.core.errors import InsufficientQuota, InvalidField, MediagateError, PayloadTooLarge
@@ -80,7 +81,7 @@ class PrepareBatch:
     guard: GuardLines
     drop_settings: frozenset[str] = field(default_factory=frozenset)
 
-    async def run(self, batch: Batch, provider: BatchProvider | None) -> Prepared:
+    async def run(self, batch: Batch, provider: BatchProvider | None, turn: Turn) -> Prepared:
         """`provider` is None where the file does not say who shall answer; then what is wrong with it is found.
 
         Raises `Cancelled` where that was asked for meanwhile, `FileNotFoundError` where the input is gone, and whatever
@@ -88,7 +89,7 @@ class PrepareBatch:
         """
         # Whoever asked could see it; an owner gives a file of its own for one of its end users too.
         _, content = await self.open_content.find(Principal(batch.owner_id), batch.input_file_id)
-        reading = _Reading(self, batch, provider)
+        reading = _Reading(self, batch, provider, turn)
         try:
             return await reading.run(content)
         except BaseException:
@@ -99,8 +100,9 @@ class PrepareBatch:
 class _Reading:
     """One pass over one input."""
 
-    def __init__(self, rules: PrepareBatch, batch: Batch, provider: BatchProvider | None) -> None:
+    def __init__(self, rules: PrepareBatch, batch: Batch, provider: BatchProvider | None, turn: Turn) -> None:
         self._rules = rules
+        self._turn = turn
         self._batch = batch
         self._spec: BatchSpec | None = None if provider is None else provider.spec
         write = None
@@ -269,12 +271,15 @@ class _Reading:
         return written
 
     async def _while_wanted(self, call: Coroutine[Any, Any, T]) -> T:
-        """Await a call that may take long. Raises `Cancelled` as soon as nobody waits for the batch any more."""
+        """Await a call that may take long, while which it is the turn of others. Raises `Cancelled` as soon as nobody
+        waits for the batch any more."""
         task = asyncio.create_task(call)
         try:
             await self._require_wanted()
             while not (await asyncio.wait([task], timeout=LOOK_S))[0]:
+                self._turn.leave()
                 await self._require_wanted()
+            await self._turn.resume()
             return task.result()
         finally:
             task.cancel()

@@ -28,6 +28,7 @@ from mediagate.batches.submit_batch import (
     required,
 )
 from mediagate.batches.tasks import TRACK_BATCH
+from mediagate.batches.turn import Turn
 from mediagate.core.batches import Batch, LineError, TrackingRules
 from mediagate.core.clock import Clock
 from mediagate.core.errors import MediagateError, ProviderRefused, TruncatedUpload
@@ -139,9 +140,9 @@ class TrackBatch:
     async def _prepare(self, batch: Batch, provider: BatchProvider | None) -> None:
         if batch.account is not None and provider is None:
             raise FateUnknown("the account is not configured any more")
-        async with self._bytes:
+        async with Turn(self._bytes) as turn:
             try:
-                prepared = await self.prepare.run(batch, provider)
+                prepared = await self.prepare.run(batch, provider, turn)
             except FileNotFoundError:
                 await self.journal.fail(batch, [NO_INPUT])
                 return
