@@ -18,6 +18,7 @@ from mediagate.batches.cut_lines import TOO_LONG
 from mediagate.batches.line_index import LineIndex
 from mediagate.batches.translate import ordinal_of
 from mediagate.core.chat import ChatEvent
+from mediagate.core.errors import InvalidRequest, ProviderFailed, RateLimited
 from mediagate.core.write_chat import Stamp, chat_document
 from mediagate.core.write_responses import response_document
 from mediagate.providers.batches import CHAT, RESPONSES, Answered, LineResult, NotAnswered
@@ -99,6 +100,12 @@ def _count(tree: Mapping[str, Any], *names: str) -> int:
 def _detail(usage: Mapping[str, Any], first: str, second: str, name: str) -> int:
     found = usage.get(first) or usage.get(second)
     return _count(found, name) if type(found) is dict else 0
+
+
+def _type_of(status_code: int) -> str:
+    if status_code == RateLimited.http_status:
+        return RateLimited.openai_type
+    return ProviderFailed.openai_type if status_code >= 500 else InvalidRequest.openai_type
 
 
 class ResultWriter:
@@ -190,7 +197,8 @@ class ResultWriter:
         if isinstance(result, NotAnswered):
             if result.status_code is None:
                 return Result(ordinal, custom_id, code=result.code, message=result.message)
-            error = {"message": result.message, "type": "invalid_request_error", "param": None, "code": result.code}
+            kind = _type_of(result.status_code)
+            error = {"message": result.message, "type": kind, "param": None, "code": result.code}
             return Result(ordinal, custom_id, {"error": error}, result.status_code, result.request_id)
         try:
             body = self._body(ordinal, result)

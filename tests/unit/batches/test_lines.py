@@ -299,6 +299,18 @@ class TestResults:
         assert [(one["custom_id"], one["error"]["code"]) for one in missing] == [("d", "gone")]
         index.close()
 
+    @pytest.mark.parametrize(
+        ("status", "kind"),
+        [(400, "invalid_request_error"), (429, "rate_limit_error"), (502, "server_error"), (503, "server_error")],
+    )
+    async def test_an_error_has_the_type_of_its_status(self, tmp_path: Path, status: int, kind: str) -> None:
+        index = await index_of(tmp_path, "a")
+        writer = ResultWriter("batch_x", CHAT, "m", 7, index, lambda _: NotAnswered(key_of(0), "bad", "No.", status))
+        _, errors = writer.take([b"x"])
+        index.close()
+        response = json.loads(errors)["response"]
+        assert (response["status_code"], response["body"]["error"]["type"]) == (status, kind)
+
     async def test_an_answer_that_cannot_be_read_is_an_error(self, tmp_path: Path) -> None:
         index = await index_of(tmp_path, "a")
         writer = ResultWriter("batch_x", CHAT, "m", 7, index, lambda _: Answered(key_of(0), b"[1]"))
