@@ -30,7 +30,10 @@ GROUPS: Final = {
         )
     },
     **{f"tests/clouds/test_{name}.py": STUDIOS for name in ("playback_tokens", "resolve_videos", "video_outputs")},
-    **{f"tests/clouds/test_{name}.py": BATCHES for name in ("batches", "batches_access", "batches_kill")},
+    **{
+        f"tests/clouds/test_{name}.py": BATCHES
+        for name in ("batches", "batches_access", "batches_deadline", "batches_kill")
+    },
     **{f"tests/api/test_{name}.py": HOOKS for name in ("webhooks", "webhooks_delivery")},
     **{f"tests/api/test_{name}.py": GUARDED for name in ("guardrails", "guardrails_files")},
     **{

@@ -370,6 +370,12 @@ def test_a_batch_of_an_end_user_stays_with_that_one(client: openai.OpenAI, stand
     assert client.files.retrieve(done.output_file_id or "").to_dict()["mediagate"]["user"] == "alice"  # type: ignore[index]
 
 
+def test_an_owner_gives_a_file_of_its_own_for_an_end_user(client: openai.OpenAI) -> None:
+    done = until(client, begin(client, jsonl([chat_line("x")]), extra_body={"user": "erin"}).id)
+    assert done.status == "completed", done
+    assert client.files.retrieve(done.output_file_id or "").to_dict()["mediagate"]["user"] == "erin"  # type: ignore[index]
+
+
 PDF = b"%PDF-1.7\n" + b"%" * 4000 + b"\n%%EOF\n"
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -408,6 +414,39 @@ def test_a_file_in_lines_is_copied_there_once(client: openai.OpenAI, stand: Desk
     client.files.delete(file_id)
 
 
+def test_a_cancel_while_a_file_of_its_lines_is_copied(client: openai.OpenAI, stand: Desk, habits: Habits) -> None:
+    file_id = client.files.create(file=("slow.pdf", PDF), purpose="user_data").id
+    before = len(stand.openai.calls("POST", "/files"))
+    habits.slow = {"files"}
+    try:
+        made = begin(client, jsonl([with_part("x", {"type": "file", "file": {"file_id": file_id}}, "gpt")]))
+        eventually(lambda: len(stand.openai.calls("POST", "/files")) > before)
+        client.batches.cancel(made.id)
+        assert until(client, made.id, wait_s=20).status == "cancelled"
+    finally:
+        habits.slow = set()
+    client.files.delete(file_id)
+
+
+def test_batches_that_wait_for_copies_of_files_keep_nobody_waiting(
+    client: openai.OpenAI, stand: Desk, habits: Habits
+) -> None:
+    # As many as a worker reads at once.
+    waiting = [client.files.create(file=(f"slow-{n}.pdf", PDF), purpose="user_data").id for n in range(2)]
+    habits.slow = {"files"}
+    try:
+        for file_id in waiting:
+            before = len(stand.openai.calls("POST", "/files"))
+            begin(client, jsonl([with_part("x", {"type": "file", "file": {"file_id": file_id}}, "gpt")]))
+            eventually(lambda before=before: len(stand.openai.calls("POST", "/files")) > before)  # type: ignore[misc]
+        other = begin(client, jsonl([chat_line("x", model="mistral")]))
+        assert until(client, other.id, wait_s=20).status == "completed"
+    finally:
+        habits.slow = set()
+    for file_id in waiting:
+        client.files.delete(file_id)
+
+
 def test_a_picture_goes_inside_the_lines(client: openai.OpenAI) -> None:
     file_id = client.files.create(file=("dot.png", PNG), purpose="vision").id
     url = "data:image/png;base64," + base64.b64encode(PNG).decode()
@@ -434,9 +473,11 @@ def test_a_file_that_cannot_be_used_is_named_with_its_line(client: openai.OpenAI
         sound,
     ]
     lines = [with_part(str(number), part, "gpt") for number, part in enumerate(parts)]
-    failed = until(client, begin(client, jsonl(lines)).id)
+    behind_broken = [chat_line("whole"), {"custom_id": "broken"}, with_part("gone", parts[1], "gpt")]
+    failed = until(client, begin(client, jsonl([*lines, *behind_broken])).id)
     assert failed.errors is not None
     assert failed.errors.data is not None
+    assert [error.line for error in failed.errors.data if error.code == "not_found"] == [1, 2, 7]
     found = {error.line: (error.code, error.param) for error in failed.errors.data}
     assert found[1] == ("not_found", "body.messages[0].content[1].file.file_id")
     assert found[2][0] == "not_found"

@@ -223,6 +223,24 @@ def test_batches_over_a_file(client: openai.OpenAI, stand: Stand) -> None:
     eventually(lambda: not [key for key in stand.stored() if "/batches/" in key])
 
 
+def test_a_job_that_is_refused_leaves_no_copy_of_a_file(client: openai.OpenAI, stand: Stand) -> None:
+    file_id = client.files.create(
+        file=("refused.pdf", PDF), purpose="user_data", extra_body={"target_model_names": "nova"}
+    ).id
+    eventually(lambda: client.files.retrieve(file_id).status == "processed")
+    lines = [chat_line(str(number), model="nova") for number in range(LINES)]
+    lines[1]["body"]["messages"][0]["content"] = [{"type": "text", "text": "Sum it up."}, part(file_id)]
+    stand.jobs.refuses = True
+    try:
+        failed = until(client, begin(client, jsonl(lines)).id)
+    finally:
+        stand.jobs.refuses = False
+    assert failed.status == "failed"
+    eventually(lambda: not [key for key in stand.stored() if "/batches/" in key])
+    assert [key for key in stand.stored() if key.endswith("refused.pdf")]
+    client.files.delete(file_id)
+
+
 def test_too_few_lines_for_bedrock(client: openai.OpenAI) -> None:
     failed = until(client, begin(client, jsonl([chat_line("one", model="nova")])).id)
     assert failed.status == "failed"

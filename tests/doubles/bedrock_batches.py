@@ -77,13 +77,15 @@ class Job:
 
 
 class BedrockJobs(Recorder):
-    """The control plane. `s3` is a client of the SDK's, for what a job reads and writes; `lines_min` is the quota."""
+    """The control plane. `s3` is a client of the SDK's, for what a job reads and writes; `lines_min` is the quota, and
+    `refuses` is whether it takes no job."""
 
     def __init__(self, s3: Any, *, lines_min: int = 1) -> None:
         super().__init__(ACCESS_KEY)
         self.s3 = s3
         self.lines_min = lines_min
         self.jobs: dict[str, Job] = {}
+        self.refuses = False
 
     def credentials(self, request: web.Request) -> str | None:
         """The key that signed a request."""
@@ -112,7 +114,7 @@ class BedrockJobs(Recorder):
     async def _create(self, request: web.Request) -> web.Response:
         tree = await request.json()
         request[ASKED].json = tree
-        wrong = next(_problems(tree), None)
+        wrong = "You have too many jobs." if self.refuses else next(_problems(tree), None)
         if wrong:
             return self.error(400, wrong)
         for job in self.jobs.values():

@@ -8,8 +8,10 @@ from typing import Final
 
 import structlog
 
+from mediagate.core.batches import Batch
 from mediagate.core.clock import Clock
 from mediagate.core.errors import MediagateError, ProviderRefused
+from mediagate.providers.batches import BatchProvider, LeavesCopies
 from mediagate.routing.batch_accounts import BatchAccounts
 from mediagate.store.batches import BatchRepository
 from mediagate.store.database import Database
@@ -33,12 +35,18 @@ class CleanBatch:
             batch = await BatchRepository(connection).find(batch_id)
         if batch is None:
             return
-        if batch.account is not None and batch.provider_ref is not None:
+        if batch.account is not None:
             try:
-                await self.accounts[batch.account].delete(batch.provider_ref)
+                await self._remove(batch, self.accounts[batch.account])
             except (MediagateError, KeyError) as error:
                 if not isinstance(error, KeyError | ProviderRefused) and self.clock.now() < batch.expires_at + PATIENCE:
                     raise
                 log.warning("batch_leftovers_stay", batch_id=batch_id, error=type(error).__name__)
         async with self.db.transaction() as tx:
             await BatchRepository(tx.connection).cleaned(batch_id, now=self.clock.now())
+
+    async def _remove(self, batch: Batch, provider: BatchProvider) -> None:
+        if batch.provider_ref is not None:
+            await provider.delete(batch.provider_ref)
+        elif batch.attempts and isinstance(provider, LeavesCopies):
+            await provider.forget(batch.id)

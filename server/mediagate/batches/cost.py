@@ -3,15 +3,15 @@ by what its answers have used. Amounts are US dollars, by the prices of batches.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from mediagate.chat.bounds import UNKNOWN_ANSWER
+from mediagate.chat.bounds import CHOICES_MAX, LENGTHS, UNKNOWN_ANSWER, UNKNOWN_WINDOW, MediaSize, media_tokens
 from mediagate.chat.cost import TokenCosts
 from mediagate.core.batches import Batch
-from mediagate.core.chat import Usage
+from mediagate.core.chat import Dialect, Usage
 from mediagate.core.spend import USD_MAX, ZERO, Charge, amount
 from mediagate.pricing.token_prices import TokenPrice
 from mediagate.pricing.token_rates import BATCHES, STANDARD
@@ -28,25 +28,33 @@ _SUM_TOKENS: Final = 100_000
 
 @dataclass(slots=True)
 class Bounds:
-    """What the lines of a file can come to. A token is never less than a byte; a file that goes beside the words is
-    counted by what providers count for a picture."""
+    """What the lines of a file can come to. A token is never less than a byte; files count as in chats, and no line
+    for more than the model's `window`. `unbounded` are the answers that may be of any length."""
 
+    window: int | None = None
     lines: int = 0
     input_tokens: int = 0
     answer_tokens: int = 0
     unbounded: int = 0
 
-    def add(self, line_bytes: int, body: Mapping[str, Any], mentions: int, mention_tokens: int) -> None:
-        """Count one line."""
+    def add(
+        self, line_bytes: int, body: Mapping[str, Any], dialect: Dialect | None, media: Iterable[MediaSize]
+    ) -> None:
+        """Count one line; `media` are the files that it mentions."""
         self.lines += 1
-        self.input_tokens += line_bytes + mentions * mention_tokens
-        for name in ("max_completion_tokens", "max_tokens", "max_output_tokens"):
+        tokens = line_bytes
+        for one in media:
+            most, _ = media_tokens(one)
+            tokens += (self.window or UNKNOWN_WINDOW) if most is None else most
+        self.input_tokens += tokens if self.window is None else min(tokens, self.window)
+        asked = body.get("n")
+        choices = min(asked, CHOICES_MAX) if type(asked) is int and asked > 0 else 1
+        for name in () if dialect is None else LENGTHS[dialect]:
             most = body.get(name)
             if type(most) is int and most > 0:
-                choices = body.get("n")
-                self.answer_tokens += most * (choices if type(choices) is int and choices > 0 else 1)
+                self.answer_tokens += most * choices
                 return
-        self.unbounded += 1
+        self.unbounded += choices
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +114,11 @@ class BatchCosts:
     def meter(self, batch: Batch) -> Meter:
         """For the answers of a batch."""
         return Meter(self.tokens, self._price(batch), _grade(batch))
+
+    def window(self, batch: Batch) -> int | None:
+        """How many tokens the model reads at most; None where nobody says that."""
+        price = self._price(batch)
+        return None if price is None else price.window
 
     def most(self, batch: Batch, bounds: Bounds) -> Decimal | None:
         """What the lines come to at most; None where nobody knows a price."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 
@@ -22,6 +22,7 @@ from mediagate.batches.cut_lines import LineCutter
 from mediagate.batches.guard_lines import GuardLines
 from mediagate.batches.journal import Journal, advanced
 from mediagate.batches.translate import Group, Line, Translator, writer_for
+from mediagate.batches.turn import Turn
 from mediagate.core.batches import Batch, LineError
 from mediagate.core.chat import FileUse, MediaKind, Mention
 from mediagate.core.errors import InsufficientQuota, InvalidField, MediagateError, PayloadTooLarge
@@ -39,6 +40,7 @@ from mediagate.store.batches import BatchRepository
 from mediagate.store.database import Database, Transaction
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 LINE_BYTES_MAX: Final = 32 * MIB
 COPY_BYTES_MAX: Final = 8 * 1024 * MIB
 GROUP_BYTES: Final = 256 * 1024
@@ -49,7 +51,7 @@ INLINE_CHARS_HELD: Final = 8 * MIB
 class TellsFiles(Protocol):
     """Says how the provider of a batch is told of files in its lines, copying them there where it takes that."""
 
-    async def run(self, batch: Batch, mention: Mention) -> tuple[MediaKind, FileUse] | None:
+    def run(self, batch: Batch, mention: Mention) -> Coroutine[Any, Any, tuple[MediaKind, FileUse] | None]:
         """None for what goes to the provider as it is. Raises as a chat with such a file does."""
         ...
 
@@ -79,15 +81,15 @@ class PrepareBatch:
     guard: GuardLines
     drop_settings: frozenset[str] = field(default_factory=frozenset)
 
-    async def run(self, batch: Batch, provider: BatchProvider | None) -> Prepared:
+    async def run(self, batch: Batch, provider: BatchProvider | None, turn: Turn) -> Prepared:
         """`provider` is None where the file does not say who shall answer; then what is wrong with it is found.
 
         Raises `Cancelled` where that was asked for meanwhile, `FileNotFoundError` where the input is gone, and whatever
         may pass.
         """
-        who = Principal(batch.owner_id, end_user=batch.end_user)
-        _, content = await self.open_content.find(who, batch.input_file_id)
-        reading = _Reading(self, batch, provider)
+        # Whoever asked could see it; an owner gives a file of its own for one of its end users too.
+        _, content = await self.open_content.find(Principal(batch.owner_id), batch.input_file_id)
+        reading = _Reading(self, batch, provider, turn)
         try:
             return await reading.run(content)
         except BaseException:
@@ -98,8 +100,9 @@ class PrepareBatch:
 class _Reading:
     """One pass over one input."""
 
-    def __init__(self, rules: PrepareBatch, batch: Batch, provider: BatchProvider | None) -> None:
+    def __init__(self, rules: PrepareBatch, batch: Batch, provider: BatchProvider | None, turn: Turn) -> None:
         self._rules = rules
+        self._turn = turn
         self._batch = batch
         self._spec: BatchSpec | None = None if provider is None else provider.spec
         write = None
@@ -108,7 +111,11 @@ class _Reading:
             write = writer_for(provider, batch.endpoint, batch.provider_model, drop_settings=drops)
         lines_max = None if self._spec is None else self._spec.lines_max
         self._translator = Translator(
-            LineChecker(batch.endpoint, batch.model), write, batch.endpoint, lines_max=lines_max
+            LineChecker(batch.endpoint, batch.model),
+            write,
+            batch.endpoint,
+            lines_max=lines_max,
+            window=rules.costs.window(batch),
         )
         self._guard = rules.guard.of(batch, Stage.PROMPT)
         self._copy: IncomingFile | None = None
@@ -198,7 +205,7 @@ class _Reading:
 
     async def _tell(self, line: Line, mention: Mention) -> int:
         try:
-            told = await self._rules.tell_files.run(self._batch, mention)
+            told = await self._while_wanted(self._rules.tell_files.run(self._batch, mention))
         except MediagateError as error:
             if error.retryable:
                 raise
@@ -262,6 +269,21 @@ class _Reading:
         finally:
             self._rules.intake.leases.release(index.id)
         return written
+
+    async def _while_wanted(self, call: Coroutine[Any, Any, T]) -> T:
+        """Await a call that may take long, while which it is the turn of others. Raises `Cancelled` as soon as nobody
+        waits for the batch any more."""
+        task = asyncio.create_task(call)
+        try:
+            await self._require_wanted()
+            while not (await asyncio.wait([task], timeout=LOOK_S))[0]:
+                self._turn.leave()
+                await self._require_wanted()
+            await self._turn.resume()
+            return task.result()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _require_wanted(self) -> None:
         if time.monotonic() < self._looked_at + LOOK_S:

@@ -147,17 +147,25 @@ class SubmitBatch:
     async def look_for(self, batch: Batch, provider: BatchProvider | None, interval_s: float) -> float:
         """An attempt has no known outcome: it may or may not have been taken, and asking again could pay twice, unless
         the provider makes one job of both or can say that it has none. Returns and raises as `run`."""
-        provider = required(provider)
-        since = batch.submit_started_at or batch.created_at
+        waited_s = (self.clock.now() - (batch.submit_started_at or batch.created_at)).total_seconds()
+        late = waited_s >= deadline_of(provider)
+        try:
+            return await self._look_for(batch, required(provider), waited_s, interval_s, late=late)
+        except FateUnknown:
+            if not late:
+                raise
+        await self.journal.write(batch, advanced(batch, BatchEvent.FAILED, errors=[NEVER_KNOWN.plain()]))
+        return SOON_S
+
+    async def _look_for(
+        self, batch: Batch, provider: BatchProvider, waited_s: float, interval_s: float, *, late: bool
+    ) -> float:
         try:
             order = await self._order(batch, provider)
         except SubmitRefused:
             order = None
         if order is None:
             raise FateUnknown("the lines of an earlier submit are gone")
-        if provider.spec.idempotent_submit:
-            return await self._send_again(batch, provider, order)
-        waited_s = (self.clock.now() - since).total_seconds()
         if isinstance(provider, FindsBatches):
             ref = await answer_of(provider.find(order), ANSWER_S_MAX)
             if ref is not None:
@@ -167,10 +175,10 @@ class SubmitBatch:
                 log.warning("batch_submit_was_lost", batch_id=batch.id)
                 await self._resubmit(batch)
                 return SOON_S
-        elif waited_s >= provider.spec.deadline_s:
-            after = advanced(batch, BatchEvent.FAILED, errors=[NEVER_KNOWN.plain()])
-            await self.journal.write(batch, after)
-            return SOON_S
+        elif late:
+            raise FateUnknown("nobody remembers an earlier submit any more")
+        elif provider.spec.idempotent_submit:
+            return await self._send_again(batch, provider, order)
         await self._unknown(batch)
         return min(BACKOFF_S_MAX, max(1.0, waited_s / 4), interval_s)
 
@@ -215,6 +223,11 @@ def required(provider: BatchProvider | None) -> BatchProvider:
     if provider is None:
         raise FateUnknown("the account is not configured any more")
     return provider
+
+
+def deadline_of(provider: BatchProvider | None) -> float:
+    """How long after its submit a job is waited for, in seconds."""
+    return 3 * 86_400.0 if provider is None else provider.spec.deadline_s
 
 
 async def answer_of(call: Awaitable[T], within_s: float) -> T:

@@ -24,9 +24,11 @@ from mediagate.batches.submit_batch import (
     SOON_S,
     SubmitBatch,
     answer_of,
+    deadline_of,
     required,
 )
 from mediagate.batches.tasks import TRACK_BATCH
+from mediagate.batches.turn import Turn
 from mediagate.core.batches import Batch, LineError, TrackingRules
 from mediagate.core.clock import Clock
 from mediagate.core.errors import MediagateError, ProviderRefused, TruncatedUpload
@@ -138,9 +140,9 @@ class TrackBatch:
     async def _prepare(self, batch: Batch, provider: BatchProvider | None) -> None:
         if batch.account is not None and provider is None:
             raise FateUnknown("the account is not configured any more")
-        async with self._bytes:
+        async with Turn(self._bytes) as turn:
             try:
-                prepared = await self.prepare.run(batch, provider)
+                prepared = await self.prepare.run(batch, provider, turn)
             except FileNotFoundError:
                 await self.journal.fail(batch, [NO_INPUT])
                 return
@@ -155,14 +157,17 @@ class TrackBatch:
 
     async def _poll(self, batch: Batch, provider: BatchProvider | None) -> float:
         interval_s = self._interval_s(provider)
-        if self._is_late(batch, provider):
-            log.warning("batch_deadline_passed", batch_id=batch.id)
-            if provider is not None and batch.provider_ref is not None:
-                await answer_of(provider.cancel(batch.provider_ref), ANSWER_S_MAX)
-            await self._ended(batch, BatchState.EXPIRED)
-            return SOON_S
-        provider = required(provider)
-        status = await answer_of(provider.poll(batch.provider_ref or ""), ANSWER_S_MAX)
+        late = self._is_late(batch, provider)
+        try:
+            provider = required(provider)
+            status = await answer_of(provider.poll(batch.provider_ref or ""), ANSWER_S_MAX)
+            if late and status.state not in ENDED:
+                await answer_of(provider.cancel(batch.provider_ref or ""), ANSWER_S_MAX)
+        except FateUnknown:
+            if not late:
+                raise
+            # What there may be of it all the same is looked for with its answers.
+            status = BatchStatus(BatchState.EXPIRED)
         log.debug("batch_polled", batch_id=batch.id, state=status.state.value)
         if status.state is BatchState.FAILED:
             await self.journal.fail(batch, _faults(status))
@@ -170,13 +175,16 @@ class TrackBatch:
         if status.state in ENDED:
             await self._ended(batch, status.state)
             return SOON_S
+        if late:
+            log.warning("batch_deadline_passed", batch_id=batch.id)
+            await self._ended(batch, BatchState.EXPIRED)
+            return SOON_S
         await self._progressed(batch, status)
         return status.poll_after_s or interval_s
 
     def _is_late(self, batch: Batch, provider: BatchProvider | None) -> bool:
-        deadline_s = 3 * 86_400.0 if provider is None else provider.spec.deadline_s
         since: datetime = batch.submit_started_at or batch.created_at
-        return self.clock.now() >= since + timedelta(seconds=deadline_s)
+        return self.clock.now() >= since + timedelta(seconds=deadline_of(provider))
 
     async def _progressed(self, batch: Batch, status: BatchStatus) -> Batch:
         counts = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -13,7 +13,7 @@ from mediagate.batches.check_line import BadLine, LineChecker
 from mediagate.batches.cost import Bounds
 from mediagate.batches.cut_lines import TOO_LONG
 from mediagate.batches.shapes import LineWriter, Shapes
-from mediagate.chat.bounds import IMAGE_TOKENS
+from mediagate.chat.bounds import MediaSize
 from mediagate.core.batches import LineError
 from mediagate.core.chat import ChatRequest, Dialect, FileUse, MediaKind, Mention, Uses, Way
 from mediagate.core.chat_mentions import mentions
@@ -105,6 +105,7 @@ class Line:
 
     ordinal: int
     body: dict[str, Any]
+    size_bytes: int
     mentions: Sequence[Mention] = ()
     uses: dict[tuple[str | int, ...], tuple[MediaKind, FileUse]] = field(default_factory=dict)
 
@@ -123,7 +124,15 @@ class Translator:
     """Goes through one file, group of lines by group. What is wrong is in `errors`; from the first of them on nothing
     is written any more, and after `ERRORS_MAX` nothing is read."""
 
-    def __init__(self, checker: LineChecker, write: LineWriter | None, endpoint: str, *, lines_max: int | None) -> None:
+    def __init__(
+        self,
+        checker: LineChecker,
+        write: LineWriter | None,
+        endpoint: str,
+        *,
+        lines_max: int | None,
+        window: int | None = None,
+    ) -> None:
         self._checker = checker
         self._dialect = DIALECTS.get(endpoint)
         self._write = write
@@ -134,7 +143,7 @@ class Translator:
         self.uses: dict[FileKey, tuple[MediaKind, FileUse]] = {}
         self.errors: list[LineError] = []
         self.lines = 0
-        self.bounds = Bounds()
+        self.bounds = Bounds(window)
 
     @property
     def is_full(self) -> bool:
@@ -173,15 +182,15 @@ class Translator:
         if line is TOO_LONG:
             raise BadLine("line_too_large", "This line has more bytes than a request may have.")
         custom_id, body = self._checker.read(line)
-        ordinal, self.lines = self.lines, self.lines + 1
+        self.lines += 1
         if self._lines_max is not None and self.lines > self._lines_max:
             self.fail("too_many_lines", f"The file has more than {self._lines_max} lines, which are the most.")
             self._stopped = True
             return b""
         if self._dialect is Dialect.CHAT and body.get("input") is not None:
             body, _ = with_messages(body)
-        read = Line(ordinal, body, self._mentions(body))
-        self.bounds.add(len(line), body, len(read.mentions), IMAGE_TOKENS)
+        # Where an earlier one is broken its place is no longer the number of those that are whole.
+        read = Line(self._number - 1, body, len(line), self._mentions(body))
         group.is_plain = group.is_plain and not read.mentions
         group.lines.append(read)
         return orjson.dumps(custom_id) + b"\n"
@@ -224,8 +233,10 @@ class Translator:
             return b""
         written, write = [], self._write
         for line in lines:
+            uses = self._uses(line)
+            self.bounds.add(line.size_bytes, line.body, self._dialect, _media_of(line, uses))
             try:
-                written.append(write(key_of(line.ordinal), line.body, self._uses(line)))
+                written.append(write(key_of(line.ordinal), line.body, uses))
             except MediagateError as error:
                 self.refused(error, line.ordinal + 1)
         return b"".join(written)
@@ -240,6 +251,15 @@ class Translator:
         """Note what is wrong with a request."""
         param = None if error.param is None else f"body.{error.param}"
         self.fail(error.code, error.message, number, param)
+
+
+def _media_of(line: Line, uses: Uses) -> Iterator[MediaSize]:
+    """What the mentions of a line count for, beside its own bytes."""
+    for mention in line.mentions:
+        told = uses.get(mention.path)
+        kind = (mention.kind or MediaKind.DOCUMENT) if told is None else told[0]
+        if mention.data is None or kind is MediaKind.IMAGE:
+            yield MediaSize(kind, None if told is None else told[1].size_bytes)
 
 
 _PLAIN: Final = (str, type(None))

@@ -18,9 +18,11 @@ from mediagate.batches.cut_lines import TOO_LONG
 from mediagate.batches.line_index import LineIndex
 from mediagate.batches.translate import ordinal_of
 from mediagate.core.chat import ChatEvent
+from mediagate.core.errors import InvalidRequest, ProviderFailed, RateLimited
 from mediagate.core.write_chat import Stamp, chat_document
 from mediagate.core.write_responses import response_document
 from mediagate.providers.batches import CHAT, RESPONSES, Answered, LineResult, NotAnswered
+from mediagate.providers.encoding import encoded
 
 log = structlog.get_logger(__name__)
 WriteAnswer: TypeAlias = Callable[[Stamp, Sequence[ChatEvent]], Mapping[str, Any]]
@@ -100,6 +102,12 @@ def _detail(usage: Mapping[str, Any], first: str, second: str, name: str) -> int
     return _count(found, name) if type(found) is dict else 0
 
 
+def _type_of(status_code: int) -> str:
+    if status_code == RateLimited.http_status:
+        return RateLimited.openai_type
+    return ProviderFailed.openai_type if status_code >= 500 else InvalidRequest.openai_type
+
+
 class ResultWriter:
     """Writes the lines of one batch. `read` reads a line of the provider's; `stamp` says what stands in answers that
     are written here. What is read twice is written once."""
@@ -141,7 +149,7 @@ class ResultWriter:
                 result = self._read(line)
                 ordinal = ordinal_of(result.key)
                 custom_id = self._index.of(ordinal)
-            except (ValueError, LookupError, TypeError, AttributeError) as error:
+            except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
                 # Its request is among those that have no answer, in the end.
                 self.unreadable += 1
                 if self.unreadable == 1:
@@ -189,7 +197,8 @@ class ResultWriter:
         if isinstance(result, NotAnswered):
             if result.status_code is None:
                 return Result(ordinal, custom_id, code=result.code, message=result.message)
-            error = {"message": result.message, "type": "invalid_request_error", "param": None, "code": result.code}
+            kind = _type_of(result.status_code)
+            error = {"message": result.message, "type": kind, "param": None, "code": result.code}
             return Result(ordinal, custom_id, {"error": error}, result.status_code, result.request_id)
         try:
             body = self._body(ordinal, result)
@@ -217,7 +226,7 @@ class ResultWriter:
         return b'{"id":"batch_req_%s","custom_id":%s,"response":%s,"error":null}\n' % (
             own.encode(),
             one.custom_id,
-            orjson.dumps(response),
+            encoded(response),
         )
 
     def _error_line(self, ordinal: int, custom_id: bytes, code: str, message: str) -> bytes:
@@ -225,5 +234,5 @@ class ResultWriter:
             self._batch.encode(),
             ordinal,
             custom_id,
-            orjson.dumps({"code": code, "message": message}),
+            encoded({"code": code, "message": message}),
         )

@@ -29,7 +29,7 @@ UNKNOWN_WINDOW: Final = 200_000
 UNKNOWN_ANSWER: Final = 32_768
 """The longest answer of a model of which nobody says that."""
 CHOICES_MAX: Final = 128
-_LENGTHS: Final = {
+LENGTHS: Final = {
     Dialect.CHAT: ("max_completion_tokens", "max_tokens"),
     Dialect.RESPONSES: ("max_output_tokens",),
 }
@@ -99,7 +99,7 @@ def bounds_of(body: Mapping[str, Any], dialect: Dialect, media: Mapping[tuple[st
     tokens = size
     audio, unknown = 0, any(body.get(name) for name in _KEPT if dialect is Dialect.RESPONSES)
     for one in media.values():
-        most, about = _media_tokens(one)
+        most, about = media_tokens(one)
         unknown = unknown or most is None
         tokens += most or 0
         guess += about
@@ -113,7 +113,7 @@ def bounds_of(body: Mapping[str, Any], dialect: Dialect, media: Mapping[tuple[st
         audio_tokens=audio,
         reads_unknown=unknown,
         answer_tokens=next(
-            (count for name in _LENGTHS[dialect] if (count := _tokens(body.get(name))) is not None), None
+            (count for name in LENGTHS[dialect] if (count := _tokens(body.get(name))) is not None), None
         ),
         choices=min(_tokens(body.get("n")) or 1, CHOICES_MAX),
         speaks=isinstance(modalities, list) and "audio" in modalities,
@@ -121,7 +121,7 @@ def bounds_of(body: Mapping[str, Any], dialect: Dialect, media: Mapping[tuple[st
     )
 
 
-def _media_tokens(one: MediaSize) -> tuple[int | None, int]:
+def media_tokens(one: MediaSize) -> tuple[int | None, int]:
     """The most, None where nobody can tell, and about how many."""
     if one.kind is MediaKind.IMAGE:
         return IMAGE_TOKENS, IMAGE_TOKENS_GUESS

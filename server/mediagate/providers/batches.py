@@ -227,6 +227,16 @@ class TakesEmbeddingLines(Protocol):
 
 
 @runtime_checkable
+class LeavesCopies(Protocol):
+    """A provider whose submit writes what the job shall read, before there is one that could be deleted."""
+
+    async def forget(self, token: str) -> None:
+        """Remove what submits of the order with this `token` have left, of which no job is known; what is absent is
+        already removed."""
+        ...
+
+
+@runtime_checkable
 class FindsBatches(Protocol):
     """A provider that can be asked whether it has taken a submit whose answer was lost."""
 

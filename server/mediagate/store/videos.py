@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mediagate.core import ids
 from mediagate.core.lifecycle import VideoPhase
 from mediagate.core.objects import Character, Page, Principal, Video, VideoEvent
 from mediagate.store.batching import Batched
@@ -173,7 +174,7 @@ class VideoRepository:
 
     async def unused_inputs(self, *, before: datetime, limit: int) -> list[str]:
         """Inputs kept before a time for which no video and no character came to be, copies and pictures that no video
-        has, and what no batch that runs needs."""
+        has, and what no batch that runs needs or writes: its files are named by its id."""
         query = text(
             "SELECT f.id FROM file f WHERE f.internal AND f.state = 'processed' AND f.created_at < :before"
             " AND NOT EXISTS (SELECT 1 FROM video v WHERE v.image_file_id = f.id)"
@@ -182,9 +183,12 @@ class VideoRepository:
             " AND NOT EXISTS (SELECT 1 FROM video_picture p WHERE p.file_id = f.id)"
             " AND NOT EXISTS (SELECT 1 FROM character c WHERE c.file_id = f.id)"
             " AND NOT EXISTS (SELECT 1 FROM batch b WHERE b.copy_id = f.id AND b.ended_at IS NULL)"
-            " AND NOT EXISTS (SELECT 1 FROM batch b WHERE b.index_id = f.id AND b.ended_at IS NULL) LIMIT :limit"
+            " AND NOT EXISTS (SELECT 1 FROM batch b WHERE b.index_id = f.id AND b.ended_at IS NULL)"
+            " AND NOT EXISTS (SELECT 1 FROM batch b WHERE b.id = left(f.filename, :id_chars) AND b.ended_at IS NULL)"
+            " LIMIT :limit"
         )
-        return [row.id for row in (await self._connection.execute(query, {"before": before, "limit": limit})).all()]
+        values = {"before": before, "id_chars": len(ids.BATCH.new()), "limit": limit}
+        return [row.id for row in (await self._connection.execute(query, values)).all()]
 
     async def add_events(self, events: Sequence[VideoEvent]) -> None:
         """Append to the life of a video."""

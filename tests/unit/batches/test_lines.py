@@ -18,7 +18,7 @@ from mediagate.batches.line_index import LineIndex
 from mediagate.batches.shapes import Shapes
 from mediagate.batches.translate import Translator, key_of, ordinal_of, writer_for
 from mediagate.batches.write_results import ResultWriter
-from mediagate.core.chat import Finish, Finished, TextDelta, Usage, Used
+from mediagate.core.chat import FileUse, Finish, Finished, MediaKind, TextDelta, Usage, Used, Way
 from mediagate.providers.account import Account
 from mediagate.providers.batches import Answered, LineResult, NotAnswered
 from mediagate.providers.registry import build_batches
@@ -103,9 +103,9 @@ class TestCheck:
             LineChecker(CHAT).read(b'{"custom_id":' + b"[" * 100_000)
 
 
-def translator(provider: str = "openai", **more: Any) -> Translator:
+def translator(provider: str = "openai", *, window: int | None = None, **more: Any) -> Translator:
     made = build_batches(Account("a", provider, api_key="none", **more))
-    return Translator(LineChecker(CHAT), writer_for(made, CHAT, "upstream"), CHAT, lines_max=None)
+    return Translator(LineChecker(CHAT), writer_for(made, CHAT, "upstream"), CHAT, lines_max=None, window=window)
 
 
 def written(one: Translator, *lines: Any) -> list[dict[str, Any]]:
@@ -160,6 +160,45 @@ class TestTranslate:
         one = translator()
         assert [entry["custom_id"] for entry in written(one, line("1"), line("2"))] == [key_of(0), key_of(1)]
         assert [entry["custom_id"] for entry in written(one, line("3"))] == [key_of(2)]
+
+    @pytest.mark.parametrize(
+        ("asked", "answer_tokens", "unbounded"),
+        [
+            ({}, 0, 1),
+            ({"n": 5}, 0, 5),
+            ({"max_tokens": 10, "n": 5}, 50, 0),
+            ({"max_completion_tokens": 7, "max_tokens": 10}, 7, 0),
+            # The endpoint has no such member, and whoever does not mind it answers as long as it likes.
+            ({"max_output_tokens": 1}, 0, 1),
+        ],
+    )
+    def test_what_a_line_can_come_to(self, asked: dict[str, Any], answer_tokens: int, unbounded: int) -> None:
+        one = translator()
+        written(one, line("1", **asked))
+        assert (one.bounds.answer_tokens, one.bounds.unbounded) == (answer_tokens, unbounded)
+
+    @pytest.mark.parametrize(
+        ("kind", "size_bytes", "window", "tokens"),
+        [
+            (MediaKind.IMAGE, 10_000_000, None, 6_000),
+            (MediaKind.DOCUMENT, 50_000, None, 50_000),
+            (MediaKind.DOCUMENT, 50_000, 1000, 1000),
+            (MediaKind.VIDEO, 160_000_000, None, 10_000_000),
+            (MediaKind.DOCUMENT, None, None, 200_000),
+            (MediaKind.DOCUMENT, None, 128_000, 128_000),
+        ],
+    )
+    def test_a_file_counts_by_its_kind_and_size(
+        self, kind: MediaKind, size_bytes: int | None, window: int | None, tokens: int
+    ) -> None:
+        one = translator(window=window)
+        asked = line("1", [{"type": "file", "file": {"file_id": "file-1"}}])
+        [read] = one.read([json.dumps(asked).encode()]).lines
+        [mention] = read.mentions
+        one.tell(read, mention, (kind, FileUse(Way.FILE_ID, "theirs", "x/y", size_bytes=size_bytes)))
+        assert one.write([read])
+        own = len(json.dumps(asked))
+        assert one.bounds.input_tokens == (tokens + own if window is None else tokens)
 
     def test_a_setting_that_a_provider_has_no_word_for(self) -> None:
         one = translator("gemini")
@@ -260,6 +299,18 @@ class TestResults:
         assert [(one["custom_id"], one["error"]["code"]) for one in missing] == [("d", "gone")]
         index.close()
 
+    @pytest.mark.parametrize(
+        ("status", "kind"),
+        [(400, "invalid_request_error"), (429, "rate_limit_error"), (502, "server_error"), (503, "server_error")],
+    )
+    async def test_an_error_has_the_type_of_its_status(self, tmp_path: Path, status: int, kind: str) -> None:
+        index = await index_of(tmp_path, "a")
+        writer = ResultWriter("batch_x", CHAT, "m", 7, index, lambda _: NotAnswered(key_of(0), "bad", "No.", status))
+        _, errors = writer.take([b"x"])
+        index.close()
+        response = json.loads(errors)["response"]
+        assert (response["status_code"], response["body"]["error"]["type"]) == (status, kind)
+
     async def test_an_answer_that_cannot_be_read_is_an_error(self, tmp_path: Path) -> None:
         index = await index_of(tmp_path, "a")
         writer = ResultWriter("batch_x", CHAT, "m", 7, index, lambda _: Answered(key_of(0), b"[1]"))
@@ -267,6 +318,39 @@ class TestResults:
         assert output == b""
         assert json.loads(errors)["error"]["code"] == "bad_answer"
         index.close()
+
+    @pytest.mark.parametrize("endpoint", [CHAT, "/v1/responses"])
+    async def test_what_utf8_has_no_bytes_for_takes_no_other_line_along(self, tmp_path: Path, endpoint: str) -> None:
+        half = "half \ud83d"
+        said: dict[bytes, LineResult] = {
+            b"0": Answered(key_of(0), (TextDelta(half), Finished(Finish.LENGTH), Used(Usage(output_tokens=10**30)))),
+            b"1": NotAnswered(key_of(1), "bad", half, 400, half),
+            b"2": NotAnswered(key_of(2), "bad", half),
+            b"3": Answered(key_of(3), (TextDelta("whole"), Finished(Finish.STOP))),
+        }
+        index = await index_of(tmp_path, *"abcd")
+        writer = ResultWriter("batch_x", endpoint, "m", 7, index, lambda raw: said[raw])
+        output, errors = writer.take(list(said))
+        index.close()
+        good = {line["custom_id"]: line for line in map(json.loads, output.splitlines())}
+        bad = {line["custom_id"]: line for line in map(json.loads, errors.splitlines())}
+        assert (good.keys(), bad.keys()) == ({"a", "d"}, {"b", "c"})
+        assert half in json.dumps(good["a"], ensure_ascii=False)
+        assert bad["b"]["response"]["body"]["error"]["message"] == half
+        assert bad["c"]["error"]["message"] == half
+
+    async def test_an_answer_without_end_takes_no_other_line_along(self, tmp_path: Path) -> None:
+        index = await index_of(tmp_path, "a", "b")
+        read = build_batches(Account("a", "anthropic", api_key="none")).read
+        writer = ResultWriter("batch_x", CHAT, "m", 7, index, read)
+        deep = b'{"custom_id":"m-%b","result":{"type":"succeeded","message":%b}}'
+        expired = b'{"custom_id":"m-%b","result":{"type":"expired"}}'
+        nested = b"[" * 100_000 + b"]" * 100_000
+        output, errors = writer.take([deep % (key_of(0).encode(), nested), expired % key_of(1).encode()])
+        index.close()
+        assert output == b""
+        assert [json.loads(one)["custom_id"] for one in errors.splitlines()] == ["b"]
+        assert writer.unreadable == 1
 
     @given(st.binary(max_size=100))
     def test_garbage_from_a_provider_is_passed_over(self, data: bytes) -> None:

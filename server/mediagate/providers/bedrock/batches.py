@@ -94,8 +94,7 @@ class BedrockBatches:
         return await submitting(self._started(order))
 
     async def _started(self, order: BatchOrder) -> str:
-        name = _NOT_IN_NAMES.sub("-", order.token).strip("-")
-        folder = Place(self._settings.bucket, f"{self._settings.prefix}/{FOLDER}/{name}/")
+        name, folder = _name_of(order.token), self._folder_of(order.token)
         try:
             source = await placed_input(self._s3, order, Place(folder.bucket, f"{folder.key}in/"))
         except FileNotFoundError:
@@ -184,14 +183,27 @@ class BedrockBatches:
     async def delete(self, ref: str) -> None:
         """Remove what lies in the job's folder. The job's own record cannot be removed."""
         with suppress(FileNotFoundError):
-            folder = _job(ref).folder
-            async for record in objects_under(self._s3, folder.bucket, folder.key):
-                await self._s3.call("delete_object", **Place(folder.bucket, record["Key"]).params)
+            await self._emptied(_job(ref).folder)
+
+    async def forget(self, token: str) -> None:
+        """Remove the copies that were made for a job which there is not."""
+        await self._emptied(self._folder_of(token))
+
+    async def _emptied(self, folder: Place) -> None:
+        async for record in objects_under(self._s3, folder.bucket, folder.key):
+            await self._s3.call("delete_object", **Place(folder.bucket, record["Key"]).params)
+
+    def _folder_of(self, token: str) -> Place:
+        return Place(self._settings.bucket, f"{self._settings.prefix}/{FOLDER}/{_name_of(token)}/")
 
     async def close(self) -> None:
         """Wait for the calls that run, then close connections."""
         await self._jobs.close()
         await self._s3.close()
+
+
+def _name_of(token: str) -> str:
+    return _NOT_IN_NAMES.sub("-", token).strip("-")
 
 
 def _job(ref: str) -> _Job:
