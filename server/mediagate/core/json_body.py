@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, Final, NoReturn
 
 from mediagate.core.errors import InvalidRequest
@@ -14,10 +15,11 @@ LEVELS_MAX: Final = 200
 def json_object(data: bytes) -> dict[str, Any]:
     """The object that a body is; an empty body is an empty one.
 
-    Raises `InvalidRequest` for what is no JSON, no object, or nested more than `LEVELS_MAX` levels deep.
+    Raises `InvalidRequest` for what is no JSON, no object, nested more than `LEVELS_MAX` levels deep, or has a number
+    that no float holds.
     """
     try:
-        tree = json.loads(data or b"{}", parse_constant=_refuse)
+        tree = json.loads(data or b"{}", parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):
         raise InvalidRequest(
             "We could not parse the JSON body of your request. Check that it is valid JSON and arrived whole.",
@@ -51,3 +53,11 @@ def is_deep(data: bytes, tree: Any) -> bool:
 def _refuse(_: str) -> NoReturn:
     """NaN and infinities are Python's idea of JSON."""
     raise ValueError
+
+
+def _finite(text: str) -> float:
+    """1e999 is JSON, but what it is read as cannot be written as JSON again."""
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(text)
+    return number

@@ -6,7 +6,7 @@ https://platform.openai.com/docs/api-reference/chat/create
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NoReturn
 
@@ -61,6 +61,7 @@ _OPENAI_ONLY: Final[Mapping[str, tuple[Any, ...]]] = {
 }
 TURNS_MAX: Final = 10_000
 PARTS_MAX: Final = 10_000
+_NUMBER_MAX: Final = sys.float_info.max
 
 
 def read_chat(body: Mapping[str, Any], uses: Uses, *, model: str, drop_settings: bool = False) -> ChatRequest:
@@ -307,7 +308,7 @@ def _number(body: Mapping[str, Any], name: str, kind: Callable[[Any], Any], *, l
     value = body.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _NUMBER_MAX:
         _wrong(name, "a number")
     if kind is int and value != int(value):
         _wrong(name, "a whole number")

@@ -34,3 +34,15 @@ def test_what_is_no_object_is_refused(data: bytes) -> None:
     with pytest.raises(InvalidRequest) as refused:
         json_object(data)
     assert refused.value.code == "invalid_json"
+
+
+@pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"1" + b"0" * 400 + b".0"])
+def test_a_number_beyond_all_numbers_is_refused(number: bytes) -> None:
+    """It would be an infinity, which no provider can be told in JSON."""
+    with pytest.raises(InvalidRequest) as refused:
+        json_object(b'{"a": [' + number + b"]}")
+    assert refused.value.code == "invalid_json"
+
+
+def test_numbers_stay_what_they_are() -> None:
+    assert json_object(b'{"a": [0.1, 1e3, -2.5E-7, 1e308]}') == {"a": [0.1, 1e3, -2.5e-7, 1e308]}
