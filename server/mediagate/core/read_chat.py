@@ -120,6 +120,13 @@ def _turns(messages: list[Any], uses: Uses) -> Iterator[Turn]:
             continue
         parts: list[Part] = list(_contents(content, ("messages", number, "content"), f"{param}.content", uses))
         if role is Role.ASSISTANT:
+            if message.get("audio") is not None:
+                raise InvalidField(
+                    f"'{param}.audio' is an answer that lies at OpenAI, which this model's provider cannot hear. Send "
+                    "its words as 'content'.",
+                    param=f"{param}.audio",
+                    code="unsupported_part",
+                )
             if isinstance(message.get("refusal"), str):
                 parts.append(Text(message["refusal"]))
             calls = list(_calls(message, param))

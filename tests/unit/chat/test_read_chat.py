@@ -154,6 +154,10 @@ WRONG = {
         {"messages": [{"role": "assistant", "tool_calls": [{"id": "x", "type": "custom"}]}]},
         "messages[0].tool_calls[0]",
     ),
+    "an answer that was spoken": (
+        {"messages": [{"role": "assistant", "content": None, "audio": {"id": "audio_1"}}, *user("x")["messages"]]},
+        "messages[0].audio",
+    ),
     "a tool of no function": (user("x", tools=[{"type": "web_search"}]), "tools[0]"),
     "tools that are none": (user("x", tools={}), "tools"),
     "a choice that is none": (user("x", tool_choice="some"), "tool_choice"),
