@@ -283,6 +283,20 @@ def test_a_stream_says_the_same() -> None:
     assert writer.is_complete
 
 
+@pytest.mark.parametrize(("finish", "said"), [(Finish.TOOL_CALLS, ["{}", '{"a":1}']), (Finish.LENGTH, ["", '{"a":1}'])])
+def test_a_stream_has_arguments_for_a_call_without_any(finish: Finish, said: list[str]) -> None:
+    """Clients read them as JSON. Of a call that was cut nobody knows them."""
+    writer = ChatChunks(STAMP, with_usage=False)
+    events = [ToolCallBegun(0, "c", "f"), ToolCallBegun(1, "d", "g"), ToolCallDelta(1, '{"a":1}'), Finished(finish)]
+    sent = b"".join(writer.take(event) for event in events)
+    arguments = ["", ""]
+    for line in sent.splitlines():
+        choices = json.loads(line[6:])["choices"] if line else []
+        for call in choices[0]["delta"].get("tool_calls", []) if choices else []:
+            arguments[call["index"]] += call["function"]["arguments"]
+    assert arguments == said
+
+
 def test_usage_is_told_to_those_who_ask() -> None:
     writer = ChatChunks(STAMP, with_usage=False)
     sent = b"".join(writer.take(event) for event in EVENTS) + writer.end()
