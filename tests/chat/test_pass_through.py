@@ -56,6 +56,22 @@ def test_the_azure_client_answers(chats: Chats) -> None:
     assert answer.choices[0].message.content == "hello"
 
 
+def test_the_deployment_of_an_azure_client_counts_and_not_the_model_in_its_body(chats: Chats) -> None:
+    azure = openai.AzureOpenAI(
+        azure_endpoint=chats.gateway.url,
+        azure_deployment="first",
+        api_key=chats.gateway.key,
+        api_version="2024-10-21",
+        max_retries=0,
+    )
+    with azure as client:
+        for model in ("gpt-4o", "pair"):
+            raw = client.chat.completions.with_raw_response.create(
+                model=model, messages=[{"role": "user", "content": "hello"}]
+            )
+            assert raw.headers["x-mediagate-deployment"].startswith("first:")
+
+
 def test_unknown_members_reach_the_provider_untouched(chats: Chats) -> None:
     odd = {"guided_json": {"a": [1, 2.5, None, "ü"]}, "temperature": 0.25, "seed": 7, "x": None}
     with chats.gateway.http() as http:
