@@ -140,6 +140,16 @@ def test_a_refusal_says_what_the_provider_said(chats: Chats, status: int, seen: 
         assert (error["param"], error["code"]) == ("messages", "as_told")
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("status", "seen"), [(400, 400), (429, 429), (500, 502), (401, 502)])
+def test_a_refusal_in_an_answer_of_200_has_its_status(chats: Chats, status: int, seen: int, stream: bool) -> None:
+    """Some servers say that they begin before they know whether they can."""
+    with chats.gateway.http() as http:
+        reply = http.post("/v1/chat/completions", json=ask(f"refuse {status}", stream=stream))
+    assert (reply.status_code, reply.headers["content-type"]) == (seen, "application/json")
+    assert (f"no: {status}" in reply.json()["error"]["message"]) == (seen == 400)
+
+
 @pytest.mark.parametrize("status", [429, 500, 503, 529, 401])
 def test_another_deployment_answers_where_one_cannot(chats: Chats, status: int) -> None:
     time.sleep(1.2)
