@@ -199,6 +199,17 @@ def test_a_large_body_passes(chats: Chats) -> None:
     assert reply.status_code == 200
 
 
+@pytest.mark.parametrize(("stream", "mib"), [(False, 45), (True, 31)])
+def test_a_large_answer_passes(chats: Chats, stream: bool, mib: int) -> None:
+    """Pictures that a model draws lie in it."""
+    with chats.gateway.http() as http:
+        reply = http.post("/v1/chat/completions", json=ask(f"fill {mib}", stream=stream))
+    assert reply.status_code == 200
+    assert b"x" * (mib << 20) in reply.content
+    assert stream or int(reply.headers["content-length"]) == len(reply.content)
+    assert not stream or reply.content.endswith(b"data: [DONE]\n\n")
+
+
 def test_another_type_of_body_is_refused(chats: Chats) -> None:
     with chats.gateway.http() as http:
         reply = http.post("/v1/chat/completions", content=b"model=x", headers={"content-type": "text/plain"})
