@@ -56,6 +56,22 @@ def test_the_azure_client_answers(chats: Chats) -> None:
     assert answer.choices[0].message.content == "hello"
 
 
+def test_the_deployment_of_an_azure_client_counts_and_not_the_model_in_its_body(chats: Chats) -> None:
+    azure = openai.AzureOpenAI(
+        azure_endpoint=chats.gateway.url,
+        azure_deployment="first",
+        api_key=chats.gateway.key,
+        api_version="2024-10-21",
+        max_retries=0,
+    )
+    with azure as client:
+        for model in ("gpt-4o", "pair"):
+            raw = client.chat.completions.with_raw_response.create(
+                model=model, messages=[{"role": "user", "content": "hello"}]
+            )
+            assert raw.headers["x-mediagate-deployment"].startswith("first:")
+
+
 def test_unknown_members_reach_the_provider_untouched(chats: Chats) -> None:
     odd = {"guided_json": {"a": [1, 2.5, None, "ü"]}, "temperature": 0.25, "seed": 7, "x": None}
     with chats.gateway.http() as http:
@@ -124,6 +140,16 @@ def test_a_refusal_says_what_the_provider_said(chats: Chats, status: int, seen: 
         assert (error["param"], error["code"]) == ("messages", "as_told")
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("status", "seen"), [(400, 400), (429, 429), (500, 502), (401, 502)])
+def test_a_refusal_in_an_answer_of_200_has_its_status(chats: Chats, status: int, seen: int, stream: bool) -> None:
+    """Some servers say that they begin before they know whether they can."""
+    with chats.gateway.http() as http:
+        reply = http.post("/v1/chat/completions", json=ask(f"refuse {status}", stream=stream))
+    assert (reply.status_code, reply.headers["content-type"]) == (seen, "application/json")
+    assert (f"no: {status}" in reply.json()["error"]["message"]) == (seen == 400)
+
+
 @pytest.mark.parametrize("status", [429, 500, 503, 529, 401])
 def test_another_deployment_answers_where_one_cannot(chats: Chats, status: int) -> None:
     time.sleep(1.2)
@@ -131,8 +157,10 @@ def test_another_deployment_answers_where_one_cannot(chats: Chats, status: int) 
     with chats.gateway.http() as http:
         reply = http.post("/v1/chat/completions", json={**ask("hello"), "model": "pair"})
         assert reply.status_code == 200
-        assert chats.second.journal[-1].body["messages"][0]["content"] == "hello"
+        has_refused = not chats.first.refusals
         chats.first.refusals.clear()
+        assert has_refused
+        assert chats.second.journal[-1].body["messages"][0]["content"] == "hello"
 
 
 BAD = {
@@ -171,6 +199,17 @@ def test_a_large_body_passes(chats: Chats) -> None:
     with chats.gateway.http() as http:
         reply = http.post("/v1/chat/completions", json=ask("echo " + "x" * (20 << 20)))
     assert reply.status_code == 200
+
+
+@pytest.mark.parametrize(("stream", "mib"), [(False, 45), (True, 31)])
+def test_a_large_answer_passes(chats: Chats, stream: bool, mib: int) -> None:
+    """Pictures that a model draws lie in it."""
+    with chats.gateway.http() as http:
+        reply = http.post("/v1/chat/completions", json=ask(f"fill {mib}", stream=stream))
+    assert reply.status_code == 200
+    assert b"x" * (mib << 20) in reply.content
+    assert stream or int(reply.headers["content-length"]) == len(reply.content)
+    assert not stream or reply.content.endswith(b"data: [DONE]\n\n")
 
 
 def test_another_type_of_body_is_refused(chats: Chats) -> None:

@@ -4,10 +4,11 @@
         build_chat(Account("a", "openai_compatible", api_key=KEY, api_base=f"{server.url}/v1"))
         server.journal[-1].body
 
-The first word of the last message says what happens: `count N` streams N words, `cut` breaks the connection after two
-chunks, `quiet` ends the stream without a word of its end, `short` without `[DONE]`, `hang` says one word and waits
-until the caller is gone, `status N` refuses, `think` thinks aloud, `call` asks for a tool, `long` and `bad` are cut
-off, `refuse N` says a status in the stream, `broken` ends with an error in the stream; anything else is said back.
+The first word of the last message says what happens: `count N` streams N words, `fill N` says as many MiB at once,
+`cut` breaks the connection after two chunks, `quiet` ends the stream without a word of its end, `short` without
+`[DONE]`, `hang` says one word and waits until the caller is gone, `status N` refuses, `think` thinks aloud, `call` asks
+for a tool, `long` and `bad` are cut off, `refuse N` says a status in a 200, `broken` ends with an error in the stream;
+anything else is said back.
 
 Sources:
 https://platform.openai.com/docs/api-reference/chat and .../chat-streaming; errors as
@@ -77,7 +78,11 @@ class ChatServer:
             return refusal(int(rest))
         if command == "refuse":
             error = {"error": {"message": f"no: {rest}", "code": int(rest)}}
+            if not body.get("stream"):
+                return web.json_response(error)
             return web.Response(body=event(error), content_type="text/event-stream")
+        if command == "fill":
+            said = "x" * (int(rest) << 20)
         if body.get("stream"):
             return await self._stream(request, met, command, rest, said)
         if command == "think":

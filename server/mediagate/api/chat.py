@@ -26,6 +26,7 @@ from mediagate.core.json_body import json_object
 from mediagate.core.limits import echo
 
 INCLUDES_MAX = 16
+MESSAGE_BYTES_MAX = 8 << 20
 _JSON_TYPES = ("", "application/json", "text/json")
 
 
@@ -85,8 +86,10 @@ class ChatServicer(chat_pb2_grpc.ChatServiceServicer):
             async for chunk in reply.answer.chunks:
                 if content_type == JSON:
                     call.respond([("x-content-length", str(len(chunk)))])
-                yield http_body(chunk, content_type)
-                content_type = ""
+                # An answer may be larger than a message can be.
+                for start in range(0, len(chunk), MESSAGE_BYTES_MAX):
+                    yield http_body(chunk[start : start + MESSAGE_BYTES_MAX], content_type)
+                    content_type = ""
 
     def _json(self, body: HttpBody) -> dict[str, Any]:
         kind = media_type(body.content_type)

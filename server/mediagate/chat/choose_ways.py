@@ -222,17 +222,22 @@ def _taken(one: Mentioned, reader: Reader) -> Sequence[Taken]:
         return fitting
     id_ = "" if one.file is None else f" {one.file.id}"
     if not ways:
-        raise InvalidField(
-            f"{spec.title} takes no {_MANY[one.kind]} for the model '{reader.deployment.model_name}', and file{id_} is "
-            f"one ({one.media_type}). Ask a model that does.",
-            param=param,
-            code="unsupported_part",
-        )
+        raise _no_such(one, reader, f"file{id_} is one ({one.media_type})")
     types = ", ".join(dict.fromkeys(name for taken in ways for name in taken.media_types))
     raise InvalidField(
         f"{spec.title} takes {_MANY[one.kind]} of the types {types}, and the bytes of file{id_} are {one.media_type}.",
         param=param,
         code="wrong_media_type",
+    )
+
+
+def _no_such(one: Mentioned, reader: Reader, because: str) -> InvalidField:
+    """The answer where a provider reads nothing of a kind."""
+    return InvalidField(
+        f"{reader.spec.title} takes no {_MANY[one.kind]} for the model '{reader.deployment.model_name}', and "
+        f"{because}. Ask a model that does.",
+        param=one.mention.param,
+        code="unsupported_part",
     )
 
 
@@ -268,6 +273,8 @@ def _given(one: Mentioned, reader: Reader, inline_bytes_max: int, *, follows: bo
             param=mention.param,
             code="wrong_media_type",
         )
+    if not ways:
+        raise _no_such(one, reader, "this is one")
     how = "by URL" if linked else "inline"
     raise InvalidField(
         f"{spec.title} takes no {_MANY[one.kind]} that are given {how}. Upload it with POST /v1/files "

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from mediagate.chat.cost import grade_of
-from mediagate.chat.pass_through import PassThrough, first_of, with_cost
+from mediagate.chat.pass_through import PassThrough, data_of, events_of, first_of, with_cost
 from mediagate.core.chat import ChatEvent, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta, Used
 from mediagate.core.errors import InternalError, MediagateError, ProviderFailed
 from mediagate.core.limits import MIB
@@ -102,7 +102,7 @@ async def pass_on(provider: SpeaksOpenAI, call: RawCall, *, hides_usage: bool) -
     async with provider.ask(call) as raw:
         if not call.stream or EVENT_STREAM not in raw.content_type:
             data = await _whole(raw.chunks, title)
-            tree = _tree(data, title)
+            tree = _no_refusal(_tree(data, title), title)
             outcome.used, outcome.is_complete = read_usage(tree.get("usage")), True
             outcome.grade, outcome.said_bytes = grade_of(tree), said_bytes(data)
             yield Answer(JSON, one_piece(data), outcome)
@@ -110,6 +110,8 @@ async def pass_on(provider: SpeaksOpenAI, call: RawCall, *, hides_usage: bool) -
         first = await first_of(raw.chunks)
         if not first:
             raise cut(title)
+        if isinstance(begun := data_of(events_of(first)[0]), dict):
+            _no_refusal(begun, title)
         passing = PassThrough(call.dialect, title, hides_usage=hides_usage)
         async with aclosing(_passed(first, raw.chunks, passing, title, outcome)) as chunks:
             yield Answer(EVENT_STREAM, chunks, outcome)
@@ -187,6 +189,11 @@ async def read_back(provider: SpeaksOpenAI, call: RawCall) -> AsyncGenerator[Cha
                     yield found
         if not reader.is_complete:
             raise cut(title)
+
+
+def _no_refusal(tree: Mapping[str, Any], title: str) -> Mapping[str, Any]:
+    """`tree`, where it is no error in the place of an answer."""
+    return tree if tree.get("choices") or tree.get("object") == "response" else _no_error(tree, title)
 
 
 def _no_error(tree: Mapping[str, Any], title: str) -> Mapping[str, Any]:

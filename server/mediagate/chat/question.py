@@ -28,10 +28,11 @@ class Question:
 
     @classmethod
     def of(cls, dialect: Dialect, body: Body, deployment: str = "") -> Question:
-        """Read a body; `deployment` names the model where the body does not. Raises `InvalidField`."""
-        model = body.get("model")
-        if model is None or model == "":
-            model = deployment
+        """Read a body; `deployment` is that of an Azure path. There as at Azure it counts, and not the body's `model`,
+        in which Azure's clients send whatever their caller says. Raises `InvalidField`."""
+        model = deployment or body.get("model")
+        if model is None:
+            model = ""
         if not isinstance(model, str):
             raise InvalidField("Invalid type for 'model': expected a string.", param="model", code="invalid_type")
         if not model:

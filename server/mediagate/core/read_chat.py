@@ -6,7 +6,7 @@ https://platform.openai.com/docs/api-reference/chat/create
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NoReturn
 
@@ -61,6 +61,7 @@ _OPENAI_ONLY: Final[Mapping[str, tuple[Any, ...]]] = {
 }
 TURNS_MAX: Final = 10_000
 PARTS_MAX: Final = 10_000
+_NUMBER_MAX: Final = sys.float_info.max
 
 
 def read_chat(body: Mapping[str, Any], uses: Uses, *, model: str, drop_settings: bool = False) -> ChatRequest:
@@ -119,6 +120,13 @@ def _turns(messages: list[Any], uses: Uses) -> Iterator[Turn]:
             continue
         parts: list[Part] = list(_contents(content, ("messages", number, "content"), f"{param}.content", uses))
         if role is Role.ASSISTANT:
+            if message.get("audio") is not None:
+                raise InvalidField(
+                    f"'{param}.audio' is an answer that lies at OpenAI, which this model's provider cannot hear. Send "
+                    "its words as 'content'.",
+                    param=f"{param}.audio",
+                    code="unsupported_part",
+                )
             if isinstance(message.get("refusal"), str):
                 parts.append(Text(message["refusal"]))
             calls = list(_calls(message, param))
@@ -307,7 +315,7 @@ def _number(body: Mapping[str, Any], name: str, kind: Callable[[Any], Any], *, l
     value = body.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _NUMBER_MAX:
         _wrong(name, "a number")
     if kind is int and value != int(value):
         _wrong(name, "a whole number")

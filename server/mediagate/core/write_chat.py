@@ -148,6 +148,8 @@ class ChatChunks:
         self._with_usage = with_usage
         self._begun: set[int] = set()
         self._open: set[int] = set()
+        # Calls of which no argument has come, by choice.
+        self._bare: dict[int, list[int]] = {}
         self.usage: Usage | None = None
 
     @property
@@ -167,9 +169,22 @@ class ChatChunks:
             self._begun.add(event.choice)
             self._open.add(event.choice)
             first = self._chunk(event.choice, {"role": "assistant", "content": "", "refusal": None}, None)
-        if finish is not None:
-            self._open.discard(event.choice)
+        match event:
+            case ToolCallBegun(index):
+                self._bare.setdefault(event.choice, []).append(index)
+            case ToolCallDelta(index, str(said)) if said and index in (bare := self._bare.get(event.choice, [])):
+                bare.remove(index)
+            case Finished(reason):
+                self._open.discard(event.choice)
+                first += self._without_arguments(event.choice, reason)
         return first + self._chunk(event.choice, _delta(event), finish, logprobs)
+
+    def _without_arguments(self, choice: int, reason: Finish) -> bytes:
+        """The arguments of calls that have none: clients read them as JSON. Of a call that was cut they are unknown."""
+        bare = self._bare.pop(choice, [])
+        if reason in (Finish.LENGTH, Finish.CONTENT_FILTER):
+            return b""
+        return b"".join(self._chunk(choice, _delta(ToolCallDelta(index, "{}", choice)), None) for index in bare)
 
     def end(self) -> bytes:
         """What follows the last event: the usage where the caller wants it, and the end."""

@@ -26,7 +26,8 @@ _ABOUT_CONTENT: Final = ("content_filter", "content_policy_violation", "Responsi
 TOO_LONG: Final = "context_length_exceeded"
 FILE_GONE: Final = "provider_file_gone"
 _FILE_GONE: Final = re.compile(
-    r"(no such|cannot find|could not find|couldn't find|unknown)\b.{0,24}\bfiles?\b"
+    r"(no such|cannot find|could not find|couldn't find)\b.{0,24}\bfiles?\b"
+    r"|\bunknown files?\b(?!\s+(type|format|extension|kind|purpose))"
     r"|\bfiles?\b.{0,80}(not found|does not exist|do not exist|not exist|was deleted|has expired|is expired|no longer)"
     r"|access the file .* or it may not exist",
     re.IGNORECASE | re.DOTALL,

@@ -33,6 +33,8 @@ _STORAGE_FULL = re.compile(
     re.IGNORECASE,
 )
 _UNSUPPORTED = (405, 501)
+# Of what FastAPI finds wrong.
+_WRONGS_MAX = 8
 _NEVER_CONNECTED = (
     httpx.ConnectError,
     httpx.UnsupportedProtocol,
@@ -119,10 +121,24 @@ def provider_message(response: httpx.Response) -> str:
         tree: Any = response.json()
     except (ValueError, RecursionError):
         return ""
-    error = tree.get("error", tree) if isinstance(tree, dict) else tree
-    if isinstance(error, dict):
-        error = error.get("message") or error.get("detail") or ""
-    return error if isinstance(error, str) else ""
+    said = tree.get("error", tree) if isinstance(tree, dict) else ""
+    # Mistral has FastAPI's `detail` inside of a `message`.
+    for names in (("message", "detail"), ("detail",)):
+        if isinstance(said, dict):
+            said = next((said[name] for name in names if said.get(name)), "")
+    if isinstance(said, list):
+        said = "; ".join(wrong for one in said[:_WRONGS_MAX] if (wrong := _wrong(one)))
+    return said if isinstance(said, str) else ""
+
+
+def _wrong(one: Any) -> str:
+    """One of FastAPI's findings: `{"loc": ["body", "messages"], "msg": "Field required"}`."""
+    said = one.get("msg") if isinstance(one, dict) else None
+    if not isinstance(said, str):
+        return ""
+    place = one.get("loc")
+    where = ".".join(map(str, place)) if isinstance(place, list) else ""
+    return f"{where}: {said}" if where else said
 
 
 def pause_of(retry_after: str | None) -> float | None:

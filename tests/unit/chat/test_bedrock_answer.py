@@ -164,6 +164,27 @@ def test_garbage_is_an_answer_that_cannot_be_read(kind: str, event: dict[str, An
     assert caught.value.code == "provider_bad_answer"
 
 
+PICTURE = {"image": {"format": "png", "source": {"bytes": "AAAA"}}}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        delta(0, **PICTURE),
+        ("contentBlockStart", {"contentBlockIndex": 0, "start": {"image": {"format": "png"}}}),
+    ],
+)
+def test_a_picture_is_no_empty_answer(event: tuple[str, dict[str, Any]]) -> None:
+    with pytest.raises(ProviderFailed, match="'image'"):
+        ConverseReader().feed(*event)
+
+
+def test_a_picture_in_a_whole_answer_is_no_empty_answer() -> None:
+    message = {"role": "assistant", "content": [{"text": "Here."}, PICTURE]}
+    with pytest.raises(ProviderFailed, match="'image'"):
+        events_of({"output": {"message": message}, "stopReason": "end_turn", "usage": USAGE})
+
+
 def test_a_whole_answer() -> None:
     answer = {
         "output": {

@@ -231,6 +231,17 @@ def test_what_has_no_way_says_why() -> None:
         assert refused.value.param == one.mention.param
 
 
+@pytest.mark.parametrize("given", [{"link": "https://example.com/a.wav"}, {"data": "AAAA"}])
+def test_nobody_is_told_to_upload_what_the_provider_does_not_read_at_all(given: dict[str, str]) -> None:
+    one = Mentioned(Mention(("x",), "x", MediaKind.AUDIO, **given), MediaKind.AUDIO, "audio/wav", 3)
+    with pytest.raises(InvalidField, match=r"Provider takes no recordings.*Ask a model that does\.$") as refused:
+        choose().run(WHO, [one], [reader(spec(PDF_BY_ID))])
+    assert (refused.value.code, refused.value.param) == ("unsupported_part", "x")
+    pdf = Mentioned(Mention(("x",), "x", MediaKind.DOCUMENT, **given), MediaKind.DOCUMENT, "application/pdf", 3)
+    with pytest.raises(InvalidField, match="Upload it"):
+        choose().run(WHO, [pdf], [reader(spec(PDF_BY_ID))])
+
+
 def test_one_request_holds_no_more_than_one_process_may() -> None:
     one = stored("application/pdf", 900, copy("local"))
     assert choose(None).run(WHO, [one] * 5, [reader(spec(PDF_INLINE))])

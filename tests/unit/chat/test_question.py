@@ -24,3 +24,9 @@ def test_what_the_ledger_cannot_hold_is_no_name_of_a_model(model: str) -> None:
 @pytest.mark.parametrize("model", ["gpt-5", "vertex_ai/gemini-3-flash", "bedrock/amazon.nova-pro-v1:0", "Modell ü"])
 def test_names_of_models_stay_as_they_are(model: str) -> None:
     assert Question.of(Dialect.CHAT, body(model)).model == model
+
+
+@pytest.mark.parametrize("named", [{"model": "gpt-4o"}, {"model": None}, {"model": ""}, {}])
+def test_the_deployment_of_a_path_counts_as_at_azure(named: dict[str, object]) -> None:
+    asked = {"messages": [{"role": "user", "content": "hello"}], **named}
+    assert Question.of(Dialect.CHAT, asked, "mine").model == "mine"

@@ -154,12 +154,19 @@ WRONG = {
         {"messages": [{"role": "assistant", "tool_calls": [{"id": "x", "type": "custom"}]}]},
         "messages[0].tool_calls[0]",
     ),
+    "an answer that was spoken": (
+        {"messages": [{"role": "assistant", "content": None, "audio": {"id": "audio_1"}}, *user("x")["messages"]]},
+        "messages[0].audio",
+    ),
     "a tool of no function": (user("x", tools=[{"type": "web_search"}]), "tools[0]"),
     "tools that are none": (user("x", tools={}), "tools"),
     "a choice that is none": (user("x", tool_choice="some"), "tool_choice"),
     "a number that is none": (user("x", temperature="hot"), "temperature"),
     "a flag for a number": (user("x", max_tokens=True), "max_tokens"),
     "no number": (user("x", temperature=float("nan")), "temperature"),
+    "a number that no float holds": (user("x", temperature=10**400), "temperature"),
+    "more tokens than a float holds": (user("x", max_tokens=10**400), "max_tokens"),
+    "less than a float holds": (user("x", seed=-(10**400)), "seed"),
     "too few": (user("x", n=0), "n"),
     "half a token": (user("x", max_tokens=1.5), "max_tokens"),
     "stop that is none": (user("x", stop=[1]), "stop"),
@@ -274,6 +281,20 @@ def test_a_stream_says_the_same() -> None:
     assert [tree["usage"] for tree in trees[:-1]] == [None] * (len(trees) - 1)
     assert (trees[-1]["choices"], trees[-1]["usage"]["total_tokens"]) == ([], 12)
     assert writer.is_complete
+
+
+@pytest.mark.parametrize(("finish", "said"), [(Finish.TOOL_CALLS, ["{}", '{"a":1}']), (Finish.LENGTH, ["", '{"a":1}'])])
+def test_a_stream_has_arguments_for_a_call_without_any(finish: Finish, said: list[str]) -> None:
+    """Clients read them as JSON. Of a call that was cut nobody knows them."""
+    writer = ChatChunks(STAMP, with_usage=False)
+    events = [ToolCallBegun(0, "c", "f"), ToolCallBegun(1, "d", "g"), ToolCallDelta(1, '{"a":1}'), Finished(finish)]
+    sent = b"".join(writer.take(event) for event in events)
+    arguments = ["", ""]
+    for line in sent.splitlines():
+        choices = json.loads(line[6:])["choices"] if line else []
+        for call in choices[0]["delta"].get("tool_calls", []) if choices else []:
+            arguments[call["index"]] += call["function"]["arguments"]
+    assert arguments == said
 
 
 def test_usage_is_told_to_those_who_ask() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mediagate.core.errors import InvalidRequest
-from mediagate.core.json_body import LEVELS_MAX, json_object
+from mediagate.core.json_body import LEVELS_MAX, VALUES_MAX, json_object
 
 
 def nested(levels: int, opens: str = "[", closes: str = "]") -> bytes:
@@ -34,3 +34,39 @@ def test_what_is_no_object_is_refused(data: bytes) -> None:
     with pytest.raises(InvalidRequest) as refused:
         json_object(data)
     assert refused.value.code == "invalid_json"
+
+
+@pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"1" + b"0" * 400 + b".0"])
+def test_a_number_beyond_all_numbers_is_refused(number: bytes) -> None:
+    """It would be an infinity, which no provider can be told in JSON."""
+    with pytest.raises(InvalidRequest) as refused:
+        json_object(b'{"a": [' + number + b"]}")
+    assert refused.value.code == "invalid_json"
+
+
+def test_numbers_stay_what_they_are() -> None:
+    assert json_object(b'{"a": [0.1, 1e3, -2.5E-7, 1e308]}') == {"a": [0.1, 1e3, -2.5e-7, 1e308]}
+
+
+@pytest.mark.parametrize(
+    "item", [b"1,", b"{},", b"[],", b'"a",', b'{"role":"user","content":"a"},', b"[" * 100 + b"]" * 100 + b","]
+)
+def test_a_body_of_too_many_values_is_refused_before_it_is_read(item: bytes) -> None:
+    """Each takes a hundred bytes of memory, and time that everybody else waits for."""
+    data = b'{"a": [' + item * VALUES_MAX + b"1]}"
+    with pytest.raises(InvalidRequest) as refused:
+        json_object(data)
+    assert str(VALUES_MAX) in refused.value.message
+
+
+def test_marks_in_texts_are_no_values() -> None:
+    text = r"[{,\",\\" * VALUES_MAX
+    assert json_object(b'{"a": "' + text.encode() + b'", "b": [1, 2]}')["b"] == [1, 2]
+
+
+@pytest.mark.parametrize("end", [b"", b"\\"])
+def test_a_text_without_an_end_is_looked_at_once(end: bytes) -> None:
+    """Looked at from each of its quotes it would take hours."""
+    with pytest.raises(InvalidRequest) as refused:
+        json_object(b'{"a": "' + b',\\"' * VALUES_MAX + b"," + end)
+    assert "parse" in refused.value.message

@@ -38,6 +38,8 @@ FINISHES: Final[Mapping[str, Finish]] = {
 MALFORMED: Final = frozenset({"malformed_model_output", "malformed_tool_use"})
 # A tool of Bedrock's own, which it calls itself.
 _AT_BEDROCK: Final = "server_tool_use"
+# What a model may answer with besides words.
+_WORDLESS: Final = frozenset({"audio", "document", "image", "video"})
 
 
 def events_of(answer: Mapping[str, Any]) -> list[ChatEvent]:
@@ -57,6 +59,7 @@ def events_of(answer: Mapping[str, Any]) -> list[ChatEvent]:
 
 def _of_block(reader: ConverseReader, index: int, block: Mapping[str, Any]) -> Iterator[ChatEvent]:
     """A block of a whole answer as the events of a stream."""
+    _require_words(block)
 
     def delta(**members: Any) -> list[ChatEvent]:
         return reader.feed("contentBlockDelta", {"contentBlockIndex": index, "delta": members})
@@ -122,6 +125,7 @@ class ConverseReader:
         return [] if finished is None else [finished]
 
     def _begun(self, index: int, start: Mapping[str, Any]) -> Iterator[ChatEvent]:
+        _require_words(start)
         call = start.get("toolUse")
         if call is None or call.get("type") == _AT_BEDROCK:
             return
@@ -131,6 +135,7 @@ class ConverseReader:
         yield ToolCallBegun(number, call["toolUseId"], call["name"], extra=extra)
 
     def _delta(self, index: int, delta: Mapping[str, Any]) -> Iterator[ChatEvent]:
+        _require_words(delta)
         match delta:
             case {"text": str(text)}:
                 if text:
@@ -161,6 +166,13 @@ class ConverseReader:
             )
         self.is_complete = True
         self._finished = Finished(FINISHES.get(reason, Finish.STOP), provider_reason=reason)
+
+
+def _require_words(block: Mapping[str, Any]) -> None:
+    if wordless := block.keys() & _WORDLESS:
+        raise ProviderFailed(
+            f"{CHAT.title} answered with '{min(wordless)}', for which a chat has no words.", code="provider_bad_answer"
+        )
 
 
 def _used(usage: Mapping[str, Any]) -> Used:

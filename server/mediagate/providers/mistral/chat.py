@@ -47,8 +47,18 @@ def in_own_words(body: Body) -> dict[str, Any]:
 def _message(message: Any) -> Any:
     if not isinstance(message, Mapping):
         return message
-    told = {name: value for name, value in message.items() if name not in ("refusal", "annotations", "audio")}
+    told = {name: value for name, value in message.items() if name not in ("refusal", "annotations")}
+    if told.get("audio") is None:
+        told.pop("audio", None)
+    if isinstance(refusal := message.get("refusal"), str) and refusal:
+        told["content"] = [*_parts(told.get("content")), {"type": "text", "text": refusal}]
     return {**told, "role": "system"} if told.get("role") == "developer" else told
+
+
+def _parts(content: Any) -> list[Any]:
+    if isinstance(content, list):
+        return content
+    return [{"type": "text", "text": content}] if content else []
 
 
 def build(account: Account) -> MistralChat:

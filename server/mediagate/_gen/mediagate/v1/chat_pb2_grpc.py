@@ -33,9 +33,9 @@ class ChatServiceStub:
     file, it may be one of the caller's own by its id (`file-...`, also as `mediagate://file-...` where a URL stands); the
     provider that answers is told of its own copy, which is made first where it has none.
 
-    A reply is one message with the whole answer, or with `"stream": true` the server-sent events as they come, one or
-    several in each message. An answer that breaks off ends with an event that holds the error, and without `[DONE]`.
-    Cancelling the call ends it at the provider too.
+    A reply is one message with the whole answer, several where it has more than 8 MiB, or with `"stream": true` the
+    server-sent events as they come, one or several in each message. An answer that breaks off ends with an event that holds
+    the error, and without `[DONE]`. Cancelling the call ends it at the provider too.
     """
 
     def __init__(self, channel):
@@ -83,9 +83,9 @@ class ChatServiceServicer:
     file, it may be one of the caller's own by its id (`file-...`, also as `mediagate://file-...` where a URL stands); the
     provider that answers is told of its own copy, which is made first where it has none.
 
-    A reply is one message with the whole answer, or with `"stream": true` the server-sent events as they come, one or
-    several in each message. An answer that breaks off ends with an event that holds the error, and without `[DONE]`.
-    Cancelling the call ends it at the provider too.
+    A reply is one message with the whole answer, several where it has more than 8 MiB, or with `"stream": true` the
+    server-sent events as they come, one or several in each message. An answer that breaks off ends with an event that holds
+    the error, and without `[DONE]`. Cancelling the call ends it at the provider too.
     """
 
     def CreateChatCompletion(self, request, context):
@@ -189,9 +189,9 @@ class ChatService:
     file, it may be one of the caller's own by its id (`file-...`, also as `mediagate://file-...` where a URL stands); the
     provider that answers is told of its own copy, which is made first where it has none.
 
-    A reply is one message with the whole answer, or with `"stream": true` the server-sent events as they come, one or
-    several in each message. An answer that breaks off ends with an event that holds the error, and without `[DONE]`.
-    Cancelling the call ends it at the provider too.
+    A reply is one message with the whole answer, several where it has more than 8 MiB, or with `"stream": true` the
+    server-sent events as they come, one or several in each message. An answer that breaks off ends with an event that holds
+    the error, and without `[DONE]`. Cancelling the call ends it at the provider too.
     """
 
     @staticmethod
