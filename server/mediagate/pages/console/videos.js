@@ -110,7 +110,7 @@ export const videosPage = {
         try {
           await save(session, `/v1/videos/${video.id}`, `${video.id}.mp4`);
         } catch (error) {
-          toast(error.message, { bad: true });
+          if (error.name !== "AbortError") toast(error.message, { bad: true });
         }
       },
       remixed: (video) => take(video, true),
