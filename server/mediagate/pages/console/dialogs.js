@@ -49,6 +49,7 @@ export function closeDialogs() {
 
 /** Run `work` from a button: it waits, and what goes wrong stands in `place`. Returns whether it went well. */
 export async function busy(button, place, work) {
+  const focused = document.activeElement === button;
   button.disabled = true;
   button.setAttribute("aria-busy", "true");
   showError(place, null);
@@ -61,6 +62,8 @@ export async function busy(button, place, work) {
   } finally {
     button.disabled = false;
     button.removeAttribute("aria-busy");
+    // A button that is disabled loses the focus.
+    if (focused && document.activeElement === document.body) button.focus();
   }
 }
 
