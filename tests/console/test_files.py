@@ -252,3 +252,24 @@ def test_a_failed_part_ends_what_waits_beside_it(gateway: Gateway, browser: Brow
         page.wait_for_timeout(1500)
         expect(uploads.get_by_role("button", name="Dismiss large.bin")).to_be_visible()
         expect(uploads.get_by_role("heading")).to_have_text("Uploads")
+
+
+def test_the_providers_to_choose_from_are_those_of_the_files(gateway: Gateway, browser: Browser) -> None:
+    def listed(route: Route) -> None:
+        place = "second" if "purpose=batch" in route.request.url else "first"
+        file = {"id": f"file-{place}", "object": "file", "bytes": 1, "created_at": 1_700_000_000, "purpose": "batch"}
+        replica = {"account": place, "provider": place, "state": "ready"}
+        more = {"filename": f"{place}.txt", "status": "processed", "replicas": [replica], "mediagate": {}}
+        route.fulfill(json={"object": "list", "data": [{**file, **more}], "has_more": False})
+
+    with console(gateway, browser, issue_key(gateway).key) as shown:
+        page = shown.page
+        page.route("**/v1/files?*", listed)
+        page.get_by_role("button", name="Refresh").click()
+        row, provider = page.locator("tbody tr"), page.get_by_label("Provider")
+        expect(row).to_contain_text("first.txt")
+        provider.select_option("first")
+        page.get_by_label("Purpose").select_option("batch")
+        expect(row).to_contain_text("second.txt")
+        expect(provider).to_have_value("")
+        assert provider.locator("option").all_inner_texts() == ["Every provider", "second"]

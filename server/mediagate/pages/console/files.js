@@ -57,13 +57,13 @@ export const filesPage = {
     }
 
     function draw() {
-      const rows = filtered();
       const seen = [...new Set(files.flatMap((file) => (file.replicas ?? []).map((replica) => replica.provider)))].sort();
-      if (provider.options.length !== seen.length + 1) {
+      if ([...provider.options].slice(1).map((one) => one.value).join() !== seen.join()) {
         const value = provider.value;
         replace(provider, h("option", { value: "" }, "Every provider"), seen.map((one) => h("option", { value: one }, one)));
         provider.value = seen.includes(value) ? value : "";
       }
+      const rows = filtered();
       next.hidden = !more;
       if (first) return;
       if (rows.length === 0) replace(list, nothing());
