@@ -32,7 +32,8 @@ export function videoDialog(id, { session, life, doing, closed }) {
   let now = null;
 
   function update(video) {
-    if (video === undefined) return;
+    // The stream may have told of its end before the answer of `load` is here.
+    if (video === undefined || (now !== null && now.mediagate.seq > video.mediagate.seq)) return;
     const turned = now === null || phaseOf(now) !== phaseOf(video);
     now = video;
     if (turned) {
