@@ -339,3 +339,22 @@ def test_an_upload_that_is_stopped_at_its_very_end_leaves_no_file(
     assert "interrupted" in told
     left = [file["id"] for file in http.get("/v1/files").json()["data"] if file["filename"] == "late.bin"]
     assert sorted(left) == sorted(id for id in told if id != "interrupted")
+
+
+def test_what_is_left_unread_keeps_no_process(gateway: Gateway, package: Package, tmp_path: Path) -> None:
+    answer = package.run(
+        gateway,
+        BEGIN
+        + """
+        const file = await client.files.upload(new Uint8Array(10));
+        const began = performance.now();
+        for await (const chunk of client.files.download(file.id)) {
+          // By then the gateway has said all that it will say.
+          await new Promise((resolve) => setTimeout(resolve, 300));
+          break;
+        }
+        process.once("exit", () => say(performance.now() - began));
+        """,
+        tmp_path,
+    )
+    assert float(answer) < 60_000
