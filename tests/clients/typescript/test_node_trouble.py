@@ -358,3 +358,38 @@ def test_what_is_left_unread_keeps_no_process(gateway: Gateway, package: Package
         tmp_path,
     )
     assert float(answer) < 60_000
+
+
+def test_a_time_limit_may_be_endless(gateway: Gateway, package: Package, tmp_path: Path) -> None:
+    told = package.told(
+        gateway,
+        BEGIN
+        + """
+        const patient = new Client({ timeoutS: Infinity });
+        const { id } = await patient.videos.create("A boat", { seconds: 1, size: "320x180" });
+        say({ status: (await patient.videos.wait(id, { timeoutS: Infinity })).status });
+        """,
+        tmp_path,
+    )
+    assert told == {"status": "completed"}
+
+
+def test_a_value_that_no_message_has_is_told_at_once(gateway: Gateway, package: Package, tmp_path: Path) -> None:
+    told = package.told(
+        gateway,
+        BEGIN
+        + CAUGHT
+        + """
+        const list = await caught(client.files.list({ limit: 1.5 }));
+        const offset = await caught(client.files.content("file-x", { offset: -1 }));
+        const expires = await caught(client.files.upload(new Uint8Array(1), { expiresAfterS: 4000.5 }));
+        say({ list, offset, expires });
+        """,
+        tmp_path,
+    )
+    for name, param in (("list", "limit"), ("offset", "offset"), ("expires", "seconds")):
+        one = told[name]
+        assert isinstance(one, dict)
+        found = one["name"], one["reason"], one["retryable"], one["param"]
+        assert found == ("InvalidRequest", "INVALID_FIELD", False, param)
+        assert f"'{param}' cannot be sent: invalid uint" in one["message"]
