@@ -273,3 +273,33 @@ def test_the_providers_to_choose_from_are_those_of_the_files(gateway: Gateway, b
         expect(row).to_contain_text("second.txt")
         expect(provider).to_have_value("")
         assert provider.locator("option").all_inner_texts() == ["Every provider", "second"]
+
+
+def test_a_file_behind_the_list_is_followed_and_shown_once(gateway: Gateway, browser: Browser) -> None:
+    def file(number: int, state: str = "ready") -> dict[str, object]:
+        replica = {"account": "local", "provider": "local", "state": state}
+        facts = {"id": f"file-{number}", "object": "file", "bytes": 1, "created_at": 1_700_000_000, "purpose": "batch"}
+        more = {"filename": f"{number}.txt", "status": "processed", "replicas": [replica], "mediagate": {}}
+        return {**facts, **more}
+
+    def listed(route: Route) -> None:
+        onward = "after=" in route.request.url
+        files = [file(2), file(1)] if onward else [file(4), file(3)]
+        route.fulfill(json={"object": "list", "data": files, "has_more": not onward})
+
+    states = iter(["writing", "writing"])
+    with console(gateway, browser, issue_key(gateway).key) as shown:
+        page = shown.page
+        page.route("**/v1/files?*", listed)
+        page.route("**/v1/files/file-1", lambda route: route.fulfill(json=file(1, next(states, "ready"))))
+        page.get_by_role("button", name="Refresh").click()
+        expect(page.get_by_text("2 files shown")).to_be_visible()
+        shown.go("files/file-1")
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_role("table")).to_contain_text("Writing")
+        expect(dialog.get_by_role("table")).to_contain_text("Ready")
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Show more").click()
+        expect(page.get_by_text("4 files shown.")).to_be_visible()
+        names = page.locator("tbody [data-action=open]").all_inner_texts()
+        assert names == ["4.txt", "3.txt", "2.txt", "1.txt"]

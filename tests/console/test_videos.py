@@ -173,3 +173,24 @@ def test_an_image_is_shown_where_the_model_takes_it(gateway: Gateway, browser: B
         expect(image).to_be_hidden()
         page.get_by_label("Model").select_option("local-video")
         expect(image).to_be_visible()
+
+
+def test_a_video_behind_the_wall_is_followed_to_its_end(gateway: Gateway, browser: Browser) -> None:
+    key = issue_key(gateway)
+    asked = {"prompt": "Behind the wall [mediagate:slow=4]", "seconds": "1", "size": "320x180"}
+    with gateway.http() as http:
+        older = http.post("/v1/videos", json=asked, headers=key.headers).json()
+
+    def newer(route: Route) -> None:
+        route.fulfill(json={"data": [{**older, "id": "video_newer", "prompt": "Newer"}], "has_more": True})
+
+    with console(gateway, browser, key.key) as shown:
+        page = shown.page
+        page.route("**/v1/videos?*", newer)
+        shown.go("videos")
+        expect(page.locator(".card")).to_contain_text("Newer")
+        shown.go(f"videos/{older['id']}")
+        dialog = page.get_by_role("dialog")
+        expect(dialog.locator("progress")).to_be_visible()
+        expect(dialog.locator("video")).to_be_visible(timeout=60_000)
+        expect(page.locator(".card")).to_have_count(1)

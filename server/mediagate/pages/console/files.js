@@ -112,6 +112,8 @@ export const filesPage = {
 
     function take(file) {
       const known = files.some((one) => one.id === file.id);
+      // What a dialog shows may be none of this list's, or be behind "Show more".
+      if (!known && ((purpose.value && purpose.value !== file.purpose) || (more && file.id < files.at(-1)?.id))) return;
       files = known ? files.map((one) => (one.id === file.id ? file : one)) : [file, ...files];
       meanwhile.took(file, !known);
       first = false;
@@ -147,7 +149,7 @@ export const filesPage = {
     }, LOOK_AGAIN_MS);
     life.addEventListener("abort", () => clearInterval(looking));
     uploads.addEventListener("stored", (event) => {
-      if (!purpose.value || purpose.value === event.detail.purpose) take(event.detail);
+      take(event.detail);
       loadUsage();
     }, { signal: life });
 
