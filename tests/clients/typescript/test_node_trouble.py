@@ -393,3 +393,30 @@ def test_a_value_that_no_message_has_is_told_at_once(gateway: Gateway, package: 
         found = one["name"], one["reason"], one["retryable"], one["param"]
         assert found == ("InvalidRequest", "INVALID_FIELD", False, param)
         assert f"'{param}' cannot be sent: invalid uint" in one["message"]
+
+
+def test_a_stopped_upload_leaves_what_the_callers_own_key_stored_before(
+    gateway: Gateway, package: Package, tmp_path: Path
+) -> None:
+    (tmp_path / "kept.bin").write_bytes(bytes(30 * MIB))
+    answer = package.run(
+        gateway,
+        BEGIN
+        + """
+        const told = [];
+        for (const wait of [0, 3, 10, 30]) {
+          const headers = { "Idempotency-Key": crypto.randomUUID() };
+          const file = await client.files.upload("kept.bin", { headers });
+          const stop = new AbortController();
+          const onProgress = (sent, size) => {
+            if (sent === size) setTimeout(() => stop.abort(new Error("stopped")), wait);
+          };
+          const again = client.files.upload("kept.bin", { headers, signal: stop.signal, onProgress });
+          told.push(await again.then((same) => same.id === file.id, (error) => error.message));
+          await client.files.delete(file.id);
+        }
+        say(told);
+        """,
+        tmp_path,
+    )
+    assert "stopped" in json.loads(answer)
