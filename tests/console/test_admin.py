@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 from playwright.sync_api import Browser, expect
 
 from mediagate.core import ids
 from tests.conftest import MASTER_KEY, Gateway
-from tests.console.kit import confirm, console, late_answer
+from tests.console.kit import confirm, console, enter, late_answer
 
 
 def test_keys_are_made_blocked_renewed_and_deleted(gateway: Gateway, browser: Browser) -> None:
@@ -89,3 +91,33 @@ def test_a_list_that_comes_late_undoes_no_change_of_keys(gateway: Gateway, brows
         expect(rows[blocked]).to_contain_text("Blocked")
         expect(rows[deleted]).to_have_count(0)
         assert page.locator(".page-head p").inner_text() == told
+
+
+def test_a_new_secret_is_shown_to_whoever_stays_and_to_nobody_else(gateway: Gateway, browser: Browser) -> None:
+    renewed, made = (f"console-{ids.KEY.new()[-8:]}" for _ in range(2))
+    httpx.post(f"{gateway.url}/key/generate", json={"key_alias": renewed}, headers=gateway.auth).raise_for_status()
+    with console(gateway, browser, MASTER_KEY) as shown:
+        page = shown.page
+        secret = page.get_by_role("dialog", name="The secret of this key")
+        shown.go("keys")
+        page.get_by_role("button", name=f"New secret for {renewed}").click()
+        asked = page.get_by_role("dialog", name="Give this key another secret?")
+        change = asked.get_by_role("button", name="New secret")
+        with late_answer(page, "**/key/regenerate", change.click):
+            # It is too late to keep the old one: the gateway refuses it by now.
+            asked.get_by_role("button", name="Keep").click()
+            expect(asked).to_have_count(0)
+        expect(secret.get_by_label("Secret", exact=True)).to_have_value(re.compile("^sk-"))
+        page.keyboard.press("Escape")
+
+        page.get_by_role("button", name="New key").first.click()
+        making = page.get_by_role("dialog", name="New key")
+        making.get_by_label("Name", exact=True).fill(made)
+        create = making.get_by_role("button", name="Create key")
+        with late_answer(page, "**/key/generate", create.click):
+            page.keyboard.press("Escape")
+            page.get_by_role("button", name="Sign out").click()
+            expect(page.get_by_label("Key", exact=True)).to_be_focused()
+        enter(page, MASTER_KEY)
+        expect(page.get_by_role("row").filter(has_text=made)).to_be_visible()
+        expect(secret).to_have_count(0)

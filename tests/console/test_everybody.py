@@ -77,6 +77,25 @@ def test_the_keyboard_is_enough(gateway: Gateway, browser: Browser, tmp_path: Pa
         assert page.url.endswith("#/videos")
 
 
+def test_a_dialog_that_tells_of_an_error_keeps_the_keyboard(gateway: Gateway, browser: Browser) -> None:
+    with console(gateway, browser, MASTER_KEY, "400") as shown:
+        page = shown.page
+        shown.go("keys")
+        page.keyboard.press("n")
+        making = page.get_by_role("dialog", name="New key")
+        making.get_by_label("Name", exact=True).fill("no name, this")
+        create = making.get_by_role("button", name="Create key")
+        create.click()
+        expect(making.get_by_role("alert")).to_be_visible()
+        expect(create).to_be_focused()
+        page.evaluate("document.activeElement.blur()")
+        page.keyboard.press("n")
+        page.keyboard.press("g")
+        page.keyboard.press("v")
+        expect(page.get_by_role("dialog")).to_have_count(1)
+        assert page.url.endswith("#/keys")
+
+
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.soak)])
 def test_nobody_meets_a_barrier(gateway: Gateway, browser: Browser, scheme: str) -> None:
     axe = (npm_installed(Path(__file__).parent) / "node_modules" / "axe-core" / "axe.min.js").read_text()

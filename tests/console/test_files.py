@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.api.access_kit import issue_key
 from tests.api.wire import eventually
@@ -184,3 +185,121 @@ def test_an_upload_can_be_cancelled_and_a_file_can_vanish(gateway: Gateway, brow
         small.unlink()
         page.get_by_role("button", name="Upload", exact=True).click()
         expect(uploads.get_by_role("alert")).to_contain_text("changed, moved or deleted")
+
+
+def test_an_upload_that_is_cancelled_at_its_very_end_leaves_no_file(
+    gateway: Gateway, browser: Browser, tmp_path: Path
+) -> None:
+    (tmp_path / "whole.bin").write_bytes(b"all of it")
+    (tmp_path / "parts.bin").write_bytes(bytes(33 << 20))
+    key = issue_key(gateway)
+
+    def kept() -> list[str]:
+        with gateway.http() as http:
+            return [file["filename"] for file in http.get("/v1/files", headers=key.headers).json()["data"]]
+
+    with relay(gateway.port) as wire, console(gateway, browser, key.key, "ERR_", "400", port=wire.port) as shown:
+        page = shown.page
+        uploads = page.get_by_role("region", name="Uploads")
+        with page.expect_file_chooser() as chooser:
+            page.get_by_role("button", name="Upload files").first.click()
+        chooser.value.set_files(tmp_path / "whole.bin")
+        wire.hold(answers=True)
+        page.get_by_role("button", name="Upload", exact=True).click()
+        eventually(lambda: kept() == ["whole.bin"], "the gateway has it")
+        uploads.get_by_role("button", name="Cancel whole.bin").click()
+        expect(uploads).to_contain_text("Being cancelled…")
+        wire.mend()
+        expect(uploads).to_contain_text("Cancelled: nothing is kept.")
+        assert kept() == []
+        uploads.get_by_role("button", name="Clear").click()
+
+        answered: list[Route] = []
+
+        def keep_answer(route: Route) -> None:
+            route.fetch()
+            answered.append(route)
+
+        page.route("**/complete", keep_answer, times=1)
+        choose(page, tmp_path / "parts.bin")
+        while not answered:
+            page.wait_for_timeout(20)
+        assert kept() == ["parts.bin"]
+        uploads.get_by_role("button", name="Cancel parts.bin").click()
+        expect(uploads).to_contain_text("Cancelled: nothing is kept.")
+        assert kept() == []
+
+
+def test_a_failed_part_ends_what_waits_beside_it(gateway: Gateway, browser: Browser, tmp_path: Path) -> None:
+    large = tmp_path / "large.bin"
+    large.write_bytes(bytes(33 << 20))
+    parts: list[Route] = []
+
+    def answer(route: Route) -> None:
+        parts.append(route)
+        if len(parts) == 2:
+            for one, status in zip(parts, (503, 400), strict=True):
+                said = {"error": {"message": f"It is {status}."}}
+                one.fulfill(status=status, headers={"retry-after": "1"}, body=json.dumps(said))
+
+    with console(gateway, browser, issue_key(gateway).key, "400", "503") as shown:
+        page = shown.page
+        page.route("**/parts", answer)
+        choose(page, large)
+        uploads = page.get_by_role("region", name="Uploads")
+        expect(uploads.get_by_role("alert")).to_contain_text("It is 400.")
+        # Longer than the other part would wait.
+        page.wait_for_timeout(1500)
+        expect(uploads.get_by_role("button", name="Dismiss large.bin")).to_be_visible()
+        expect(uploads.get_by_role("heading")).to_have_text("Uploads")
+
+
+def test_the_providers_to_choose_from_are_those_of_the_files(gateway: Gateway, browser: Browser) -> None:
+    def listed(route: Route) -> None:
+        place = "second" if "purpose=batch" in route.request.url else "first"
+        file = {"id": f"file-{place}", "object": "file", "bytes": 1, "created_at": 1_700_000_000, "purpose": "batch"}
+        replica = {"account": place, "provider": place, "state": "ready"}
+        more = {"filename": f"{place}.txt", "status": "processed", "replicas": [replica], "mediagate": {}}
+        route.fulfill(json={"object": "list", "data": [{**file, **more}], "has_more": False})
+
+    with console(gateway, browser, issue_key(gateway).key) as shown:
+        page = shown.page
+        page.route("**/v1/files?*", listed)
+        page.get_by_role("button", name="Refresh").click()
+        row, provider = page.locator("tbody tr"), page.get_by_label("Provider")
+        expect(row).to_contain_text("first.txt")
+        provider.select_option("first")
+        page.get_by_label("Purpose").select_option("batch")
+        expect(row).to_contain_text("second.txt")
+        expect(provider).to_have_value("")
+        assert provider.locator("option").all_inner_texts() == ["Every provider", "second"]
+
+
+def test_a_file_behind_the_list_is_followed_and_shown_once(gateway: Gateway, browser: Browser) -> None:
+    def file(number: int, state: str = "ready") -> dict[str, object]:
+        replica = {"account": "local", "provider": "local", "state": state}
+        facts = {"id": f"file-{number}", "object": "file", "bytes": 1, "created_at": 1_700_000_000, "purpose": "batch"}
+        more = {"filename": f"{number}.txt", "status": "processed", "replicas": [replica], "mediagate": {}}
+        return {**facts, **more}
+
+    def listed(route: Route) -> None:
+        onward = "after=" in route.request.url
+        files = [file(2), file(1)] if onward else [file(4), file(3)]
+        route.fulfill(json={"object": "list", "data": files, "has_more": not onward})
+
+    states = iter(["writing", "writing"])
+    with console(gateway, browser, issue_key(gateway).key) as shown:
+        page = shown.page
+        page.route("**/v1/files?*", listed)
+        page.route("**/v1/files/file-1", lambda route: route.fulfill(json=file(1, next(states, "ready"))))
+        page.get_by_role("button", name="Refresh").click()
+        expect(page.get_by_text("2 files shown")).to_be_visible()
+        shown.go("files/file-1")
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_role("table")).to_contain_text("Writing")
+        expect(dialog.get_by_role("table")).to_contain_text("Ready")
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Show more").click()
+        expect(page.get_by_text("4 files shown.")).to_be_visible()
+        names = page.locator("tbody [data-action=open]").all_inner_texts()
+        assert names == ["4.txt", "3.txt", "2.txt", "1.txt"]

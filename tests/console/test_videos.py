@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.api.access_kit import issue_key
 from tests.api.videos_kit import png
 from tests.api.wire import eventually
 from tests.conftest import Gateway
-from tests.console.kit import HOSTILE, Console, confirm, console
+from tests.console.kit import HOSTILE, Console, confirm, console, late_answer
 
 # What a picture of a video said while it was made.
 RECORD = """() => {
@@ -95,6 +95,8 @@ def test_a_video_is_made_watched_played_and_deleted(gateway: Gateway, browser: B
         expect(page.get_by_role("heading", name="No videos yet")).to_be_visible()
         assert page.title() == "Videos · mediagate"
         shown.assert_key_is_in_memory_alone()
+        page.get_by_role("button", name="Sign out").click()
+        eventually(lambda: tokens() == ["revoked"] * 3, "nothing opens the video any more")
 
 
 def test_what_fails_and_what_is_stopped_says_why(gateway: Gateway, browser: Browser) -> None:
@@ -128,3 +130,67 @@ def test_a_player_goes_on_behind_the_end_of_its_token(gateway: Gateway, browser:
             page.evaluate("document.querySelector('video').src += '&again'")
         expect(page.locator("video")).to_have_js_property("readyState", 4)
         expect(page.get_by_role("dialog").get_by_role("alert")).to_have_count(0)
+
+
+def test_an_answer_that_comes_late_undoes_nothing(gateway: Gateway, browser: Browser) -> None:
+    with console(gateway, browser, issue_key(gateway).key) as shown:
+        page = shown.page
+        shown.go("videos")
+        expect(page.get_by_role("heading", name="No videos yet")).to_be_visible()
+        page.get_by_label("Length").select_option("1")
+        page.get_by_label("Size").select_option("320x180")
+        prompt = page.get_by_label("Prompt")
+        prompt.fill("The first wish [mediagate:slow=2]")
+        with late_answer(page, "**/v1/videos", page.get_by_role("button", name="Create video").click):
+            prompt.fill("The second wish")
+        expect(page.get_by_text("The video is on its way.")).to_be_visible()
+        expect(prompt).to_have_value("The second wish")
+
+        card = page.get_by_role("listitem").filter(has_text="The first wish")
+        player = page.get_by_role("dialog").locator("video")
+        with late_answer(page, "**/v1/videos/video_*", card.get_by_role("button").click):
+            expect(player).to_be_visible(timeout=60_000)
+        # The answer is with the browser; the page takes it in a moment.
+        page.wait_for_timeout(300)
+        expect(player).to_be_visible()
+
+
+def test_an_image_is_shown_where_the_model_takes_it(gateway: Gateway, browser: Browser) -> None:
+    def add_model(route: Route) -> None:
+        answer = route.fetch()
+        models = answer.json()
+        models["data"].append({**models["data"][0], "id": "words-alone", "inputs": ["text"]})
+        route.fulfill(response=answer, json=models)
+
+    with console(gateway, browser, issue_key(gateway).key) as shown:
+        page = shown.page
+        page.route("**/v1/videos/models", add_model)
+        shown.go("videos")
+        page.locator("input[type=file]").set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": png()})
+        image = page.get_by_text("a.png")
+        expect(image).to_be_visible()
+        page.get_by_label("Model").select_option("words-alone")
+        expect(image).to_be_hidden()
+        page.get_by_label("Model").select_option("local-video")
+        expect(image).to_be_visible()
+
+
+def test_a_video_behind_the_wall_is_followed_to_its_end(gateway: Gateway, browser: Browser) -> None:
+    key = issue_key(gateway)
+    asked = {"prompt": "Behind the wall [mediagate:slow=4]", "seconds": "1", "size": "320x180"}
+    with gateway.http() as http:
+        older = http.post("/v1/videos", json=asked, headers=key.headers).json()
+
+    def newer(route: Route) -> None:
+        route.fulfill(json={"data": [{**older, "id": "video_newer", "prompt": "Newer"}], "has_more": True})
+
+    with console(gateway, browser, key.key) as shown:
+        page = shown.page
+        page.route("**/v1/videos?*", newer)
+        shown.go("videos")
+        expect(page.locator(".card")).to_contain_text("Newer")
+        shown.go(f"videos/{older['id']}")
+        dialog = page.get_by_role("dialog")
+        expect(dialog.locator("progress")).to_be_visible()
+        expect(dialog.locator("video")).to_be_visible(timeout=60_000)
+        expect(page.locator(".card")).to_have_count(1)

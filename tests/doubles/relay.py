@@ -19,11 +19,11 @@ class Relay:
         self._ends: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._is_cut = False
-        self._flows = threading.Event()
-        self._flows.set()
+        self._flows = {forth: threading.Event() for forth in (True, False)}
         self.port = int(self._listener.getsockname()[1])
         self.passed = 0
         """Bytes on their way to the target so far."""
+        self.mend()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
@@ -34,20 +34,26 @@ class Relay:
                 with suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
 
-    def hold(self) -> None:
-        """Keep what comes, of either end, until `mend`."""
-        self._flows.clear()
+    def hold(self, *, answers: bool = False) -> None:
+        """Keep what comes, of either end or the `answers` alone, until `mend`."""
+        self._flows[False].clear()
+        if not answers:
+            self._flows[True].clear()
 
     def mend(self) -> None:
         """Pass on again."""
         self._is_cut = False
-        self._flows.set()
+        self._flow()
 
     def close(self) -> None:
         """End it."""
         self.cut()
-        self._flows.set()
+        self._flow()
         self._listener.close()
+
+    def _flow(self) -> None:
+        for flow in self._flows.values():
+            flow.set()
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -69,7 +75,7 @@ class Relay:
     def _pass(self, source: socket.socket, sink: socket.socket, forth: bool) -> None:
         with suppress(OSError):
             while chunk := source.recv(CHUNK_BYTES):
-                self._flows.wait()
+                self._flows[forth].wait()
                 sink.sendall(chunk)
                 self.passed += len(chunk) * forth
         for end in (source, sink):

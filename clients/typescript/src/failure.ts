@@ -2,7 +2,7 @@
 
 import { Code, ConnectError } from "@connectrpc/connect";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "./gen/google/rpc/error_details_pb.js";
-import { apiError, ConnectionFailed, MediagateError, reasonOf, TimedOut, TlsFailed } from "./errors.js";
+import { apiError, ConnectionFailed, InvalidRequest, MediagateError, reasonOf, TimedOut, TlsFailed } from "./errors.js";
 
 // For statuses that come without a reason, as those of proxies do.
 const REASON_OF_CODE: Partial<Record<Code, string>> = {
@@ -88,6 +88,12 @@ function withoutDetails(error: ConnectError, requestId: string | undefined): Med
   if (/^HTTP \d+$|^unsupported content type|^protocol error: (missing status|received)/.test(error.rawMessage)) {
     const passing = /^HTTP (429|502|503|504)$/.test(error.rawMessage);
     if (!passing) return notAGateway(error);
+  }
+  const unfit = /^serialize \w+: cannot encode field \S+\.(\w+) to \w+: (.+)$/.exec(error.rawMessage);
+  if (unfit) {
+    // It never left this machine.
+    const facts = { reason: "INVALID_FIELD", param: unfit[1], retryable: false, cause: error };
+    return new InvalidRequest(`'${unfit[1]}' cannot be sent: ${unfit[2]}.`, facts);
   }
   if (error.code === Code.DeadlineExceeded) {
     return new TimedOut("The gateway did not answer in time.", { requestId, cause: error });

@@ -87,7 +87,9 @@ export class Files<Readable = Blob | ArrayBuffer | Uint8Array> {
    * comes back is proven to be, byte for byte, what was sent. Throws FileChanged for one that somebody writes to.
    */
   async upload(file: Readable, options: UploadOptions = {}): Promise<File> {
-    const { onProgress, signal, headers = {}, parts, purpose = "user_data" } = options;
+    const { onProgress, signal, parts, purpose = "user_data" } = options;
+    // However it is written: behind an idempotency key of the caller's nothing is undone.
+    const headers = Object.fromEntries(Object.entries(options.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]));
     signal?.throwIfAborted();
     const state = options.resume === undefined ? undefined : uploadState(options.resume);
     const source = await this.wire.platform.open(file, options.filename);

@@ -1,9 +1,11 @@
 /** The client for Node: gRPC over HTTP/2, and files of this machine. */
 
+import { AsyncLocalStorage } from "node:async_hooks";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { type ClientHttp2Session, type ClientHttp2Stream, constants } from "node:http2";
 import process from "node:process";
+import type { Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { Files } from "./files.js";
 import { open, type Readable } from "./node_source.js";
@@ -31,6 +33,9 @@ export interface NodeClientOptions extends ClientOptions {
   ca?: string | Buffer;
 }
 
+// Of the call that asks for a stream: what says that its caller has left.
+const leaving = new AsyncLocalStorage<AbortSignal>();
+
 /** Connections that take as much at once as their streams do, and let go of streams that the gateway has ended. */
 class Sessions extends Http2SessionManager {
   private readonly widened = new WeakSet<ClientHttp2Session>();
@@ -51,6 +56,11 @@ class Sessions extends Http2SessionManager {
     stream.once("response", (_headers, flags: number) => {
       if (flags & constants.NGHTTP2_FLAG_END_STREAM) setImmediate(over);
     });
+    // So it does on to what nobody reads any more, where the gateway had sent all of it.
+    const unread = () => {
+      if (stream.closed) stream.destroy();
+    };
+    leaving.getStore()?.addEventListener("abort", () => setImmediate(unread), { once: true });
     return stream;
   }
 }
@@ -67,7 +77,8 @@ function platform(ca: string | Buffer | undefined): Platform {
       const pings = { pingIntervalMs: PING_INTERVAL_MS, pingTimeoutMs: PING_TIMEOUT_MS };
       const settings = { initialWindowSize: WINDOW_BYTES };
       const sessionManager = new Sessions(options.url, pings, ca === undefined ? { settings } : { settings, ca });
-      const transport = createGrpcTransport({ baseUrl: options.url, sessionManager, acceptCompression: [] });
+      const interceptors: Interceptor[] = [(next) => (call) => leaving.run(call.signal, () => next(call))];
+      const transport = createGrpcTransport({ baseUrl: options.url, sessionManager, acceptCompression: [], interceptors });
       return { transport, close: () => sessionManager.abort() };
     },
     sender: (wire) => new StreamSender(wire),

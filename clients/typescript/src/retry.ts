@@ -2,6 +2,8 @@
 
 import { MediagateError } from "./errors.js";
 
+/** What is longer is no limit: a timer would take it for none at all, and ring at once. */
+export const TIMER_MS_MAX = 2 ** 31 - 1;
 const BACKOFF_S = 0.4;
 const BACKOFF_MAX_S = 8;
 // Of answers that ask to wait longer than this, callers hear at once, and decide themselves.

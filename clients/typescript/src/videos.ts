@@ -5,7 +5,7 @@ import { Download, type DownloadOptions } from "./download.js";
 import { InvalidRequest, MediagateError, TimedOut, VideoFailed } from "./errors.js";
 import { asError } from "./failure.js";
 import { given } from "./files.js";
-import { pause, sleep } from "./retry.js";
+import { pause, sleep, TIMER_MS_MAX } from "./retry.js";
 import {
   type Deleted,
   estimateOf,
@@ -197,7 +197,8 @@ export class Videos<Readable = Blob | ArrayBuffer | Uint8Array> {
     const { timeoutS, onEvent, signal: stop } = options;
     const late = new TimedOut(`The video ${videoId} is not finished after ${timeoutS} s; it goes on.`);
     const timer = new AbortController();
-    const timing = timeoutS === undefined ? undefined : setTimeout(() => timer.abort(late), timeoutS * 1000);
+    const timeoutMs = Math.min((timeoutS ?? Infinity) * 1000, TIMER_MS_MAX);
+    const timing = timeoutMs === TIMER_MS_MAX ? undefined : setTimeout(() => timer.abort(late), timeoutMs);
     const signal = stop ? AbortSignal.any([stop, timer.signal]) : timer.signal;
     try {
       for await (const event of this.watch(videoId, { signal })) {

@@ -6,7 +6,7 @@ import { FileService, type File as FileMessage } from "./gen/mediagate/v1/files_
 import { UploadService } from "./gen/mediagate/v1/uploads_pb.js";
 import { VideoService } from "./gen/mediagate/v1/videos_pb.js";
 import { headersOf, type Options } from "./options.js";
-import { withRetries } from "./retry.js";
+import { TIMER_MS_MAX, withRetries } from "./retry.js";
 import type { Source } from "./source.js";
 
 /** A hash that goes on with the bytes, which are read anyway. */
@@ -100,7 +100,7 @@ export class Wire {
     invoke: (options: ReturnType<Wire["streaming"]> & { timeoutMs: number }) => Promise<T>,
     retries = this.options.maxRetries,
   ): Promise<T> {
-    const timeoutMs = (call.timeoutS ?? this.options.timeoutS) * 1000;
+    const timeoutMs = Math.min((call.timeoutS ?? this.options.timeoutS) * 1000, TIMER_MS_MAX);
     return withRetries(retries, call.signal, async () => {
       const options = { ...this.streaming(call), timeoutMs };
       try {

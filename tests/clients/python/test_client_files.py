@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -304,3 +305,14 @@ def test_resume_of_an_upload_that_nobody_knows(media: Client, large: Path) -> No
     with pytest.raises(ValueError, match="no state"):
         media.files.upload(large, resume="{}")
     assert UploadInterrupted.retryable
+
+
+async def test_an_idempotency_key_may_be_written_as_http_does(gateway: Gateway, wire: str) -> None:
+    headers = {"Idempotency-Key": f"written-{wire}-{time.time_ns()}"}
+    async with AsyncClient(gateway.url, gateway.key, transport=wire) as client:  # type: ignore[arg-type]
+        files = [await client.files.upload(b"once", filename="once.txt", headers=headers) for _ in range(2)]
+        assert files[0].id == files[1].id
+        answers = [
+            await client.files.delete(files[0].id, headers={"Idempotency-Key": f"{wire}-gone"}) for _ in range(2)
+        ]
+    assert answers[0] == answers[1]

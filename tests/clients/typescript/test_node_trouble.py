@@ -339,3 +339,84 @@ def test_an_upload_that_is_stopped_at_its_very_end_leaves_no_file(
     assert "interrupted" in told
     left = [file["id"] for file in http.get("/v1/files").json()["data"] if file["filename"] == "node-late.bin"]
     assert sorted(left) == sorted(id for id in told if id != "interrupted")
+
+
+def test_what_is_left_unread_keeps_no_process(gateway: Gateway, package: Package, tmp_path: Path) -> None:
+    answer = package.run(
+        gateway,
+        BEGIN
+        + """
+        const file = await client.files.upload(new Uint8Array(10));
+        const began = performance.now();
+        for await (const chunk of client.files.download(file.id)) {
+          // By then the gateway has said all that it will say.
+          await new Promise((resolve) => setTimeout(resolve, 300));
+          break;
+        }
+        process.once("exit", () => say(performance.now() - began));
+        """,
+        tmp_path,
+    )
+    assert float(answer) < 60_000
+
+
+def test_a_time_limit_may_be_endless(gateway: Gateway, package: Package, tmp_path: Path) -> None:
+    told = package.told(
+        gateway,
+        BEGIN
+        + """
+        const patient = new Client({ timeoutS: Infinity });
+        const { id } = await patient.videos.create("A boat", { seconds: 1, size: "320x180" });
+        say({ status: (await patient.videos.wait(id, { timeoutS: Infinity })).status });
+        """,
+        tmp_path,
+    )
+    assert told == {"status": "completed"}
+
+
+def test_a_value_that_no_message_has_is_told_at_once(gateway: Gateway, package: Package, tmp_path: Path) -> None:
+    told = package.told(
+        gateway,
+        BEGIN
+        + CAUGHT
+        + """
+        const list = await caught(client.files.list({ limit: 1.5 }));
+        const offset = await caught(client.files.content("file-x", { offset: -1 }));
+        const expires = await caught(client.files.upload(new Uint8Array(1), { expiresAfterS: 4000.5 }));
+        say({ list, offset, expires });
+        """,
+        tmp_path,
+    )
+    for name, param in (("list", "limit"), ("offset", "offset"), ("expires", "seconds")):
+        one = told[name]
+        assert isinstance(one, dict)
+        found = one["name"], one["reason"], one["retryable"], one["param"]
+        assert found == ("InvalidRequest", "INVALID_FIELD", False, param)
+        assert f"'{param}' cannot be sent: invalid uint" in one["message"]
+
+
+def test_a_stopped_upload_leaves_what_the_callers_own_key_stored_before(
+    gateway: Gateway, package: Package, tmp_path: Path
+) -> None:
+    (tmp_path / "kept.bin").write_bytes(bytes(30 * MIB))
+    answer = package.run(
+        gateway,
+        BEGIN
+        + """
+        const told = [];
+        for (const wait of [0, 3, 10, 30]) {
+          const headers = { "Idempotency-Key": crypto.randomUUID() };
+          const file = await client.files.upload("kept.bin", { headers });
+          const stop = new AbortController();
+          const onProgress = (sent, size) => {
+            if (sent === size) setTimeout(() => stop.abort(new Error("stopped")), wait);
+          };
+          const again = client.files.upload("kept.bin", { headers, signal: stop.signal, onProgress });
+          told.push(await again.then((same) => same.id === file.id, (error) => error.message));
+          await client.files.delete(file.id);
+        }
+        say(told);
+        """,
+        tmp_path,
+    )
+    assert "stopped" in json.loads(answer)

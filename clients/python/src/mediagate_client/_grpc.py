@@ -216,9 +216,10 @@ class GrpcTransport:
         return f"/mediagate.v1.{service}/{method}"
 
     def _metadata(self, headers: Headers) -> tuple[tuple[str, str | bytes], ...]:
-        given = {"authorization": f"Bearer {self._options.key}", **self._options.headers, **headers}
+        said = {"authorization": f"Bearer {self._options.key}", **self._options.headers, **headers}
+        given = {name.lower(): value for name, value in said.items()}
         # gRPC sends ASCII alone, but takes bytes, which the gateway reads as UTF-8.
-        return tuple((name.lower(), value if value.isascii() else value.encode()) for name, value in given.items())
+        return tuple((name, value if value.isascii() else value.encode()) for name, value in given.items())
 
     async def call(self, method: str, body: Json, headers: Headers, timeout_s: float) -> Json:
         """One request, one answer."""

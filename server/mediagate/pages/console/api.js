@@ -31,9 +31,11 @@ export function withQuery(path, query = {}) {
   return given.length ? `${path}?${new URLSearchParams(given)}` : path;
 }
 
-/** Call the gateway and return the answer's Response. Raises `GatewayError`; `AbortError` where `signal` says so. */
+/** Call the gateway and return the answer's Response. Raises `GatewayError`; `AbortError` where `signal` says so, and where
+ * whoever asked has signed out meanwhile. */
 export async function respond(method, path, { query, json, body, headers = {}, signal } = {}) {
   const used = secret;
+  if (used === null) throw left();
   let response;
   try {
     response = await fetch(withQuery(path, query), {
@@ -48,9 +50,10 @@ export async function respond(method, path, { query, json, body, headers = {}, s
     if (error.name === "AbortError") throw error;
     throw unreachable();
   }
+  if (used !== secret) throw left();
   if (response.ok) return response;
   const error = failure(response.status, (name) => response.headers.get(name), await response.text().catch(() => ""));
-  if (error.status === 401 && used !== null && used === secret) whenRefused(error);
+  if (error.status === 401 && used === secret) whenRefused(error);
   throw error;
 }
 
@@ -66,6 +69,8 @@ export async function call(method, path, options = {}) {
 }
 
 export const get = (path, query = {}, signal = undefined) => call("GET", path, { query, signal });
+
+const left = () => new DOMException("Signed out meanwhile.", "AbortError");
 
 /** That nobody answered. */
 export const unreachable = () =>

@@ -4,6 +4,8 @@ import { call, get, isSignedIn, respond } from "./api.js";
 import { mayMakeTokens } from "./session.js";
 
 const PLAYED = "15m";
+// What the browser saves it holds by itself soon after: the page need not.
+const SAVED_MS = 60_000;
 
 /** A URL that plays or saves one object for a while, with `done` to end it. A session that is a token itself makes no
  * tokens, and its own goes into no URL: it has the bytes in memory instead. */
@@ -25,8 +27,17 @@ export async function opened(session, path, signal) {
 /** Save an object under a name. The browser takes it from there, at its own pace. */
 export async function save(session, path, name) {
   await get(path);
-  const { url } = await opened(session, path);
+  const { url, done } = await opened(session, path);
   saveUrl(url, name);
+  saving.add(done);
+  // By a token it may be asked for again, where the download is broken off.
+  if (url.startsWith("blob:")) setTimeout(done, SAVED_MS);
+}
+
+/** End the URLs that things are saved by. */
+export function endSaving() {
+  for (const done of saving) done();
+  saving.clear();
 }
 
 /** Save what an answer holds. */
@@ -34,7 +45,7 @@ export async function saveAnswer(path, query, name) {
   const response = await respond("GET", path, { query });
   const url = URL.createObjectURL(await response.blob());
   saveUrl(url, name);
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  setTimeout(() => URL.revokeObjectURL(url), SAVED_MS);
   return response;
 }
 
@@ -47,6 +58,7 @@ function saveUrl(url, name) {
   link.remove();
 }
 
+const saving = new Set();
 const AT_ONCE = 3;
 const pictures = new Map();
 const waiting = [];
@@ -63,6 +75,7 @@ export function thumbnail(id) {
 
 /** Forget pictures: one, or all. */
 export async function forgetPictures(id = null) {
+  if (id === null) waiting.length = 0;
   for (const [one, picture] of [...pictures]) {
     if (id !== null && one !== id) continue;
     pictures.delete(one);

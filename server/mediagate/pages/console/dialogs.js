@@ -49,6 +49,7 @@ export function closeDialogs() {
 
 /** Run `work` from a button: it waits, and what goes wrong stands in `place`. Returns whether it went well. */
 export async function busy(button, place, work) {
+  const focused = document.activeElement === button;
   button.disabled = true;
   button.setAttribute("aria-busy", "true");
   showError(place, null);
@@ -61,10 +62,13 @@ export async function busy(button, place, work) {
   } finally {
     button.disabled = false;
     button.removeAttribute("aria-busy");
+    // A button that is disabled loses the focus.
+    if (focused && document.activeElement === document.body) button.focus();
   }
 }
 
-/** Ask before something that nobody can take back, then do it; the dialog stays open with the error where that fails. */
+/** Ask before something that nobody can take back, then do it; the dialog stays open with the error where that fails.
+ * Whoever closes it meanwhile stops nothing: how the work ends is the answer then too. */
 export function confirmed({ title, text, verb, work }) {
   return new Promise((resolve) => {
     let done = false;
@@ -72,8 +76,8 @@ export function confirmed({ title, text, verb, work }) {
     const place = h("div");
     const act = h("button.danger", { type: "button" }, verb);
     act.addEventListener("click", async () => {
-      done = await busy(act, place, work);
-      if (done) close();
+      done = busy(act, place, work);
+      if (await done) close();
     });
     body.append(...text.map((line) => h("p", {}, line)), place);
     const keep = h("button", { type: "button", click: close }, "Keep");

@@ -21,6 +21,6 @@ export async function download(session, file) {
   try {
     await save(session, `/v1/files/${file.id}`, file.filename);
   } catch (error) {
-    toast(`${file.filename}: ${error.message}`, { bad: true });
+    if (error.name !== "AbortError") toast(`${file.filename}: ${error.message}`, { bad: true });
   }
 }

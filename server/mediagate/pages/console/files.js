@@ -57,13 +57,13 @@ export const filesPage = {
     }
 
     function draw() {
-      const rows = filtered();
       const seen = [...new Set(files.flatMap((file) => (file.replicas ?? []).map((replica) => replica.provider)))].sort();
-      if (provider.options.length !== seen.length + 1) {
+      if ([...provider.options].slice(1).map((one) => one.value).join() !== seen.join()) {
         const value = provider.value;
         replace(provider, h("option", { value: "" }, "Every provider"), seen.map((one) => h("option", { value: one }, one)));
         provider.value = seen.includes(value) ? value : "";
       }
+      const rows = filtered();
       next.hidden = !more;
       if (first) return;
       if (rows.length === 0) replace(list, nothing());
@@ -112,6 +112,8 @@ export const filesPage = {
 
     function take(file) {
       const known = files.some((one) => one.id === file.id);
+      // What a dialog shows may be none of this list's, or be behind "Show more".
+      if (!known && ((purpose.value && purpose.value !== file.purpose) || (more && file.id < files.at(-1)?.id))) return;
       files = known ? files.map((one) => (one.id === file.id ? file : one)) : [file, ...files];
       meanwhile.took(file, !known);
       first = false;
@@ -147,7 +149,7 @@ export const filesPage = {
     }, LOOK_AGAIN_MS);
     life.addEventListener("abort", () => clearInterval(looking));
     uploads.addEventListener("stored", (event) => {
-      if (!purpose.value || purpose.value === event.detail.purpose) take(event.detail);
+      take(event.detail);
       loadUsage();
     }, { signal: life });
 

@@ -1,7 +1,7 @@
 // The console: who is here, and which page is shown.
 
 import { forgetKey, onRefused } from "./api.js";
-import { forgetPictures } from "./content.js";
+import { endSaving, forgetPictures } from "./content.js";
 import { h, replace } from "./dom.js";
 import { closeDialogs, confirmed } from "./dialogs.js";
 import { Feed } from "./feed.js";
@@ -109,6 +109,7 @@ function leave(error = null) {
   stay.feed.close();
   stay = null;
   closeDialogs();
+  endSaving();
   endUploads();
   forgetKey();
   forgetPictures();

@@ -8,6 +8,8 @@ const PART_BYTES = 16 << 20;
 const PART_BYTES_MIN = 1 << 18;
 const AT_ONCE = 2;
 const PAUSE_S_MAX = 15;
+// What the gateway's last words to an upload that is cancelled may take.
+const FAREWELL_MS = 5000;
 
 /** Store `file` as `plan` says. `progress(bytes)` tells what is sent, `phase(name, text)` what else happens: `sending`,
  * `storing`, `paused`. Returns the stored file. Raises `GatewayError`, `AbortError`. */
@@ -41,6 +43,7 @@ async function whole(file, plan, { signal, progress, phase, keys }) {
     return await post("/v1/files", form, {
       signal,
       key: keys.whole,
+      undone: (stored) => call("DELETE", `/v1/files/${stored.id}`),
       progress: (sent, total) => {
         // The form around the file is sent too: the file is what is told of.
         progress(Math.min(file.size, Math.max(0, sent - (total - file.size))));
@@ -58,7 +61,8 @@ async function whole(file, plan, { signal, progress, phase, keys }) {
 async function inParts(file, plan, { signal, progress, phase, keys }) {
   keys.parts ??= { create: idempotencyKey(), complete: idempotencyKey(), upload: null, bytes: PART_BYTES, done: new Map() };
   const state = keys.parts;
-  const patient = (work) => untilReached(work, signal, phase);
+  let part_ids = null;
+  const patient = (work, until = signal) => untilReached(work, until, phase);
   phase("sending");
   if (state.upload === null) {
     const upload = await patient(() =>
@@ -73,12 +77,12 @@ async function inParts(file, plan, { signal, progress, phase, keys }) {
     await allParts(file, state, { signal, progress, phase, patient });
     progress(file.size);
     phase("storing");
-    const part_ids = [...state.done.entries()].sort(([a], [b]) => a - b).map(([, id]) => id);
+    part_ids = [...state.done.entries()].sort(([a], [b]) => a - b).map(([, id]) => id);
     const headers = { "idempotency-key": state.complete };
     const done = await patient(() => call("POST", `/v1/uploads/${state.upload}/complete`, { signal, headers, json: { part_ids } }));
     return done.file;
   } catch (error) {
-    if (signal.aborted) cancelUpload(state.upload);
+    if (signal.aborted) await undo(state.upload, part_ids);
     if (error.status) state.complete = idempotencyKey();
     throw error;
   }
@@ -122,7 +126,7 @@ async function partsOf(file, state, { signal, progress, patient }) {
           tell();
         };
         return await post(`/v1/uploads/${state.upload}/parts`, form, { signal: both, key, progress: seen });
-      });
+      }, both);
       under.delete(number);
       state.done.set(number, part.id);
       tell();
@@ -154,6 +158,7 @@ async function untilReached(work, signal, phase) {
 
 function online(seconds, signal) {
   return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
     const end = new AbortController();
     const finish = (settle) => () => {
       clearTimeout(timer);
@@ -171,19 +176,49 @@ export function cancelUpload(id) {
   if (isSignedIn()) call("POST", `/v1/uploads/${id}/cancel`, { json: {} }).catch(() => {});
 }
 
-/** A POST that tells how far it is, as `fetch` does not. */
-function post(path, form, { signal, key, progress }) {
+/** Cancel an upload. One that the gateway was putting together already, of `part_ids`, becomes a file: that is deleted. */
+async function undo(id, part_ids) {
+  if (!isSignedIn()) return;
+  const ask = (method, path, json) => call(method, path, { json, signal: AbortSignal.timeout(FAREWELL_MS) });
+  try {
+    await ask("POST", `/v1/uploads/${id}/cancel`, {}).catch(async (error) => {
+      if (part_ids === null) throw error;
+      const { file } = await ask("POST", `/v1/uploads/${id}/complete`, { part_ids });
+      await ask("DELETE", `/v1/files/${file.id}`);
+    });
+  } catch {
+    // Nobody is there to be told. Parts expire within the hour.
+  }
+}
+
+/** A POST that tells how far it is, as `fetch` does not. Who leaves when all of it is sent is waited for a moment: what the
+ * gateway made of it `undone` takes back. */
+function post(path, form, { signal, key, progress, undone = null }) {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason);
     const request = new XMLHttpRequest();
-    const abort = () => request.abort();
+    let ended = false;
+    let patience = null;
+    const abort = () => {
+      if (ended && undone !== null && isSignedIn()) patience = setTimeout(() => request.abort(), FAREWELL_MS);
+      else request.abort();
+    };
     signal.addEventListener("abort", abort);
+    request.upload.addEventListener("load", () => { ended = true; });
     request.open("POST", path);
     for (const [name, value] of Object.entries({ ...authorization(), "idempotency-key": key })) request.setRequestHeader(name, value);
     request.upload.addEventListener("progress", (event) => progress(event.loaded, event.total));
-    request.addEventListener("loadend", () => {
+    request.addEventListener("loadend", async () => {
+      clearTimeout(patience);
       signal.removeEventListener("abort", abort);
-      if (signal.aborted) return reject(signal.reason);
+      if (signal.aborted) {
+        try {
+          if (request.status === 200) await undone?.(JSON.parse(request.responseText));
+        } catch {
+          // Nobody is there to be told.
+        }
+        return reject(signal.reason);
+      }
       if (request.status === 0) return reject(unreachable());
       if (request.status >= 400) return reject(failure(request.status, (name) => request.getResponseHeader(name), request.responseText));
       try {

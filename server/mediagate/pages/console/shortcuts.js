@@ -15,7 +15,7 @@ export function listenToKeys({ pages, go, signal }) {
   let began = -SECOND_MS;
   addEventListener("keydown", (event) => {
     if (!on || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.closest?.("input, select, textarea, dialog, video")) return;
+    if (event.target.closest?.("input, select, textarea, video") || document.querySelector("dialog[open]")) return;
     if (event.timeStamp - began < SECOND_MS) {
       began = -SECOND_MS;
       const page = pages.find((one) => one.keys === `g ${event.key}`);

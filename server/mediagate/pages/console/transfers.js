@@ -1,6 +1,6 @@
 // Uploads of this page, whichever of its pages is shown: a queue, and the panel that shows it.
 
-import { GatewayError } from "./api.js";
+import { forgetKey, GatewayError } from "./api.js";
 import { h, keyed, said, setText, uniqueId } from "./dom.js";
 import { bytes, count, duration } from "./format.js";
 import { icon } from "./icons.js";
@@ -28,12 +28,14 @@ export function upload(files, plan) {
 /** How many are not at their end. */
 export const running = () => all.filter((one) => !ENDED.includes(one.state)).length;
 
-/** End them all, and forget them. */
+/** End them all, and forget them and the key. */
 export function endUploads() {
   for (const one of all) {
-    one.end?.abort();
     if (one.state !== "done" && one.keys.parts?.upload) cancelUpload(one.keys.parts.upload);
   }
+  // Before they are stopped: without a key none of them waits for what it could take back.
+  forgetKey();
+  for (const one of all) one.end?.abort();
   all = [];
   draw();
 }
@@ -93,8 +95,13 @@ async function explained(file, error) {
 }
 
 function cancel(one) {
-  if (one.end !== null) return one.end.abort();
-  one.state = "cancelled";
+  if (one.end === null) {
+    if (one.keys.parts?.upload) cancelUpload(one.keys.parts.upload);
+    one.state = "cancelled";
+  } else {
+    one.state = "cancelling";
+    one.end.abort();
+  }
   draw();
 }
 
@@ -121,6 +128,7 @@ function told(one) {
   if (one.state === "waiting") return `Waiting · ${size}`;
   if (one.state === "storing") return `All sent · being stored at its targets · ${size}`;
   if (one.state === "paused") return one.note;
+  if (one.state === "cancelling") return "Being cancelled…";
   if (one.state === "done") return `Stored · ${size}`;
   if (one.state === "cancelled") return "Cancelled: nothing is kept.";
   if (one.state === "failed") return "";

@@ -43,7 +43,7 @@ export function createForm({ created, life }) {
     options(seconds, one.seconds, one.default_seconds, (value) => `${value} s`);
     options(size, one.sizes, one.default_size, (value) => value.replace("x", " × "));
     soundField.hidden = one.audio !== "optional";
-    reference.element.hidden = !one.inputs.includes("image");
+    reference.allow(one.inputs.includes("image"));
     prompt.maxLength = one.prompt_chars_max;
     replace(about, said(one.description));
     later();
@@ -106,6 +106,7 @@ export function createForm({ created, life }) {
     }
     clearTimeout(timer);
     asking.abort();
+    const asked = { prompt: prompt.value, image };
     await busy(make, trouble, async () => {
       try {
         created(await call("POST", "/v1/videos", { ...wish(), headers: { "idempotency-key": key } }));
@@ -115,9 +116,12 @@ export function createForm({ created, life }) {
         throw error;
       }
       key = idempotencyKey();
-      prompt.value = "";
-      reference.clear();
-      replace(price);
+      // What was entered meanwhile is the next wish.
+      if (image === asked.image) reference.clear();
+      if (prompt.value === asked.prompt) {
+        prompt.value = "";
+        replace(price);
+      }
       toast("The video is on its way.");
     });
   });
@@ -131,7 +135,10 @@ export function createForm({ created, life }) {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
   });
   model.addEventListener("change", drawModel);
-  life.addEventListener("abort", () => clearTimeout(timer));
+  life.addEventListener("abort", () => {
+    reference.clear();
+    clearTimeout(timer);
+  });
   loadModels();
   return form;
 }
@@ -144,13 +151,19 @@ function options(control, values, first, text) {
   control.value = all.includes(before) ? before : first;
 }
 
-/** A place for an image to start from: chosen, dropped or pasted. */
+/** A place for an image to start from: chosen or dropped. */
 function referenceField(changed) {
   const input = h("input", { type: "file", accept: "image/png,image/jpeg,image/webp", class: "unseen", tabindex: "-1", "aria-hidden": "true" });
   const pick = h("button.quiet", { type: "button", click: () => input.click() }, icon("image"), "Add a reference image");
   const shown = h("div.reference-shown", { hidden: true });
   const element = h("div.reference", { "data-drop": true }, pick, h("span.hint", {}, "or drop one here"), input);
   let url = null;
+
+  /** Whether the model takes one. What was chosen is kept for a model that does. */
+  function allow(taken) {
+    element.hidden = !taken;
+    shown.hidden = !taken || url === null;
+  }
 
   function set(file) {
     if (file !== null && !file.type.startsWith("image/")) return toast(`${file.name} is no image.`, { bad: true });
@@ -173,5 +186,5 @@ function referenceField(changed) {
     element.classList.remove("over");
     if (event.dataTransfer.files.length) set(event.dataTransfer.files[0]);
   });
-  return { element, shown, clear: () => set(null) };
+  return { element, shown, allow, clear: () => set(null) };
 }

@@ -11,7 +11,7 @@ import { failureOf, isReady, isRunning, nameOf, outlook, phaseBadge, phaseOf, ph
 
 const RENEW_MS = 5000;
 
-/** Show one video. Returns `id`, `update(video)` for what the stream of events tells, and `close()`, which does not call
+/** Show one video. Returns `id`, `video` (as it is known by now), `update(video)` for what the stream of events tells, and `close()`, which does not call
  * `closed`: that is for where the user closes it. */
 export function videoDialog(id, { session, life, doing, closed }) {
   const end = new AbortController();
@@ -32,7 +32,8 @@ export function videoDialog(id, { session, life, doing, closed }) {
   let now = null;
 
   function update(video) {
-    if (video === undefined) return;
+    // The stream may have told of its end before the answer of `load` is here.
+    if (video === undefined || (now !== null && now.mediagate.seq > video.mediagate.seq)) return;
     const turned = now === null || phaseOf(now) !== phaseOf(video);
     now = video;
     if (turned) {
@@ -75,7 +76,7 @@ export function videoDialog(id, { session, life, doing, closed }) {
 
   life.addEventListener("abort", close, { signal: end.signal });
   load();
-  return { id, update, close };
+  return { id, get video() { return now ?? undefined; }, update, close };
 }
 
 function drawProgress(stage, video) {

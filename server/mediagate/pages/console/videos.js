@@ -50,7 +50,6 @@ export const videosPage = {
       else if (wall.parentNode !== list) replace(list, wall);
       keyed(wall, videos, (video) => video.id, (video) => makeCard(video, go, seen), (card, video) => card.update(video));
       setText(shown, videos.length ? `${count(videos.length, "video")} shown${more ? ", the newest: there are more" : ""}.` : "");
-      dialog?.update(videos.find((video) => video.id === dialog.id));
     }
 
     async function load(onward = false) {
@@ -81,6 +80,7 @@ export const videosPage = {
       else if (isNew || !videos.length || video.id > videos.at(-1).id) videos = [video, ...videos].sort((a, b) => (a.id < b.id ? 1 : -1));
       first = false;
       draw();
+      if (dialog?.id === video.id) dialog.update(video);
     }
 
     function drop(id) {
@@ -110,7 +110,7 @@ export const videosPage = {
         try {
           await save(session, `/v1/videos/${video.id}`, `${video.id}.mp4`);
         } catch (error) {
-          toast(error.message, { bad: true });
+          if (error.name !== "AbortError") toast(error.message, { bad: true });
         }
       },
       remixed: (video) => take(video, true),
@@ -118,7 +118,8 @@ export const videosPage = {
 
     feed.addEventListener("event", ({ detail }) => {
       if (detail.type === "deleted") return drop(detail.video_id);
-      const known = videos.find((video) => video.id === detail.video_id);
+      // The one that the dialog shows may be behind "Show more".
+      const known = videos.find((video) => video.id === detail.video_id) ?? (dialog?.id === detail.video_id ? dialog.video : undefined);
       const now = after(known, detail);
       if (now !== undefined && now !== known) take(now);
     }, { signal: life });
