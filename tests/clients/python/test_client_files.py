@@ -300,6 +300,23 @@ async def test_the_async_client_does_the_same(gateway: Gateway, wire: str, tmp_p
         await client.files.delete(copied.id)
 
 
+@MAINLY_REST
+async def test_a_named_pipe_without_a_writer_holds_nobody_up(gateway: Gateway, wire: str, tmp_path: Path) -> None:
+    named = tmp_path / "named"
+    os.mkfifo(named)
+    async with AsyncClient(gateway.url, gateway.key, transport=wire) as client:  # type: ignore[arg-type]
+        upload = asyncio.create_task(client.files.upload(named))
+        assert not (await asyncio.wait([upload], timeout=0.1))[0]
+        upload.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await upload
+        # Lets the thread go that still opens it.
+        os.close(os.open(named, os.O_RDWR))
+        upload = asyncio.create_task(client.files.upload(named))
+        await asyncio.to_thread(named.write_bytes, b"piped")
+        assert await client.files.content((await upload).id) == b"piped"
+
+
 def test_resume_of_an_upload_that_nobody_knows(media: Client, large: Path) -> None:
     with pytest.raises(ValueError, match="no state"):
         media.files.upload(large, resume="{}")

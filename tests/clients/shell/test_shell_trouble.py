@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 from unittest import mock
@@ -157,6 +159,29 @@ def test_a_small_upload_that_is_interrupted_stores_nothing(gateway: Gateway, she
         assert "cancelled; nothing is stored" in process.communicate(timeout=PATIENCE_S)[1]
         assert process.returncode == 130
     assert "small.bin" not in shell("files", "ls", "-n", "5").out
+
+
+@WIRES
+def test_ctrl_c_ends_the_wait_for_a_pipe_that_is_silent(shell: Shell, wire: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mediagate_client.cli", "files", "upload", "-", "--transport", wire],
+        env=shell._environment({}),
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stderr is not None
+    process.stdin.write(b"x")
+    process.stdin.flush()
+    # Once this is read, more is waited for.
+    while fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4)) != bytes(4):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(PATIENCE_S) == 130
+    assert b"cancelled; nothing is stored" in process.stderr.read()
+    process.stdin.close()
+    process.stderr.close()
 
 
 def test_a_file_that_changes_or_vanishes_meanwhile(gateway: Gateway, shell: Shell) -> None:
