@@ -277,6 +277,34 @@ def test_nobody_reads_any_more(shell: Shell) -> None:
     assert (done.stdout.split(), done.stderr) == (["5", "141"], "")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["--json", "files", "ls", "--nowhere"],
+        ["files", "upload", "--json"],
+        ["--json", "files"],
+        ["--json", "pictures"],
+        ["chat", "Who?", "--json"],
+        ["files", "ls", "--limit", "many", "--json"],
+        ["files", "ls", "--timeout", "0", "--json"],
+        ["models", "ls", "--url", "http://host:99999", "--json"],
+        ["models", "ls", "--user", "two\nlines", "--json"],
+    ],
+)
+def test_what_is_refused_here_is_a_line_of_json_too(shell: Shell, command: list[str]) -> None:
+    done = shell(*command, code=2)
+    error = json.loads(done.err)["error"]
+    assert (done.out, error["exit_code"]) == ("", 2)
+    assert error["message"]
+
+
+def test_an_empty_name_replaces_nothing(shell: Shell) -> None:
+    (shell.folder / "mine.txt").write_text("mine")
+    file = shell("files", "upload", "-", "--name", "mine.txt", stdin=b"theirs").out
+    assert "--overwrite" in shell("files", "get", file, "-o", "", code=6).err
+    assert (shell.folder / "mine.txt").read_text() == "mine"
+
+
 def test_only_debug_shows_where(nobody: Shell) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     command = ["models", "ls", "--url", url, "--key", "sk-hidden"]

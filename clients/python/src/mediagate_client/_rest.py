@@ -145,7 +145,7 @@ class RestTransport:
     async def _request(
         self, verb: str, path: str, headers: Headers, timeout: aiohttp.ClientTimeout | None = None, **options: Any
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        given = {"authorization": f"Bearer {self._options.key}", **self._options.headers, **headers}
+        given = self._options.sent(headers)
         if timeout is not None:
             options["timeout"] = timeout
         try:
@@ -333,7 +333,7 @@ def _path(template: str, body: Json) -> tuple[str, Json]:
         if not value:
             raise api_error(f"`{name}` is empty.", reason="INVALID_FIELD", param=name)
         # A dot segment would be resolved by whoever is on the way.
-        written = value.replace(".", "%2E") if value in (".", "..") else quote(value, safe="")
+        written = value.replace(".", "%2E") if value in (".", "..") else quote(value, safe="", errors="replace")
         template = template.replace(f"{{{name}}}", written)
     return template, rest
 

@@ -215,7 +215,7 @@ def get(
 
 def is_named(output: str | None) -> bool:
     """Whether somebody gave the very name: then it may be replaced. A name from the gateway replaces nothing."""
-    return output is not None and not os.path.isdir(os.path.expanduser(output))
+    return bool(output) and not os.path.isdir(os.path.expanduser(output or ""))
 
 
 def check_output(ids: list[str], output: str | None) -> None:
