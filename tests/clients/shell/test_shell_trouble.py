@@ -269,6 +269,17 @@ def test_a_full_disk_behind_stdout(shell: Shell) -> None:
     assert done.stderr == "mediagate: Nothing more can be written: No space left on device.\n"
 
 
+def test_streams_that_are_closed_are_no_failure(shell: Shell) -> None:
+    (shell.folder / "sent.bin").write_bytes(b"sent")
+    mediagate = f"{sys.executable} -m mediagate_client.cli"
+    for line in (f"{mediagate} files upload sent.bin >&-", f"{mediagate} files show file-nope 2>&-"):
+        done = subprocess.run(
+            ["bash", "-c", line], cwd=shell.folder, env=shell._environment({}), capture_output=True, text=True
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (4 if "nope" in line else 0, "", "")
+    assert "sent.bin" in shell("files", "ls", "-n", "5").out
+
+
 def test_nobody_reads_any_more(shell: Shell) -> None:
     file = shell("files", "upload", "-", stdin=os.urandom(20 * MIB)).out
     mediagate = f"{sys.executable} -m mediagate_client.cli"

@@ -16,6 +16,10 @@ def main() -> None:
     if any(find_spec(name) is None for name in ("typer", "rich")):
         print("The command line needs more than the library: pip install 'mediagate-client[shell]'", file=sys.stderr)
         sys.exit(2)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # Closed by the caller. What is opened next would take its place, and be written to.
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115
     _take_debug(sys.argv)
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal cannot show is no reason to fail.
