@@ -130,7 +130,7 @@ class Downloader:
                 group.create_task(self._prove(part, ready, length))
                 for _ in range(min(self._parallel, count)):
                     group.create_task(work())
-        except* MediagateError as failures:
+        except BaseExceptionGroup as failures:
             raise first_of(failures) from None
 
     async def _prove(self, part: Part, ready: list[asyncio.Event], length: int) -> None:

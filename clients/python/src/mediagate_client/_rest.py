@@ -230,7 +230,8 @@ class RestTransport:
         )
         before, after = head.encode(), f"\r\n--{boundary}--\r\n".encode()
 
-        # What goes wrong with our own bytes would be hidden by aiohttp in an error of the connection.
+        # What goes wrong with our own bytes, or in `on_progress`, would be hidden by aiohttp in an error of the
+        # connection.
         own: list[BaseException] = []
 
         patience, silent = _Patience(), self._options.timeout_s
@@ -245,7 +246,7 @@ class RestTransport:
                     patience.until(silent)
                     yield chunk
                     patience.until(None)
-            except MediagateError as error:
+            except Exception as error:
                 own.append(error)
                 raise
             patience.until(silent)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 import os
 import select
@@ -143,10 +142,8 @@ async def _aside(work: Callable[[], Answer]) -> Answer:
 
     def tell(result: Answer | None, error: BaseException | None) -> None:
         if answer.done():
-            if isinstance(result, Source):
-                result.close()
-            return
-        if error is not None:
+            _drop(result)
+        elif error is not None:
             answer.set_exception(error)
         else:
             answer.set_result(cast(Answer, result))
@@ -157,12 +154,19 @@ async def _aside(work: Callable[[], Answer]) -> Answer:
             result = work()
         except BaseException as error:
             failure = error
-        with contextlib.suppress(RuntimeError):
-            # Nobody waits any more where the loop is closed.
+        try:
             loop.call_soon_threadsafe(tell, result, failure)
+        except RuntimeError:
+            # The loop is closed: nobody waits any more.
+            _drop(result)
 
     threading.Thread(target=run, name="mediagate-reader", daemon=True).start()
     return await answer
+
+
+def _drop(result: object) -> None:
+    if isinstance(result, Source):
+        result.close()
 
 
 def _filled(file: IO[bytes], length: int) -> bytes:
