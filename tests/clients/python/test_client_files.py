@@ -301,6 +301,43 @@ async def test_the_async_client_does_the_same(gateway: Gateway, wire: str, tmp_p
         await client.files.delete(copied.id)
 
 
+@MAINLY_REST
+def test_what_on_progress_raises_comes_as_it_is(media: Client, large: Path, tmp_path: Path) -> None:
+    class Enough(Exception): ...
+
+    def stop(_: int, __: int | None) -> None:
+        raise Enough
+
+    file = media.files.upload(large, filename="enough.bin", parts=False)
+    for transfer in (
+        lambda: media.files.upload(b"enough", filename="no-more.bin", on_progress=stop),
+        lambda: media.files.upload(large, filename="no-more.bin", on_progress=stop, parts=True),
+        lambda: media.files.download(file.id, tmp_path / "no-more.bin", on_progress=stop),
+    ):
+        with pytest.raises(Enough):
+            transfer()
+    assert "no-more.bin" not in {one.filename for one in media.files.list(limit=20)}
+    assert names(tmp_path) == set()
+
+
+@MAINLY_REST
+async def test_a_named_pipe_without_a_writer_holds_nobody_up(gateway: Gateway, wire: str, tmp_path: Path) -> None:
+    named = tmp_path / "named"
+    os.mkfifo(named)
+    async with AsyncClient(gateway.url, gateway.key, transport=wire) as client:  # type: ignore[arg-type]
+        upload = asyncio.create_task(client.files.upload(named))
+        assert not (await asyncio.wait([upload], timeout=0.1))[0]
+        upload.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await upload
+        # Lets the thread go that still opens it.
+        os.close(os.open(named, os.O_RDWR))
+        os.mkfifo(tmp_path / "written")
+        upload = asyncio.create_task(client.files.upload(tmp_path / "written"))
+        await asyncio.to_thread((tmp_path / "written").write_bytes, b"piped")
+        assert await client.files.content((await upload).id) == b"piped"
+
+
 def test_resume_of_an_upload_that_nobody_knows(media: Client, large: Path) -> None:
     with pytest.raises(ValueError, match="no state"):
         media.files.upload(large, resume="{}")

@@ -22,6 +22,7 @@ from mediagate_client import (
     AuthenticationFailed,
     Client,
     ConnectionFailed,
+    InvalidRequest,
     MediagateError,
     TimedOut,
     TlsFailed,
@@ -68,6 +69,26 @@ def test_a_certificate_that_nobody_knows_and_one_that_is_trusted(gateway: Gatewa
         with client_of(url, gateway.key, wire, ca_file=str(authority)) as client:
             file = client.files.upload(b"secret", filename="secret.txt")
             assert client.files.content(file.id) == b"secret"
+
+
+def test_certificates_that_are_none(gateway: Gateway, wire: str, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate")
+    with (
+        client_of(
+            gateway.url.replace("http:", "https:"), gateway.key, wire, ca_file=str(tmp_path / "ca.pem")
+        ) as client,
+        pytest.raises(TlsFailed, match="ca_file"),
+    ):
+        client.files.list()
+
+
+def test_a_header_that_cannot_be_sent(gateway: Gateway, wire: str) -> None:
+    for user in ("two\nlines", "half \udc80"):
+        with (
+            client_of(gateway.url, gateway.key, wire, user=user) as client,
+            pytest.raises(InvalidRequest, match="x-mediagate-user"),
+        ):
+            client.files.list()
 
 
 @MAINLY_GRPC
@@ -193,6 +214,7 @@ def test_a_refusal_between_two_messages_is_told_over_grpc() -> None:
     [
         ({"url": "localhost:4000"}, "http://HOST"),
         ({"url": "http://host/?a=b"}, "neither query"),
+        ({"url": "http://host:99999", "transport": "rest"}, "http://host:99999"),
         ({"key": "sk-pasted\n"}, "line break"),
         ({"key": ""}, "MEDIAGATE_API_KEY"),
         ({"timeout_s": 0}, "more than 0"),

@@ -36,6 +36,11 @@ def test_a_profile_is_kept_used_and_forgotten(nobody: Shell, gateway: Gateway) -
     assert "MEDIAGATE_API_KEY" in nobody("files", "ls", code=2).err
 
 
+def test_a_short_key_is_not_shown_by_its_ends(nobody: Shell) -> None:
+    nobody("profiles", "add", "dev", "--url", "http://127.0.0.1:9", "--key", "sk-1234")
+    assert "1234" not in nobody("profiles", "ls").out + nobody("profiles", "ls", "--json").out
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -44,6 +49,7 @@ def test_a_profile_is_kept_used_and_forgotten(nobody: Shell, gateway: Gateway) -
         ('{"profiles": {"a": {"url": 1, "key": "k"}}}', "holds no profiles"),
         ('{"profiles": {"a": {"url": "http://x", "key": "k", "colour": "red"}}}', "holds no profiles"),
         ("\udcff", "holds no profiles"),
+        ('{"profiles": {}, "current": ["a"]}', "holds no profiles"),
     ],
 )
 def test_a_damaged_file_is_named_and_left_alone(nobody: Shell, text: str, words: str) -> None:

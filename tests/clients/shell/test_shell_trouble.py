@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 from unittest import mock
@@ -159,6 +161,29 @@ def test_a_small_upload_that_is_interrupted_stores_nothing(gateway: Gateway, she
     assert "small.bin" not in shell("files", "ls", "-n", "5").out
 
 
+@WIRES
+def test_ctrl_c_ends_the_wait_for_a_pipe_that_is_silent(shell: Shell, wire: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mediagate_client.cli", "files", "upload", "-", "--transport", wire],
+        env=shell._environment({}),
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stderr is not None
+    process.stdin.write(b"x")
+    process.stdin.flush()
+    # Once this is read, more is waited for.
+    while fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4)) != bytes(4):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(PATIENCE_S) == 130
+    assert b"cancelled; nothing is stored" in process.stderr.read()
+    process.stdin.close()
+    process.stderr.close()
+
+
 def test_a_file_that_changes_or_vanishes_meanwhile(gateway: Gateway, shell: Shell) -> None:
     path = shell.folder / "moving.bin"
     path.write_bytes(os.urandom(70 * MIB))
@@ -244,12 +269,51 @@ def test_a_full_disk_behind_stdout(shell: Shell) -> None:
     assert done.stderr == "mediagate: Nothing more can be written: No space left on device.\n"
 
 
+def test_streams_that_are_closed_are_no_failure(shell: Shell) -> None:
+    (shell.folder / "sent.bin").write_bytes(b"sent")
+    mediagate = f"{sys.executable} -m mediagate_client.cli"
+    for line in (f"{mediagate} files upload sent.bin >&-", f"{mediagate} files show file-nope 2>&-"):
+        done = subprocess.run(
+            ["bash", "-c", line], cwd=shell.folder, env=shell._environment({}), capture_output=True, text=True
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (4 if "nope" in line else 0, "", "")
+    assert "sent.bin" in shell("files", "ls", "-n", "5").out
+
+
 def test_nobody_reads_any_more(shell: Shell) -> None:
     file = shell("files", "upload", "-", stdin=os.urandom(20 * MIB)).out
     mediagate = f"{sys.executable} -m mediagate_client.cli"
     line = f"{mediagate} files cat {file} | head -c 5 | wc -c; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", line], env=shell._environment({}), capture_output=True, text=True)
     assert (done.stdout.split(), done.stderr) == (["5", "141"], "")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["--json", "files", "ls", "--nowhere"],
+        ["files", "upload", "--json"],
+        ["--json", "files"],
+        ["--json", "pictures"],
+        ["chat", "Who?", "--json"],
+        ["files", "ls", "--limit", "many", "--json"],
+        ["files", "ls", "--timeout", "0", "--json"],
+        ["models", "ls", "--url", "http://host:99999", "--json"],
+        ["models", "ls", "--user", "two\nlines", "--json"],
+    ],
+)
+def test_what_is_refused_here_is_a_line_of_json_too(shell: Shell, command: list[str]) -> None:
+    done = shell(*command, code=2)
+    error = json.loads(done.err)["error"]
+    assert (done.out, error["exit_code"]) == ("", 2)
+    assert error["message"]
+
+
+def test_an_empty_name_replaces_nothing(shell: Shell) -> None:
+    (shell.folder / "mine.txt").write_text("mine")
+    file = shell("files", "upload", "-", "--name", "mine.txt", stdin=b"theirs").out
+    assert "--overwrite" in shell("files", "get", file, "-o", "", code=6).err
+    assert (shell.folder / "mine.txt").read_text() == "mine"
 
 
 def test_only_debug_shows_where(nobody: Shell) -> None:

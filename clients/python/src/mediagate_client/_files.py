@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mediagate_client._source import Readable, Source, as_text
+from mediagate_client._source import Readable, as_text, source_of
 from mediagate_client._transport import Headers, Json, Options, Transport, with_retries
 from mediagate_client._types import Deleted, File, Page, Replica
 
@@ -75,7 +75,7 @@ class AsyncFiles:
         from mediagate_client._upload import WHOLE_BYTES_MAX, Uploader, UploadState
 
         state = UploadState.parse(resume) if isinstance(resume, str) else resume
-        source = Source(file, filename)
+        source = await source_of(file, filename)
         try:
             meta = described(
                 filename=source.filename,

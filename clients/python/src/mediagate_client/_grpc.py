@@ -216,8 +216,7 @@ class GrpcTransport:
         return f"/mediagate.v1.{service}/{method}"
 
     def _metadata(self, headers: Headers) -> tuple[tuple[str, str | bytes], ...]:
-        said = {"authorization": f"Bearer {self._options.key}", **self._options.headers, **headers}
-        given = {name.lower(): value for name, value in said.items()}
+        given = self._options.sent(headers)
         # gRPC sends ASCII alone, but takes bytes, which the gateway reads as UTF-8.
         return tuple((name, value if value.isascii() else value.encode()) for name, value in given.items())
 

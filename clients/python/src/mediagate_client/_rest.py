@@ -145,7 +145,7 @@ class RestTransport:
     async def _request(
         self, verb: str, path: str, headers: Headers, timeout: aiohttp.ClientTimeout | None = None, **options: Any
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        given = {"authorization": f"Bearer {self._options.key}", **self._options.headers, **headers}
+        given = self._options.sent(headers)
         if timeout is not None:
             options["timeout"] = timeout
         try:
@@ -230,7 +230,8 @@ class RestTransport:
         )
         before, after = head.encode(), f"\r\n--{boundary}--\r\n".encode()
 
-        # What goes wrong with our own bytes would be hidden by aiohttp in an error of the connection.
+        # What goes wrong with our own bytes, or in `on_progress`, would be hidden by aiohttp in an error of the
+        # connection.
         own: list[BaseException] = []
 
         patience, silent = _Patience(), self._options.timeout_s
@@ -245,7 +246,7 @@ class RestTransport:
                     patience.until(silent)
                     yield chunk
                     patience.until(None)
-            except MediagateError as error:
+            except Exception as error:
                 own.append(error)
                 raise
             patience.until(silent)
@@ -333,7 +334,7 @@ def _path(template: str, body: Json) -> tuple[str, Json]:
         if not value:
             raise api_error(f"`{name}` is empty.", reason="INVALID_FIELD", param=name)
         # A dot segment would be resolved by whoever is on the way.
-        written = value.replace(".", "%2E") if value in (".", "..") else quote(value, safe="")
+        written = value.replace(".", "%2E") if value in (".", "..") else quote(value, safe="", errors="replace")
         template = template.replace(f"{{{name}}}", written)
     return template, rest
 

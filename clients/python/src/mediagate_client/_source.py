@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import select
+import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar, cast
 
 from mediagate_client._errors import FileChanged, LocalFileError
 
+Answer = TypeVar("Answer")
 Readable = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
+# What a pipe holds at most, as systems are set up.
+PIPE_BYTES = 1 << 16
 
 
 class Source:
@@ -90,6 +96,8 @@ class Source:
     async def read_next(self, length: int) -> bytes:
         """The next bytes of what can be read only once; empty at its end."""
         try:
+            if isinstance(self._file, io.FileIO):
+                return await _aside(lambda: _filled(self._file, length))
             return await asyncio.to_thread(self._file.read, length)
         except OSError as error:
             raise LocalFileError(f"{self.filename!r} cannot be read: {error.strerror or error}.") from None
@@ -105,12 +113,75 @@ class Source:
             self._file.close()
 
 
+async def source_of(given: Readable, filename: str | None) -> Source:
+    """What there is to read. A named pipe is opened aside: that waits until somebody writes."""
+    if isinstance(given, (str, os.PathLike)) and _is_pipe(Path(given)):
+        return await _aside(lambda: Source(given, filename))
+    return Source(given, filename)
+
+
+def _is_pipe(path: Path) -> bool:
+    try:
+        return stat.S_ISFIFO(path.expanduser().stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
 def _opened(path: Path) -> IO[bytes]:
     try:
         # Unbuffered: every read is as large as what is sent at once.
-        return path.open("rb", buffering=0) if path.is_file() else path.open("rb")
+        return path.open("rb", buffering=0)
     except OSError as error:
         raise LocalFileError(f"{str(path)!r} cannot be read: {error.strerror or error}.") from None
+
+
+async def _aside(work: Callable[[], Answer]) -> Answer:
+    """What may never end, such as reading a silent pipe, in a thread that the end of the process does not wait for."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Answer] = loop.create_future()
+
+    def tell(result: Answer | None, error: BaseException | None) -> None:
+        if answer.done():
+            _drop(result)
+        elif error is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(cast(Answer, result))
+
+    def run() -> None:
+        result, failure = None, None
+        try:
+            result = work()
+        except BaseException as error:
+            failure = error
+        try:
+            loop.call_soon_threadsafe(tell, result, failure)
+        except RuntimeError:
+            # The loop is closed: nobody waits any more.
+            _drop(result)
+
+    threading.Thread(target=run, name="mediagate-reader", daemon=True).start()
+    return await answer
+
+
+def _drop(result: object) -> None:
+    if isinstance(result, Source):
+        result.close()
+
+
+def _filled(file: IO[bytes], length: int) -> bytes:
+    """So many bytes, or what there is before the end."""
+    held = bytearray()
+    while len(held) < length:
+        piece = file.read(min(PIPE_BYTES, length - len(held)))
+        if piece is None:
+            # Whoever shares the pipe made it one that does not wait.
+            select.select([file], [], [])
+        elif piece:
+            held += piece
+        else:
+            break
+    return bytes(held)
 
 
 def _clean(name: str) -> str:

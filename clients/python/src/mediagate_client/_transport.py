@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
+import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from mediagate_client._errors import MediagateError
+from mediagate_client._errors import InvalidRequest, LocalFileError, MediagateError, TlsFailed
 
 Json = dict[str, Any]
 Headers = Mapping[str, str]
@@ -21,6 +23,8 @@ Chunks = Callable[[], AsyncIterator[Bytes]]
 Answer = TypeVar("Answer")
 
 CHUNK_BYTES = 2 << 20
+# What would end a header's line, and halves of characters, which are no text.
+UNSENDABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 # What stores may take to make a file their own behind its last byte.
 STORED_S = 900.0
 BACKOFF_S = 0.4
@@ -81,7 +85,12 @@ class Options:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
+        try:
+            parts = urlsplit(self.url)
+            # Looked at, so that one that is none is refused here.
+            _ = parts.port
+        except ValueError as error:
+            raise ValueError(f"The URL {self.url!r} is none of a gateway's: {error}.") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(
                 f"The URL {self.url!r} is none of a gateway's: write it as http://HOST:PORT or https://HOST."
@@ -123,12 +132,35 @@ class Options:
         """The CA certificates to trust in place of the usual ones."""
         if self.ca_file is None:
             return None
-        with open(os.path.expanduser(self.ca_file), "rb") as file:
+        with _readable(self.ca_file), open(os.path.expanduser(self.ca_file), "rb") as file:
             return file.read()
 
     def tls(self) -> ssl.SSLContext:
         """How HTTP's connections are proven."""
-        return ssl.create_default_context(cafile=os.path.expanduser(self.ca_file) if self.ca_file else None)
+        with _readable(self.ca_file or "the system's certificates"):
+            return ssl.create_default_context(cafile=os.path.expanduser(self.ca_file) if self.ca_file else None)
+
+    def sent(self, headers: Headers) -> dict[str, str]:
+        """All headers of a call, by their names in lower case. Raises InvalidRequest for what no header can carry."""
+        said = {"authorization": f"Bearer {self.key}", **self.headers, **headers}
+        known = {name.lower(): value for name, value in said.items()}
+        for name, value in known.items():
+            if UNSENDABLE.search(value):
+                raise InvalidRequest(
+                    f"The header {name!r} has characters that no header can carry.", reason="INVALID_REQUEST"
+                )
+        return known
+
+
+@contextlib.contextmanager
+def _readable(ca_file: str) -> Iterator[None]:
+    """The package's errors for certificates that cannot be used."""
+    try:
+        yield
+    except ssl.SSLError:
+        raise TlsFailed(f"There are no certificates in {ca_file!r}.") from None
+    except OSError as error:
+        raise LocalFileError(f"{ca_file!r} cannot be read: {error.strerror or error}.") from None
 
 
 @dataclass(slots=True)

@@ -295,7 +295,7 @@ class Uploader:
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(PARALLEL, _count(state))):
                     group.create_task(work())
-        except* MediagateError as failures:
+        except BaseExceptionGroup as failures:
             raise first_of(failures) from None
 
     async def _send_part(self, upload_id: str, data: bytes) -> str:

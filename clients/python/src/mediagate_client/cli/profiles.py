@@ -128,7 +128,8 @@ def _shown(name: str, profile: Profile, current: str | None) -> dict[str, Any]:
     return {
         "name": name,
         "url": profile.url,
-        "key": f"{show.plain(profile.key[:3])}...{show.plain(profile.key[-4:])}",
+        # The ends of a short one would be all of it.
+        "key": f"{show.plain(profile.key[:3])}...{show.plain(profile.key[-4:])}" if len(profile.key) > 12 else "...",
         "transport": profile.transport or "grpc",
         "ca_file": profile.ca_file,
         "user": profile.user,

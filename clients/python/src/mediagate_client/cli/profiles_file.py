@@ -83,7 +83,10 @@ def load(environment: Mapping[str, str]) -> Profiles:
     try:
         data = json.loads(path.read_text("utf-8"))
         known = {str(name): _profile(members) for name, members in data["profiles"].items()}
-        return Profiles(path, data.get("current"), known)
+        current = data.get("current")
+        if current is not None and not isinstance(current, str):
+            raise ValueError
+        return Profiles(path, current, known)
     except FileNotFoundError:
         return Profiles(path, None, {})
     except OSError as error:

@@ -79,8 +79,8 @@ class Rest:
 
     def _open(self, verb: str, path: str, params: Mapping[str, Any] | None, body: Any, timeout_s: float) -> Any:
         given = {name: str(value) for name, value in (params or {}).items() if value is not None}
-        url = self._options.base_url + path + (f"?{urlencode(given)}" if given else "")
-        headers = {"authorization": f"Bearer {self._options.key}", **self._options.headers}
+        url = self._options.base_url + path + (f"?{urlencode(given, errors='replace')}" if given else "")
+        headers = self._options.sent({})
         data = None
         if body is not None:
             data = json.dumps(body).encode()

@@ -115,7 +115,7 @@ def upload(
             told = bars.of("stdin" if path == STDIN else Path(path).name)
             if path == STDIN:
                 given = {**meta, "filename": name or "stdin", "parts": parts, "on_progress": told}
-                file = _told_if_stopped(lambda: shell.client.files.upload(sys.stdin.buffer, **given), path)
+                file = _told_if_stopped(lambda: shell.client.files.upload(_stdin(), **given), path)
             else:
                 kept = Kept.of(path, shell.place, meta) if parts is not False else None
                 if kept is not None and not resume:
@@ -124,6 +124,11 @@ def upload(
             shell.one_of_many(file.to_dict(), file.id)
 
         shell.each(paths, store)
+
+
+def _stdin() -> Any:
+    # Without a buffer: a thread that reads into one could not be left behind.
+    return getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
 
 
 def _upload_file(shell: Shell, path: str, given: dict[str, Any], kept: Kept | None) -> Any:
@@ -210,7 +215,7 @@ def get(
 
 def is_named(output: str | None) -> bool:
     """Whether somebody gave the very name: then it may be replaced. A name from the gateway replaces nothing."""
-    return output is not None and not os.path.isdir(os.path.expanduser(output))
+    return bool(output) and not os.path.isdir(os.path.expanduser(output or ""))
 
 
 def check_output(ids: list[str], output: str | None) -> None:

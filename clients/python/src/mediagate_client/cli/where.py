@@ -94,7 +94,7 @@ def find(flags: Flags, environment: Mapping[str, str], *, admin: bool = False) -
         or ("rest" if urlsplit(url).path.strip("/") not in ("", "v1") else "grpc"),
         ca_file=flags.ca_file or environment.get("MEDIAGATE_CA_FILE") or (profile.ca_file if profile else None),
         user=flags.user or (profile.user if profile and matches else None),
-        timeout_s=flags.timeout_s or 60.0,
+        timeout_s=60.0 if flags.timeout_s is None else flags.timeout_s,
     )
 
 
