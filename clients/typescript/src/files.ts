@@ -29,7 +29,7 @@ export interface UploadOptions extends Placing {
   onProgress?: Progress;
   /** What UploadInterrupted had as `resume`, or the same as JSON. */
   resume?: UploadState | string;
-  /** Whether it goes in parts; by itself what is larger than 32 MiB does. */
+  /** Whether it goes in parts; by itself what is larger than 32 MiB does, unless `headers` has an idempotency key. */
   parts?: boolean;
   headers?: Readonly<Record<string, string>>;
   signal?: AbortSignal;
@@ -88,16 +88,16 @@ export class Files<Readable = Blob | ArrayBuffer | Uint8Array> {
    */
   async upload(file: Readable, options: UploadOptions = {}): Promise<File> {
     const { onProgress, signal, parts, purpose = "user_data" } = options;
-    // However it is written: behind an idempotency key of the caller's nothing is undone.
-    const headers = Object.fromEntries(Object.entries(options.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]));
     signal?.throwIfAborted();
     const state = options.resume === undefined ? undefined : uploadState(options.resume);
     const source = await this.wire.platform.open(file, options.filename);
     try {
       const meta = { filename: source.filename, purpose, ...placed(options) };
-      const uploader = new Uploader(this.wire, source, meta, onProgress, signal);
-      const inParts = state ?? (source.size !== 0 && (parts ?? (source.size ?? 0) > WHOLE_BYTES_MAX));
-      return await (inParts ? uploader.inParts(state) : uploader.whole(headers));
+      const uploader = new Uploader(this.wire, source, meta, options.headers ?? {}, onProgress, signal);
+      // A caller's idempotency key stands for one call alone.
+      const large = (source.size ?? 0) > WHOLE_BYTES_MAX && !uploader.hasKey;
+      const inParts = state ?? (source.size !== 0 && (parts ?? large));
+      return await (inParts ? uploader.inParts(state) : uploader.whole());
     } finally {
       await source.close();
     }

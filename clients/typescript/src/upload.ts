@@ -41,6 +41,8 @@ export interface UploadState {
 
 /** One upload. */
 export class Uploader {
+  private readonly headers: Readonly<Record<string, string>>;
+  private readonly key: string | undefined;
   private sentBytes = 0;
   private completing = false;
   private digest: Digest;
@@ -51,9 +53,15 @@ export class Uploader {
     private readonly wire: Wire,
     private readonly source: Source,
     private readonly meta: FileMeta,
+    headers: Readonly<Record<string, string>>,
     private readonly progress: Progress | undefined,
     private readonly signal: AbortSignal | undefined,
   ) {
+    // However it is written: behind an idempotency key of the caller's nothing is undone.
+    const said = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value] as const);
+    const { "idempotency-key": key, ...rest } = Object.fromEntries(said) as Record<string, string>;
+    this.key = key;
+    this.headers = rest;
     this.digest = wire.platform.digest();
   }
 
@@ -62,17 +70,27 @@ export class Uploader {
     this.progress?.(this.sentBytes, this.source.size);
   }
 
+  /** Whether the caller gave an idempotency key. */
+  get hasKey(): boolean {
+    return this.key !== undefined;
+  }
+
+  /** The headers of one call that may be repeated. */
+  private once(): Record<string, string> {
+    return { ...this.headers, "idempotency-key": crypto.randomUUID() };
+  }
+
   /** Send everything in one call; repeated where it can be read again. */
-  async whole(headers: Readonly<Record<string, string>>): Promise<File> {
-    const given = { "idempotency-key": crypto.randomUUID(), ...headers };
-    const own = !("idempotency-key" in headers);
+  async whole(): Promise<File> {
+    const given = this.once();
+    if (this.key !== undefined) given["idempotency-key"] = this.key;
     const attempt = async () => {
       try {
-        return await this.send(given, own);
+        return await this.send(given);
       } catch (error) {
-        if (!own || !(error instanceof ApiError) || error.reason !== "IDEMPOTENCY_KEY_REUSED") throw error;
+        if (this.hasKey || !(error instanceof ApiError) || error.reason !== "IDEMPOTENCY_KEY_REUSED") throw error;
         // Ours alone: the gateway knows it with other bytes, those of a try that was cut, which it has not kept.
-        return this.send({ ...given, "idempotency-key": crypto.randomUUID() }, own);
+        return this.send(this.once());
       }
     };
     const retries = this.source.size === undefined ? 0 : this.wire.options.maxRetries;
@@ -80,7 +98,7 @@ export class Uploader {
   }
 
   /** One try. A caller who leaves when the gateway has all bytes, and so keeps the file, leaves no file. */
-  private async send(headers: Readonly<Record<string, string>>, own: boolean): Promise<FileMessage> {
+  private async send(headers: Readonly<Record<string, string>>): Promise<FileMessage> {
     this.sentBytes = 0;
     this.digest = this.wire.platform.digest();
     const stop = new AbortController();
@@ -89,7 +107,7 @@ export class Uploader {
     const leave = () => {
       const now = () => stop.abort(this.signal?.reason);
       // Behind a key of the caller's the file may be that of an earlier call.
-      if (ended && own) patience = setTimeout(now, FAREWELL_S * 1000);
+      if (ended && !this.hasKey) patience = setTimeout(now, FAREWELL_S * 1000);
       else now();
     };
     const sending: Sending = {
@@ -105,7 +123,7 @@ export class Uploader {
     this.signal?.addEventListener("abort", leave, { once: true });
     try {
       const file = await this.wire.sender.file(this.meta, this.source, sending);
-      if (own && this.signal?.aborted) {
+      if (!this.hasKey && this.signal?.aborted) {
         await this.remove(file, { timeoutS: FAREWELL_S }).catch(() => undefined);
         throw this.signal.reason;
       }
@@ -160,7 +178,7 @@ export class Uploader {
       ...(customLlmProvider.length ? { customLlmProvider: fromJson(ValueSchema, customLlmProvider) } : {}),
       ...(targetModelNames.length ? { targetModelNames: fromJson(ValueSchema, targetModelNames) } : {}),
     });
-    const headers = { "idempotency-key": crypto.randomUUID() };
+    const headers = this.once();
     const upload = await this.wire.call({ headers, signal: this.signal }, (options) =>
       this.wire.uploads.createUpload(request, options),
     );
@@ -200,7 +218,7 @@ export class Uploader {
   }
 
   private async sendPart(state: UploadState, number: number, data: Uint8Array<ArrayBuffer>): Promise<void> {
-    const headers = { "idempotency-key": crypto.randomUUID() };
+    const headers = this.once();
     const stops = [this.others.signal, ...(this.signal ? [this.signal] : [])];
     const signal = AbortSignal.any(stops);
     state.parts[number] = await withRetries(this.wire.options.maxRetries, signal, async () => {
@@ -221,7 +239,7 @@ export class Uploader {
 
   private async complete(state: UploadState): Promise<FileMessage> {
     this.completing = true;
-    const upload = await this.joined(state, { signal: this.signal, timeoutS: COMPLETE_S });
+    const upload = await this.joined(state, { headers: this.headers, signal: this.signal, timeoutS: COMPLETE_S });
     if (upload.file === undefined) throw new ServerError("The gateway put the parts together, and names no file.");
     return upload.file;
   }
@@ -238,7 +256,7 @@ export class Uploader {
   private async cancel(state: UploadState): Promise<void> {
     try {
       await this.wire.call(
-        { timeoutS: FAREWELL_S },
+        { headers: this.headers, timeoutS: FAREWELL_S },
         (options) => this.wire.uploads.cancelUpload({ uploadId: state.uploadId }, options),
         0,
       );
@@ -249,12 +267,13 @@ export class Uploader {
   }
 
   private async undo(state: UploadState): Promise<void> {
-    const { file } = await this.joined(state, { timeoutS: FAREWELL_S });
+    const { file } = await this.joined(state, { headers: this.headers, timeoutS: FAREWELL_S });
     if (file) await this.remove(file, { timeoutS: FAREWELL_S });
   }
 
   private remove(file: FileMessage, given: Call): Promise<unknown> {
-    return this.wire.call(given, (options) => this.wire.files.deleteFile({ fileId: file.id }, options));
+    const call = { ...given, headers: this.headers };
+    return this.wire.call(call, (options) => this.wire.files.deleteFile({ fileId: file.id }, options));
   }
 
   /** The file, if the gateway has the bytes that were sent. */

@@ -353,3 +353,28 @@ async def test_an_idempotency_key_may_be_written_as_http_does(gateway: Gateway, 
             await client.files.delete(files[0].id, headers={"Idempotency-Key": f"{wire}-gone"}) for _ in range(2)
         ]
     assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("parts", [True, False])
+def test_headers_of_an_upload_count_however_it_goes(media: Client, large: Path, parts: bool) -> None:
+    file = media.files.upload(large, parts=parts, headers={"X-Mediagate-User": "zoe"})
+    assert file.mediagate.user == "zoe"
+    media.files.delete(file.id)
+
+
+def test_a_header_of_any_text_goes_over_rest_alone(media: Client, wire: str) -> None:
+    if wire == "rest":
+        assert media.files.upload(b"1", filename="1", headers={"x-mediagate-user": "Zoë ☃"}).mediagate.user == "Zoë ☃"
+        return
+    with pytest.raises(InvalidRequest, match="which gRPC cannot carry"):
+        media.files.list(headers={"x-mediagate-user": "Zoë ☃"})
+    assert media.files.upload(b"1", filename="1", user="Zoë ☃").mediagate.user == "Zoë ☃"
+
+
+def test_an_upload_with_a_key_of_the_callers_stays_one_call(media: Client, wire: str, large: Path) -> None:
+    headers = {"Idempotency-Key": f"large-{wire}-{time.time_ns()}"}
+    first, again = (
+        media.files.upload(large, headers=headers, on_progress=lambda *_: time.sleep(0.03)) for _ in range(2)
+    )
+    assert first.id == again.id
+    media.files.delete(first.id)

@@ -124,3 +124,24 @@ def test_a_large_file_goes_in_parts(gateway: Gateway, package: Package, tmp_path
     )
     assert told == {"sha256": hashlib.sha256(data).hexdigest(), "last": len(data)}
     assert (tmp_path / "back.bin").read_bytes() == data
+
+
+def test_headers_of_an_upload_count_however_it_goes(gateway: Gateway, package: Package, tmp_path: Path) -> None:
+    (tmp_path / "large.bin").write_bytes(bytes(33 * MIB))
+    told = package.told(
+        gateway,
+        BEGIN
+        + """
+        const users = [];
+        for (const parts of [true, false]) {
+          const file = await client.files.upload("large.bin", { parts, headers: { "X-Mediagate-User": "zoe" } });
+          users.push(file.mediagate.user);
+        }
+        const headers = { "Idempotency-Key": crypto.randomUUID() };
+        const first = await client.files.upload("large.bin", { headers });
+        const again = await client.files.upload("large.bin", { headers });
+        say({ users, same: first.id === again.id });
+        """,
+        tmp_path,
+    )
+    assert told == {"users": ["zoe", "zoe"], "same": True}

@@ -87,15 +87,13 @@ class AsyncFiles:
                 placement=dict(placement) if placement else None,
                 expires_after=expires_after_s and {"anchor": "created_at", "seconds": expires_after_s},
             )
-            # However it is written: behind an idempotency key of the caller's nothing is undone.
-            given = {name.lower(): value for name, value in (headers or {}).items()}
-            uploader = Uploader(self._transport, self._options, source, meta, on_progress, on_state)
+            uploader = Uploader(self._transport, self._options, source, meta, headers or {}, on_progress, on_state)
             large = source.size is not None and source.size > WHOLE_BYTES_MAX
             if state is not None or (parts and source.size is not None):
                 return await uploader.in_parts(state)
             if parts is None and large:
-                return await uploader.large(given)
-            return await uploader.whole(given)
+                return await uploader.large()
+            return await uploader.whole()
         finally:
             source.close()
 

@@ -18,6 +18,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from mediagate_client._errors import (
     ConnectionFailed,
+    InvalidRequest,
     MediagateError,
     TimedOut,
     TlsFailed,
@@ -215,10 +216,16 @@ class GrpcTransport:
     def _path(self, service: str, method: str) -> str:
         return f"/mediagate.v1.{service}/{method}"
 
-    def _metadata(self, headers: Headers) -> tuple[tuple[str, str | bytes], ...]:
+    def _metadata(self, headers: Headers) -> tuple[tuple[str, str], ...]:
         given = self._options.sent(headers)
-        # gRPC sends ASCII alone, but takes bytes, which the gateway reads as UTF-8.
-        return tuple((name, value if value.isascii() else value.encode()) for name, value in given.items())
+        for name, value in given.items():
+            if not value.isascii():
+                raise InvalidRequest(
+                    f"The header {name!r} has characters other than ASCII, which gRPC cannot carry: use "
+                    "transport='rest'. Files and videos take an end user's name as `user` too.",
+                    reason="INVALID_REQUEST",
+                )
+        return tuple(given.items())
 
     async def call(self, method: str, body: Json, headers: Headers, timeout_s: float) -> Json:
         """One request, one answer."""

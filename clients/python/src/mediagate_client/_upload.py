@@ -26,7 +26,7 @@ from mediagate_client._errors import (
     stop,
 )
 from mediagate_client._source import Source
-from mediagate_client._transport import CHUNK_BYTES, STORED_S, Json, Options, Transport, with_retries
+from mediagate_client._transport import CHUNK_BYTES, STORED_S, Headers, Json, Options, Transport, with_retries
 from mediagate_client._types import File
 
 Progress = Callable[[int, int | None], None]
@@ -86,6 +86,7 @@ class Uploader:
         options: Options,
         source: Source,
         meta: Json,
+        headers: Headers,
         progress: Progress | None,
         on_state: Callable[[UploadState], None] | None = None,
     ):
@@ -93,6 +94,10 @@ class Uploader:
         self._options = options
         self._source = source
         self._meta = meta
+        # However it is written: behind an idempotency key of the caller's nothing is undone.
+        said = {name.lower(): value for name, value in headers.items()}
+        self._key = said.pop("idempotency-key", None)
+        self._headers = said
         self._progress = progress
         self._on_state = on_state
         self._reading: asyncio.Task[bytes] | None = None
@@ -107,11 +112,15 @@ class Uploader:
         if self._progress is not None:
             self._progress(self._sent, self._source.size)
 
-    async def whole(self, headers: dict[str, str]) -> File:
+    def _once(self) -> dict[str, str]:
+        """The headers of one call that may be repeated."""
+        return {**self._headers, "idempotency-key": str(uuid.uuid4())}
+
+    async def whole(self) -> File:
         """Send everything in one call; repeated where it can be read again."""
-        # Behind a key of the caller's the file may be that of an earlier call.
-        own = "idempotency-key" not in headers
-        headers = {"idempotency-key": str(uuid.uuid4()), **headers}
+        headers = self._once()
+        if self._key is not None:
+            headers["idempotency-key"] = self._key
 
         async def attempt() -> Json:
             self._restart()
@@ -119,7 +128,8 @@ class Uploader:
                 self._meta, self._chunks, self._source.size, lambda: self._digest, headers
             )
             try:
-                return await (self._or_undone(sending) if own else sending)
+                # Behind a key of the caller's the file may be that of an earlier call.
+                return await (self._or_undone(sending) if self._key is None else sending)
             finally:
                 await self._settle()
 
@@ -132,7 +142,7 @@ class Uploader:
 
         async def undo() -> None:
             answer = await call
-            await self._transport.call("DeleteFile", {"file_id": answer["id"]}, {}, FAREWELL_S)
+            await self._transport.call("DeleteFile", {"file_id": answer["id"]}, self._headers, FAREWELL_S)
 
         try:
             return await asyncio.shield(call)
@@ -185,14 +195,15 @@ class Uploader:
         self._digest, self._sent, self._ended = hashlib.sha256(), 0, False
         self._looked_at, self._seen = time.monotonic(), 0
 
-    async def large(self, headers: dict[str, str]) -> File:
+    async def large(self) -> File:
         """Send everything in one call; where its first seconds say that it will take long, in parts.
 
-        One call costs the gateway half of what parts cost, and what is sent again within seconds needs no parts.
+        One call costs the gateway half of what parts cost, and what is sent again within seconds needs no parts. Behind
+        an idempotency key of the caller's it stays one call, for which alone the key stands.
         """
-        self._looks = LOOKS
+        self._looks = LOOKS if self._key is None else 0
         try:
-            return await self.whole(headers)
+            return await self.whole()
         except _Slow:
             pass
         except InvalidRequest as error:
@@ -265,7 +276,7 @@ class Uploader:
         size = self._source.size
         guessed = mimetypes.guess_type(self._source.filename)[0] or "application/octet-stream"
         body = {**self._meta, "bytes": size, "mime_type": guessed}
-        headers = {"idempotency-key": str(uuid.uuid4())}
+        headers = self._once()
         answer = await with_retries(
             self._options.max_retries,
             lambda: self._transport.call("CreateUpload", body, headers, self._options.timeout_s),
@@ -299,7 +310,7 @@ class Uploader:
             raise first_of(failures) from None
 
     async def _send_part(self, upload_id: str, data: bytes) -> str:
-        headers = {"idempotency-key": str(uuid.uuid4())}
+        headers = self._once()
         answer = await with_retries(
             self._options.max_retries, lambda: self._transport.send_part(upload_id, data, headers)
         )
@@ -309,11 +320,11 @@ class Uploader:
         body = {"upload_id": state.upload_id, "part_ids": [state.parts[number] for number in range(_count(state))]}
         # Without an idempotency key: the method itself waits for itself, and answers the same file.
         return await with_retries(
-            self._options.max_retries, lambda: self._transport.call("CompleteUpload", body, {}, STORED_S)
+            self._options.max_retries, lambda: self._transport.call("CompleteUpload", body, self._headers, STORED_S)
         )
 
     async def _cancel(self, state: UploadState) -> None:
-        await _farewell(self._transport.call("CancelUpload", {"upload_id": state.upload_id}, {}, FAREWELL_S))
+        await _farewell(self._transport.call("CancelUpload", {"upload_id": state.upload_id}, self._headers, FAREWELL_S))
 
     async def _proven(self, answer: Json) -> File:
         """The file, if the gateway has the bytes that were sent."""
@@ -322,7 +333,7 @@ class Uploader:
         told = file.mediagate.sha256
         if file.bytes != self._sent or (told and told != self._digest.hexdigest()):
             with contextlib.suppress(MediagateError):
-                await self._transport.call("DeleteFile", {"file_id": file.id}, {}, self._options.timeout_s)
+                await self._transport.call("DeleteFile", {"file_id": file.id}, self._headers, self._options.timeout_s)
             raise TransferDamaged("The gateway has other bytes than those that were sent; they were deleted.")
         return file
 
