@@ -9,6 +9,8 @@ import type { Source } from "./source.js";
 import type { FileMeta, PartSending, Sender, Sending, Wire } from "./wire.js";
 
 const HASH_BYTES = 4 << 20;
+// The browser tells late of what it has sent: so much may have arrived already.
+const ARRIVED_BYTES = 4 << 20;
 
 interface Answer {
   status: number;
@@ -106,8 +108,12 @@ function byXhr(
     signal?.addEventListener("abort", stop, { once: true });
     request.open("POST", url);
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
-    request.upload.onprogress = (event) => tell.progress(event.loaded);
-    request.upload.onload = () => tell.ended?.();
+    const sent = (event: ProgressEvent) => {
+      tell.progress(event.loaded);
+      if (event.total - event.loaded <= ARRIVED_BYTES) tell.ended?.();
+    };
+    request.upload.onloadstart = sent;
+    request.upload.onprogress = sent;
     request.onerror = () => reject(lost(new TypeError("Failed to send.")));
     request.onabort = () => reject((signal?.reason as Error) ?? lost(new TypeError("Stopped.")));
     request.onload = () =>

@@ -34,7 +34,7 @@ export interface Sending {
   readonly digest: Digest;
   /** So many bytes more are sent. */
   sent(count: number): void;
-  /** That was all: from here on the gateway may keep the file, however the call ends. Where it cannot be known, not told. */
+  /** All may be there: from here on the gateway may keep the file, however the call ends. Not told where nobody can know. */
   ended(): void;
   readonly headers: Readonly<Record<string, string>>;
   readonly signal: AbortSignal | undefined;

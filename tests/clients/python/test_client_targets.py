@@ -36,7 +36,7 @@ async def test_two_downloads_to_one_place_are_both_whole(gateway: Gateway, wire:
 
 
 @MAINLY_GRPC
-async def test_a_caller_who_leaves_at_the_very_end_gets_no_file(
+def test_a_caller_who_leaves_at_the_very_end_gets_no_file(
     gateway: Gateway, wire: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = os.urandom(MIB)
@@ -48,22 +48,25 @@ async def test_a_caller_who_leaves_at_the_very_end_gets_no_file(
         durable.set()
         go_on.wait(60)
 
-    async with AsyncClient(gateway.url, gateway.key, transport=wire) as client:  # type: ignore[arg-type]
-        file = await client.files.upload(data, filename="late.bin")
-        with monkeypatch.context() as patched:
-            patched.setattr(os, "fsync", slowly)
+    async def leave() -> str:
+        async with AsyncClient(gateway.url, gateway.key, transport=wire) as client:  # type: ignore[arg-type]
+            file = await client.files.upload(data, filename="late.bin")
+            monkeypatch.setattr(os, "fsync", slowly)
             download = asyncio.create_task(client.files.download(file.id, path, resume=True))
             await asyncio.to_thread(durable.wait, 60)
             download.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await download
             go_on.set()
-            # Waits for the threads of this loop, the one that would give it its name among them.
-            await asyncio.get_running_loop().shutdown_default_executor()
+            return file.id
+
+    # Waits for the threads of its loop, the one that would give the file its name among them.
+    file_id = asyncio.run(leave())
+    monkeypatch.undo()
     assert not path.exists()
     assert len(list(tmp_path.iterdir())) == 2
     with Client(gateway.url, gateway.key) as other:
-        other.files.download(file.id, path, resume=True)
+        other.files.download(file_id, path, resume=True)
     assert path.read_bytes() == data
     assert [one.name for one in tmp_path.iterdir()] == ["late.bin"]
 

@@ -10,6 +10,8 @@ const AT_ONCE = 2;
 const PAUSE_S_MAX = 15;
 // What the gateway's last words to an upload that is cancelled may take.
 const FAREWELL_MS = 5000;
+// The browser tells late of what it has sent: so much may have arrived already.
+const ARRIVED_BYTES = 4 << 20;
 
 /** Store `file` as `plan` says. `progress(bytes)` tells what is sent, `phase(name, text)` what else happens: `sending`,
  * `storing`, `paused`. Returns the stored file. Raises `GatewayError`, `AbortError`. */
@@ -191,8 +193,8 @@ async function undo(id, part_ids) {
   }
 }
 
-/** A POST that tells how far it is, as `fetch` does not. Who leaves when all of it is sent is waited for a moment: what the
- * gateway made of it `undone` takes back. */
+/** A POST that tells how far it is, as `fetch` does not. Who leaves when all of it may be there is waited for a moment: what
+ * the gateway made of it `undone` takes back. */
 function post(path, form, { signal, key, progress, undone = null }) {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason);
@@ -204,7 +206,9 @@ function post(path, form, { signal, key, progress, undone = null }) {
       else request.abort();
     };
     signal.addEventListener("abort", abort);
-    request.upload.addEventListener("load", () => { ended = true; });
+    for (const event of ["loadstart", "progress"]) {
+      request.upload.addEventListener(event, ({ loaded, total }) => { ended = total - loaded <= ARRIVED_BYTES; });
+    }
     request.open("POST", path);
     for (const [name, value] of Object.entries({ ...authorization(), "idempotency-key": key })) request.setRequestHeader(name, value);
     request.upload.addEventListener("progress", (event) => progress(event.loaded, event.total));
