@@ -177,15 +177,15 @@ def test_an_image_is_shown_where_the_model_takes_it(gateway: Gateway, browser: B
 
 def test_a_video_behind_the_wall_is_followed_to_its_end(gateway: Gateway, browser: Browser) -> None:
     key = issue_key(gateway)
-    asked = {"prompt": "Behind the wall [mediagate:slow=4]", "seconds": "1", "size": "320x180"}
-    with gateway.http() as http:
-        older = http.post("/v1/videos", json=asked, headers=key.headers).json()
+    asked = {"prompt": "Behind the wall [mediagate:slow=6]", "seconds": "1", "size": "320x180"}
 
     def newer(route: Route) -> None:
         route.fulfill(json={"data": [{**older, "id": "video_newer", "prompt": "Newer"}], "has_more": True})
 
     with console(gateway, browser, key.key) as shown:
         page = shown.page
+        with gateway.http() as http:
+            older = http.post("/v1/videos", json=asked, headers=key.headers).json()
         page.route("**/v1/videos?*", newer)
         shown.go("videos")
         expect(page.locator(".card")).to_contain_text("Newer")
